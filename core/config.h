@@ -1,0 +1,72 @@
+#ifndef SLUICE_CORE_CONFIG_H
+#define SLUICE_CORE_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/buffer.h"
+
+/*
+ * The settings of one process, from one table (config.c) that gives name, type, range, default and help text of each.
+ * --help, the validation and docs/configuration.md all come from it. Read-only once loaded: any thread may read.
+ */
+struct config {
+    bool streaming_enabled;
+    int64_t port;
+    char *bind_address;
+    char *auth_mode;
+    char *cors_origins;
+    int64_t max_connections;
+    char *overload_answer;
+    int64_t request_head_seconds;
+    int64_t drain_seconds;
+
+    char *nats_url;
+    char *nats_subjects;
+    char *event_names;
+    char *dead_letter_subject;
+    int64_t max_event_bytes;
+    int64_t source_pending_events;
+    int64_t source_pending_bytes;
+
+    char *redis_url;
+    int64_t replay_ttl_seconds;
+    int64_t replay_max_events;
+    int64_t replay_max_bytes;
+    int64_t replay_backlog_bytes;
+    int64_t redis_timeout_ms;
+    int64_t recent_events;
+    int64_t recent_bytes;
+
+    int64_t heartbeat_seconds;
+    int64_t idle_timeout_seconds;
+    int64_t dead_peer_seconds;
+    int64_t retry_ms;
+    int64_t buffer_events;
+    int64_t buffer_bytes;
+    int64_t socket_buffer_bytes;
+    int64_t flush_window_ms;
+    int64_t workers;
+
+    char *log_level;
+    char *log_format;
+};
+
+/* Looks a variable up: getenv() in the program, a table in tests. */
+typedef const char *(*config_lookup)(void *context, const char *name);
+
+/*
+ * Fills config from the flags (`--name value` or `--name=value`, argv[0] not included), then the environment, then the
+ * defaults. An empty variable counts as unset, REDIS_URL apart. Appends one line to `errors` for each bad value, naming
+ * the variable, the value (without passwords) and what was expected. Returns 0, -EINVAL with errors, or -ENOMEM.
+ * config_release() is due in every case.
+ */
+int config_load(struct config *config, int argc, char **argv, config_lookup lookup, void *context,
+                struct buffer *errors);
+void config_release(struct config *config);
+
+/* Appends the options part of --help, or the table of docs/configuration.md. */
+void config_write_help(struct buffer *text);
+void config_write_markdown(struct buffer *text);
+
+#endif

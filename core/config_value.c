@@ -1,0 +1,253 @@
+#include "core/config_value.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/frame.h"
+
+bool config_list_next(const char **cursor, const char **ret_item, size_t *ret_size)
+{
+    const char *at = *cursor;
+
+    while (*at) {
+        const char *item = at + strspn(at, " \t,");
+        size_t size = strcspn(item, ",");
+
+        at = item + size;
+        while (size > 0 && (item[size - 1] == ' ' || item[size - 1] == '\t'))
+            size--;
+        if (size > 0) {
+            *cursor = at;
+            *ret_item = item;
+            *ret_size = size;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *config_item_divider(const char *item, size_t size)
+{
+    return memchr(item, '=', size);
+}
+
+/* Whether the token matches a pattern token in which `*` stands for any run of characters. */
+static bool token_matches(const char *pattern, size_t pattern_size, const char *token, size_t size)
+{
+    size_t p = 0;
+    size_t t = 0;
+    size_t star = SIZE_MAX;
+    size_t star_token = 0;
+
+    while (t < size) {
+        if (p < pattern_size && pattern[p] == '*') {
+            star = p++;
+            star_token = t;
+        } else if (p < pattern_size && pattern[p] == token[t]) {
+            p++;
+            t++;
+        } else if (star != SIZE_MAX) {
+            p = star + 1;
+            t = ++star_token;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern_size && pattern[p] == '*')
+        p++;
+    return p == pattern_size;
+}
+
+static size_t token_size(const char *text, size_t size)
+{
+    const char *dot = memchr(text, '.', size);
+
+    return dot ? (size_t)(dot - text) : size;
+}
+
+bool config_pattern_matches(const char *pattern, size_t pattern_size, const char *subject)
+{
+    size_t subject_size = strlen(subject);
+
+    for (;;) {
+        size_t p = token_size(pattern, pattern_size);
+        size_t s = token_size(subject, subject_size);
+
+        if (p == 1 && pattern[0] == '>' && pattern_size == 1)
+            return true;
+        if (!token_matches(pattern, p, subject, s))
+            return false;
+        if (p == pattern_size || s == subject_size)
+            return p == pattern_size && s == subject_size;
+        pattern += p + 1;
+        pattern_size -= p + 1;
+        subject += s + 1;
+        subject_size -= s + 1;
+    }
+}
+
+static bool is_alphanumeric(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool config_is_company_id(const char *text, size_t size)
+{
+    if (size == 0 || size > 128 || !is_alphanumeric(text[0]))
+        return false;
+    for (size_t i = 1; i < size; i++)
+        if (!is_alphanumeric(text[i]) && !strchr("._:-", text[i]))
+            return false;
+    return true;
+}
+
+/* NATS subject syntax: tokens divided by dots, none empty, no white space or control characters. */
+static bool is_subject(const char *text, size_t size, bool wildcards)
+{
+    if (size == 0 || size > 200 || text[0] == '.' || text[size - 1] == '.')
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f || (text[i] == '.' && text[i + 1] == '.'))
+            return false;
+        if (!wildcards && (text[i] == '*' || text[i] == '>'))
+            return false;
+    }
+    return true;
+}
+
+const char *config_check_subjects(const char *value)
+{
+    static const char expected[] = "a list of NATS subjects such as metrics.*,journey.* (not below sluice.)";
+    const char *item;
+    size_t size;
+    int count = 0;
+
+    for (; config_list_next(&value, &item, &size); count++)
+        if (!is_subject(item, size, true) || strncmp(item, "sluice.", 7) == 0 || (size == 1 && *item == '>'))
+            return expected;
+    return count > 0 && count <= 64 ? NULL : expected;
+}
+
+static bool is_event_name(const char *text, size_t size)
+{
+    static const char *const taken[] = {"open", "error", "message"};
+
+    if (size == 0 || size > 64 || (size > 7 && strncmp(text, "stream.", 7) == 0))
+        return false;
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        if (strlen(taken[i]) == size && memcmp(taken[i], text, size) == 0)
+            return false;
+    for (size_t i = 0; i < size; i++)
+        if (!is_alphanumeric(text[i]) && !strchr("._:-", text[i]))
+            return false;
+    return true;
+}
+
+const char *config_check_event_names(const char *value)
+{
+    static const char expected[] =
+        "a list of pattern=name such as metrics.*=metric_updated; names of A-Za-z0-9._:-, none of them open, error, "
+        "message or stream.…";
+    const char *item;
+    size_t size;
+    int count = 0;
+
+    for (; config_list_next(&value, &item, &size); count++) {
+        const char *divider = config_item_divider(item, size);
+
+        if (!divider || !is_subject(item, (size_t)(divider - item), true) ||
+            !is_event_name(divider + 1, size - (size_t)(divider - item) - 1))
+            return expected;
+    }
+    return count > 0 && count <= 64 ? NULL : expected;
+}
+
+const char *config_check_subject(const char *value)
+{
+    size_t size = strlen(value);
+
+    if (size == 0 || (is_subject(value, size, false) && strncmp(value, "sluice.", 7) != 0))
+        return NULL;
+    return "one NATS subject without wildcards, not below sluice.";
+}
+
+const char *config_check_nats_url(const char *value)
+{
+    const char *item;
+    size_t size;
+    int count = 0;
+
+    for (; config_list_next(&value, &item, &size); count++)
+        if (strncmp(item, "nats://", 7) != 0 || size < 8)
+            return "a list of servers such as nats://localhost:4222";
+    return count > 0 ? NULL : "a list of servers such as nats://localhost:4222";
+}
+
+const char *config_check_redis_url(const char *value)
+{
+    if (!*value || (strncmp(value, "redis://", 8) == 0 && value[8]))
+        return NULL;
+    return "redis://[[user:]password@]host[:port][/database], or nothing at all for a replay store in memory";
+}
+
+static bool is_origin(const char *item, size_t size)
+{
+    const char *authority = memmem(item, size, "://", 3);
+
+    if (size == 1 && *item == '*')
+        return true;
+    if (!authority || authority == item || size > 255)
+        return false;
+    authority += 3;
+    for (const char *at = item; at < item + size; at++)
+        if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 0x7f || strchr("*\"<>\\", *at))
+            return false;
+    return authority < item + size && !memchr(authority, '/', (size_t)(item + size - authority));
+}
+
+const char *config_check_origins(const char *value)
+{
+    const char *item;
+    size_t size;
+
+    while (config_list_next(&value, &item, &size))
+        if (!is_origin(item, size))
+            return "* or a list of origins such as https://dashboard.example.com,http://localhost:5173";
+    return NULL;
+}
+
+const char *config_check_address(const char *value)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+
+    if (inet_pton(AF_INET, value, address) == 1 || inet_pton(AF_INET6, value, address) == 1)
+        return NULL;
+    return "an IPv4 or IPv6 address such as 0.0.0.0 or ::";
+}
+
+void config_redact(const char *value, char *ret_text, size_t size)
+{
+    size_t used = 0;
+
+    while (*value && used + 4 < size) {
+        size_t item_size = strcspn(value, ",");
+        const char *scheme_end = memmem(value, item_size, "://", 3);
+        const char *authority = scheme_end ? scheme_end + 3 : value;
+        const char *at = memrchr(authority, '@', item_size - (size_t)(authority - value));
+        int written;
+
+        if (value[item_size] == ',')
+            item_size++;
+        if (at)
+            written = snprintf(ret_text + used, size - used, "%.*s***%.*s", (int)(authority - value), value,
+                               (int)(value + item_size - at), at);
+        else
+            written = snprintf(ret_text + used, size - used, "%.*s", (int)item_size, value);
+        used += (size_t)written;
+        value += item_size;
+    }
+    if (used >= size)
+        used = size - 1;
+    ret_text[used] = '\0';
+}

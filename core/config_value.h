@@ -1,0 +1,39 @@
+#ifndef SLUICE_CORE_CONFIG_VALUE_H
+#define SLUICE_CORE_CONFIG_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The syntax of setting values: what the options table checks and the modules read. Any thread. */
+
+/*
+ * The next item of a comma-separated list, without the white space around it. Starts at *cursor and moves it on; false at
+ * the end. Empty items are skipped.
+ */
+bool config_list_next(const char **cursor, const char **ret_item, size_t *ret_size);
+
+/* The '=' that divides an item such as `pattern=name`, or NULL. */
+const char *config_item_divider(const char *item, size_t size);
+
+/*
+ * Whether the subject matches the pattern: dot-separated tokens, `*` stands for any characters within one token, a last
+ * token `>` for one token or more.
+ */
+bool config_pattern_matches(const char *pattern, size_t pattern_size, const char *subject);
+
+/* A company id: [A-Za-z0-9][A-Za-z0-9._:-]{0,127}. */
+bool config_is_company_id(const char *text, size_t size);
+
+/* Each checks a whole value, and returns what was expected of it, or NULL when it is good. */
+const char *config_check_subjects(const char *value);
+const char *config_check_event_names(const char *value);
+const char *config_check_subject(const char *value);
+const char *config_check_nats_url(const char *value);
+const char *config_check_redis_url(const char *value);
+const char *config_check_origins(const char *value);
+const char *config_check_address(const char *value);
+
+/* Writes the value with the user and password of every URL in it replaced by `***`. */
+void config_redact(const char *value, char *ret_text, size_t size);
+
+#endif

@@ -1,0 +1,162 @@
+#include "core/metrics.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_S 1e9
+
+/* Upper bounds of the latency buckets, in nanoseconds. */
+static const int64_t latency_bounds_ns[] = {500000,    1000000,   2000000,   5000000,    10000000,   20000000,
+                                            50000000,  100000000, 250000000, 500000000,  1000000000, 2500000000,
+                                            5000000000};
+enum { LATENCY_BUCKETS = sizeof latency_bounds_ns / sizeof latency_bounds_ns[0] };
+
+struct metrics {
+    _Atomic int64_t values[METRIC_COUNT];
+    _Atomic int64_t latency_buckets[LATENCY_BUCKETS + 1];
+    _Atomic int64_t latency_sum_ns;
+};
+
+struct description {
+    const char *name;
+    const char *label; /* of the form key="value", or NULL */
+    const char *type;
+    const char *help;
+};
+
+/* Metrics of one name stand together, the first of them with the help text. */
+static const struct description descriptions[METRIC_COUNT] = {
+    [METRIC_CONNECTIONS] = {"sluice_connections", NULL, "gauge", "Open streams."},
+    [METRIC_CONNECTIONS_OPENED] = {"sluice_connections_opened_total", NULL, "counter", "Streams opened."},
+    [METRIC_CLOSED_CLIENT] = {"sluice_connections_closed_total", "reason=\"client\"", "counter",
+                              "Streams closed, by reason."},
+    [METRIC_CLOSED_ERROR] = {"sluice_connections_closed_total", "reason=\"error\"", "counter", NULL},
+    [METRIC_CLOSED_IDLE] = {"sluice_connections_closed_total", "reason=\"idle\"", "counter", NULL},
+    [METRIC_CLOSED_SHUTDOWN] = {"sluice_connections_closed_total", "reason=\"shutdown\"", "counter", NULL},
+    [METRIC_ERROR_BAD_REQUEST] = {"sluice_connection_errors_total", "reason=\"bad_request\"", "counter",
+                                  "Requests and streams that failed, by reason."},
+    [METRIC_ERROR_FULL] = {"sluice_connection_errors_total", "reason=\"full\"", "counter", NULL},
+    [METRIC_ERROR_DISABLED] = {"sluice_connection_errors_total", "reason=\"disabled\"", "counter", NULL},
+    [METRIC_ERROR_DRAINING] = {"sluice_connection_errors_total", "reason=\"draining\"", "counter", NULL},
+    [METRIC_ERROR_HEAD_TIMEOUT] = {"sluice_connection_errors_total", "reason=\"head_timeout\"", "counter", NULL},
+    [METRIC_ERROR_RESOURCES] = {"sluice_connection_errors_total", "reason=\"resources\"", "counter", NULL},
+    [METRIC_ERROR_WRITE] = {"sluice_connection_errors_total", "reason=\"write\"", "counter", NULL},
+    [METRIC_EVENTS_RECEIVED] = {"sluice_events_received_total", NULL, "counter", "Messages received from NATS."},
+    [METRIC_EVENTS_ACCEPTED] = {"sluice_events_accepted_total", NULL, "counter",
+                                "Messages that became events of a company."},
+    [METRIC_REJECTED_NOT_JSON] = {"sluice_events_rejected_total", "reason=\"not_json\"", "counter",
+                                  "Messages refused, by reason."},
+    [METRIC_REJECTED_NOT_OBJECT] = {"sluice_events_rejected_total", "reason=\"not_object\"", "counter", NULL},
+    [METRIC_REJECTED_MISSING_COMPANY] = {"sluice_events_rejected_total", "reason=\"missing_company\"", "counter",
+                                         NULL},
+    [METRIC_REJECTED_BAD_COMPANY] = {"sluice_events_rejected_total", "reason=\"bad_company\"", "counter", NULL},
+    [METRIC_REJECTED_DUPLICATE_COMPANY] = {"sluice_events_rejected_total", "reason=\"duplicate_company\"", "counter",
+                                           NULL},
+    [METRIC_REJECTED_TOO_LARGE] = {"sluice_events_rejected_total", "reason=\"too_large\"", "counter", NULL},
+    [METRIC_REJECTED_NO_EVENT_NAME] = {"sluice_events_rejected_total", "reason=\"no_event_name\"", "counter", NULL},
+    [METRIC_DEAD_LETTERS] = {"sluice_dead_letters_total", NULL, "counter",
+                             "Refused messages published to the dead-letter subject."},
+    [METRIC_DEAD_LETTERS_FAILED] = {"sluice_dead_letters_failed_total", NULL, "counter",
+                                    "Refused messages that could not be published to the dead-letter subject."},
+    [METRIC_EVENTS_DELIVERED] = {"sluice_events_delivered_total", NULL, "counter",
+                                 "Events written to streams, once for each stream."},
+    [METRIC_DROPPED_SLOW_CONSUMER] = {"sluice_events_dropped_total", "reason=\"slow_consumer\"", "counter",
+                                      "Events not delivered, by reason; each was told as a gap."},
+    [METRIC_DROPPED_SOURCE] = {"sluice_events_dropped_total", "reason=\"source\"", "counter", NULL},
+    [METRIC_DROPPED_MEMORY] = {"sluice_events_dropped_total", "reason=\"memory\"", "counter", NULL},
+    [METRIC_GAP_EXPIRED] = {"sluice_gaps_total", "reason=\"expired\"", "counter",
+                            "stream.gap events sent to streams, by reason."},
+    [METRIC_GAP_UNKNOWN_ID] = {"sluice_gaps_total", "reason=\"unknown_id\"", "counter", NULL},
+    [METRIC_GAP_SLOW_CONSUMER] = {"sluice_gaps_total", "reason=\"slow_consumer\"", "counter", NULL},
+    [METRIC_GAP_SOURCE] = {"sluice_gaps_total", "reason=\"source\"", "counter", NULL},
+    [METRIC_GAP_REPLAY_UNAVAILABLE] = {"sluice_gaps_total", "reason=\"replay_unavailable\"", "counter", NULL},
+    [METRIC_REPLAY_HITS] = {"sluice_replay_hits_total", NULL, "counter", "Resumes that missed nothing."},
+    [METRIC_REPLAY_MISSES] = {"sluice_replay_misses_total", NULL, "counter", "Resumes that were told of a gap."},
+    [METRIC_REPLAY_EVENTS] = {"sluice_replay_events_total", NULL, "counter", "Events replayed to streams."},
+    [METRIC_REPLAY_APPENDED] = {"sluice_replay_appended_total", NULL, "counter",
+                                "Events appended to the replay store."},
+    [METRIC_REPLAY_BACKLOG_BYTES] = {"sluice_replay_backlog_bytes", NULL, "gauge",
+                                     "Bytes of events that wait for the replay store."},
+    [METRIC_REPLAY_BACKLOG_DROPPED] = {"sluice_replay_backlog_dropped_total", NULL, "counter",
+                                       "Events delivered live that never reached the replay store."},
+    [METRIC_RECENT_BYTES] = {"sluice_recent_bytes", NULL, "gauge", "Bytes of recent events kept in memory."},
+    [METRIC_NATS_CONNECTED] = {"sluice_nats_connected", NULL, "gauge", "1 while NATS is connected."},
+    [METRIC_NATS_DISCONNECTS] = {"sluice_nats_disconnects_total", NULL, "counter", "Connections to NATS lost."},
+    [METRIC_NATS_ERRORS] = {"sluice_nats_errors_total", NULL, "counter", "Errors reported by NATS."},
+    [METRIC_REDIS_CONNECTED] = {"sluice_redis_connected", NULL, "gauge",
+                                "1 while the replay store takes appends (in memory: always)."},
+    [METRIC_REDIS_DISCONNECTS] = {"sluice_redis_disconnects_total", NULL, "counter", "Connections to Redis lost."},
+    [METRIC_REDIS_ERRORS] = {"sluice_redis_errors_total", NULL, "counter", "Error replies from Redis."},
+};
+
+struct metrics *metrics_new(void)
+{
+    return calloc(1, sizeof(struct metrics));
+}
+
+void metrics_free(struct metrics *metrics)
+{
+    free(metrics);
+}
+
+void metrics_add(struct metrics *metrics, enum metric metric, int64_t amount)
+{
+    atomic_fetch_add_explicit(&metrics->values[metric], amount, memory_order_relaxed);
+}
+
+void metrics_set(struct metrics *metrics, enum metric metric, int64_t value)
+{
+    atomic_store_explicit(&metrics->values[metric], value, memory_order_relaxed);
+}
+
+int64_t metrics_get(const struct metrics *metrics, enum metric metric)
+{
+    return atomic_load_explicit(&metrics->values[metric], memory_order_relaxed);
+}
+
+void metrics_observe_latency(struct metrics *metrics, int64_t latency_ns, int64_t deliveries)
+{
+    size_t bucket = 0;
+
+    while (bucket < LATENCY_BUCKETS && latency_ns > latency_bounds_ns[bucket])
+        bucket++;
+    atomic_fetch_add_explicit(&metrics->latency_buckets[bucket], deliveries, memory_order_relaxed);
+    atomic_fetch_add_explicit(&metrics->latency_sum_ns, latency_ns * deliveries, memory_order_relaxed);
+}
+
+static void write_latency(const struct metrics *metrics, struct buffer *text)
+{
+    static const char name[] = "sluice_delivery_latency_seconds";
+    int64_t count = 0;
+
+    buffer_printf(text, "# HELP %s From the receipt of an event from NATS to its socket write.\n", name);
+    buffer_printf(text, "# TYPE %s histogram\n", name);
+    for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
+        count += atomic_load_explicit(&metrics->latency_buckets[i], memory_order_relaxed);
+        buffer_printf(text, "%s_bucket{le=\"%g\"} %" PRId64 "\n", name, (double)latency_bounds_ns[i] / NS_PER_S, count);
+    }
+    count += atomic_load_explicit(&metrics->latency_buckets[LATENCY_BUCKETS], memory_order_relaxed);
+    buffer_printf(text, "%s_bucket{le=\"+Inf\"} %" PRId64 "\n", name, count);
+    buffer_printf(text, "%s_sum %.9f\n", name,
+                  (double)atomic_load_explicit(&metrics->latency_sum_ns, memory_order_relaxed) / NS_PER_S);
+    buffer_printf(text, "%s_count %" PRId64 "\n", name, count);
+}
+
+void metrics_write(const struct metrics *metrics, struct buffer *text)
+{
+    for (size_t i = 0; i < METRIC_COUNT; i++) {
+        const struct description *description = &descriptions[i];
+
+        if (description->help) {
+            buffer_printf(text, "# HELP %s %s\n", description->name, description->help);
+            buffer_printf(text, "# TYPE %s %s\n", description->name, description->type);
+        }
+        buffer_append_text(text, description->name);
+        if (description->label)
+            buffer_printf(text, "{%s}", description->label);
+        buffer_printf(text, " %" PRId64 "\n", metrics_get(metrics, (enum metric)i));
+    }
+    write_latency(metrics, text);
+}

@@ -1,0 +1,37 @@
+#ifndef SLUICE_REPLAY_REDIS_CONNECTION_H
+#define SLUICE_REPLAY_REDIS_CONNECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A pipelined connection to Redis over a non-blocking socket: hiredis writes the commands and parses the replies, the
+ * socket and the time-outs are ours. One thread.
+ */
+struct redis_connection;
+struct redisReply;
+
+/* reply: as hiredis parsed it, freed behind the call; NULL: the connection ended before the reply came. */
+typedef void (*redis_reply_done)(void *context, const struct redisReply *reply);
+
+/* Takes over a connected non-blocking socket. timeout_ms: how long the oldest command may wait for its reply. */
+struct redis_connection *redis_connection_new(int fd, int timeout_ms);
+
+/* Calls back every waiting command with NULL, closes the socket, frees. */
+void redis_connection_free(struct redis_connection *connection);
+
+/* Queues one command. Returns 0, or -ENOMEM or -ENOBUFS when too much waits already: then done is never called. */
+int redis_connection_command(struct redis_connection *connection, int count, const char *const *arguments,
+                             const size_t *sizes, redis_reply_done done, void *context);
+
+int redis_connection_fd(const struct redis_connection *connection);
+bool redis_connection_wants_write(const struct redis_connection *connection);
+
+/* When the oldest command times out; INT64_MAX: none waits. */
+int64_t redis_connection_deadline_ns(const struct redis_connection *connection);
+
+/* Writes and reads what the socket takes and has, and calls back. Returns 0 or -errno: then the connection is over. */
+int redis_connection_run(struct redis_connection *connection);
+
+#endif

@@ -1,0 +1,134 @@
+#include "replay/redis_dial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/thread.h"
+
+struct redis_dial {
+    char host[256];
+    char port[6];
+    int timeout_ms;
+    int fd; /* an eventfd */
+    /* Holders: the owner and the thread. The last one frees. */
+    atomic_int holders;
+    /* The socket, or -errno. Written by the thread alone, with release, so that the owner sees a finished socket. */
+    atomic_int result;
+};
+
+static void release(struct redis_dial *dial)
+{
+    int result;
+
+    if (atomic_fetch_sub_explicit(&dial->holders, 1, memory_order_acq_rel) != 1)
+        return;
+    result = atomic_load_explicit(&dial->result, memory_order_relaxed);
+    if (result >= 0)
+        close(result);
+    close(dial->fd);
+    free(dial);
+}
+
+static int connect_address(const struct addrinfo *address, int timeout_ms)
+{
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct pollfd writable = {.fd = fd, .events = POLLOUT};
+    int error = 0;
+    socklen_t error_size = sizeof error;
+    int one = 1;
+
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, address->ai_addr, address->ai_addrlen) < 0 && errno != EINPROGRESS) {
+        error = errno;
+    } else if (poll(&writable, 1, timeout_ms) <= 0) {
+        error = ETIMEDOUT;
+    } else {
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_size);
+    }
+    if (error) {
+        close(fd);
+        return -error;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    return fd;
+}
+
+static void *run(void *context)
+{
+    struct redis_dial *dial = context;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *addresses = NULL;
+    int result = -EHOSTUNREACH;
+    uint64_t one = 1;
+
+    if (getaddrinfo(dial->host, dial->port, &hints, &addresses) == 0)
+        for (const struct addrinfo *at = addresses; at && result < 0; at = at->ai_next)
+            result = connect_address(at, dial->timeout_ms);
+    if (addresses)
+        freeaddrinfo(addresses);
+    atomic_store_explicit(&dial->result, result, memory_order_release);
+    if (write(dial->fd, &one, sizeof one) < 0)
+        result = -errno; /* cannot be: the counter was 0 */
+    release(dial);
+    return NULL;
+}
+
+struct redis_dial *redis_dial_new(const char *host, const char *port, int timeout_ms)
+{
+    struct redis_dial *dial = calloc(1, sizeof *dial);
+    pthread_t thread;
+
+    if (!dial)
+        return NULL;
+    snprintf(dial->host, sizeof dial->host, "%s", host);
+    snprintf(dial->port, sizeof dial->port, "%s", port);
+    dial->timeout_ms = timeout_ms;
+    atomic_init(&dial->holders, 2);
+    atomic_init(&dial->result, -EINPROGRESS);
+    dial->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (dial->fd < 0) {
+        free(dial);
+        return NULL;
+    }
+    if (thread_start(&thread, "redis-dial", run, dial) < 0) {
+        close(dial->fd);
+        free(dial);
+        return NULL;
+    }
+    pthread_detach(thread);
+    return dial;
+}
+
+int redis_dial_fd(const struct redis_dial *dial)
+{
+    return dial->fd;
+}
+
+int redis_dial_result(struct redis_dial *dial)
+{
+    int result = atomic_load_explicit(&dial->result, memory_order_acquire);
+
+    if (result >= 0)
+        atomic_store_explicit(&dial->result, -ESHUTDOWN, memory_order_relaxed);
+    return result;
+}
+
+void redis_dial_free(struct redis_dial *dial)
+{
+    if (dial)
+        release(dial);
+}

@@ -1,0 +1,165 @@
+#include "replay/redis_handshake.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/redis_command.h"
+#include "replay/redis_reply.h"
+
+/* The handshake: all commands at once, one callback for each reply, the result with the last of them. */
+struct handshake {
+    struct redis_requests *requests;
+    struct redis_handshake result;
+    int waiting;
+    int next_script;
+    void (*done)(void *context, const struct redis_handshake *result);
+    void *context;
+};
+
+static void handshake_step(struct handshake *handshake, const redisReply *reply)
+{
+    if (handshake->result.error[0] == '\0' && !reply)
+        snprintf(handshake->result.error, sizeof handshake->result.error, "the connection ended");
+    if (handshake->result.error[0] == '\0' && reply->type == REDIS_REPLY_ERROR)
+        snprintf(handshake->result.error, sizeof handshake->result.error, "%s", reply->str);
+    if (--handshake->waiting > 0)
+        return;
+    handshake->done(handshake->context, &handshake->result);
+    free(handshake);
+}
+
+static void on_plain_step(void *context, const redisReply *reply)
+{
+    handshake_step(context, reply);
+}
+
+static void on_script_loaded(void *context, const redisReply *reply)
+{
+    struct handshake *handshake = context;
+
+    if (reply && reply->type == REDIS_REPLY_STRING)
+        snprintf(handshake->requests->scripts[handshake->next_script++], REDIS_SHA_SIZE, "%s", reply->str);
+    handshake_step(handshake, reply);
+}
+
+static void on_claimed(void *context, const redisReply *reply)
+{
+    struct handshake *handshake = context;
+    const redisReply *word = redis_reply_element(reply, 0);
+
+    if (word && word->type == REDIS_REPLY_STRING && strcmp(word->str, "OK") == 0)
+        handshake->requests->epoch = redis_reply_number(redis_reply_element(reply, 1));
+    else
+        handshake->result.fenced = true;
+    handshake_step(handshake, reply);
+}
+
+static void on_noted_hole(void *context, const redisReply *reply)
+{
+    struct handshake *handshake = context;
+
+    handshake->result.noted_hole_ms = redis_reply_number(reply);
+    handshake_step(handshake, reply);
+}
+
+/* Queues one command of the handshake. */
+static int send_step(struct handshake *handshake, struct redis_command *command, redis_reply_done done)
+{
+    int status = redis_command_send(command, handshake->requests->connection, done, handshake);
+
+    if (status == 0)
+        handshake->waiting++;
+    return status;
+}
+
+static int send_login(struct handshake *handshake, const struct redis_handshake_options *options)
+{
+    struct redis_command command = redis_command_make();
+
+    redis_command_add(&command, "AUTH");
+    if (options->user && *options->user)
+        redis_command_add_bytes(&command, options->user, strlen(options->user));
+    redis_command_add_bytes(&command, options->password, strlen(options->password));
+    return send_step(handshake, &command, on_plain_step);
+}
+
+static int send_select(struct handshake *handshake, int database)
+{
+    struct redis_command command = redis_command_make();
+
+    redis_command_add(&command, "SELECT");
+    redis_command_add(&command, "%d", database);
+    return send_step(handshake, &command, on_plain_step);
+}
+
+static int send_script(struct handshake *handshake, enum redis_script script)
+{
+    struct redis_command command = redis_command_make();
+    const char *text = redis_script_text(script);
+
+    redis_command_add(&command, "SCRIPT");
+    redis_command_add(&command, "LOAD");
+    redis_command_add_bytes(&command, text, strlen(text));
+    return send_step(handshake, &command, on_script_loaded);
+}
+
+static int send_claim(struct handshake *handshake, const char *holder)
+{
+    struct redis_command command = redis_command_make();
+    const char *text = redis_script_text(REDIS_SCRIPT_CLAIM);
+
+    redis_command_add(&command, "EVAL");
+    redis_command_add_bytes(&command, text, strlen(text));
+    redis_command_add(&command, "1");
+    redis_command_add(&command, "sluice:owner");
+    redis_command_add(&command, "%" PRIu64, handshake->requests->epoch);
+    redis_command_add(&command, "%s", holder);
+    return send_step(handshake, &command, on_claimed);
+}
+
+static int send_get_hole(struct handshake *handshake)
+{
+    struct redis_command command = redis_command_make();
+
+    redis_command_add(&command, "GET");
+    redis_command_add(&command, "sluice:hole");
+    return send_step(handshake, &command, on_noted_hole);
+}
+
+static int send_all(struct handshake *handshake, const struct redis_handshake_options *options)
+{
+    int status = options->password ? send_login(handshake, options) : 0;
+
+    if (status == 0)
+        status = send_select(handshake, options->database);
+    for (int i = 0; i < REDIS_SCRIPTS_NAMED && status == 0; i++)
+        status = send_script(handshake, (enum redis_script)i);
+    if (status == 0)
+        status = send_claim(handshake, options->holder);
+    if (status == 0)
+        status = send_get_hole(handshake);
+    return status;
+}
+
+int redis_handshake_start(struct redis_requests *requests, const struct redis_handshake_options *options,
+                          void (*done)(void *context, const struct redis_handshake *result), void *context)
+{
+    struct handshake *handshake = calloc(1, sizeof *handshake);
+    int status;
+
+    if (!handshake)
+        return -ENOMEM;
+    *handshake = (struct handshake){.requests = requests, .done = done, .context = context};
+    status = send_all(handshake, options);
+    if (handshake->waiting == 0) {
+        free(handshake);
+        return status;
+    }
+    if (status < 0)
+        snprintf(handshake->result.error, sizeof handshake->result.error, "no memory");
+    return 0;
+}

@@ -1,0 +1,26 @@
+#ifndef SLUICE_REPLAY_REDIS_HANDSHAKE_H
+#define SLUICE_REPLAY_REDIS_HANDSHAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "replay/redis_request.h"
+
+struct redis_handshake_options {
+    const char *user;     /* NULL: none */
+    const char *password; /* NULL: none */
+    int database;
+    const char *holder;
+};
+
+struct redis_handshake {
+    char error[96]; /* empty: all went well */
+    bool fenced;
+    uint64_t noted_hole_ms;
+};
+
+/* Logs in, selects the database, loads the scripts, claims the intake. done is called once, unless it returns < 0. */
+int redis_handshake_start(struct redis_requests *requests, const struct redis_handshake_options *options,
+                          void (*done)(void *context, const struct redis_handshake *result), void *context);
+
+#endif

@@ -1,0 +1,422 @@
+#include "replay/redis_request.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "replay/redis_command.h"
+#include "replay/redis_member.h"
+#include "replay/redis_reply.h"
+
+/* The beginning of a script call: by its name, or whole where Redis does not know the name any more. */
+static void command_add_script(struct redis_command *command, const struct redis_request *request, enum redis_script script)
+{
+    const char *text = redis_script_text(script);
+
+    redis_command_add(command, request->sent_whole ? "EVAL" : "EVALSHA");
+    if (request->sent_whole)
+        redis_command_add_bytes(command, text, strlen(text));
+    else
+        redis_command_add(command, "%s", request->requests->scripts[script]);
+}
+
+static int64_t cutoff_ms(const struct redis_requests *requests)
+{
+    return clock_unix_ms() - requests->limits.ttl_ms;
+}
+
+static struct redis_request *request_new(int kind, const char *company, void *context, size_t frame_count)
+{
+    struct redis_request *request = calloc(1, sizeof *request + frame_count * sizeof request->frames[0]);
+
+    if (!request)
+        abort();
+    request->kind = kind;
+    request->context = context;
+    snprintf(request->company, sizeof request->company, "%s", company);
+    return request;
+}
+
+static void request_free(struct redis_request *request)
+{
+    for (size_t i = 0; i < request->frame_count; i++)
+        frame_unref(request->frames[i]);
+    free(request);
+}
+
+struct redis_request *redis_request_append(const struct store_append *append, store_append_done done, void *context)
+{
+    struct redis_request *request = request_new(REDIS_APPEND, append->company, context, append->count);
+
+    request->done.append = done;
+    request->since_ms = append->since_ms;
+    request->frame_count = append->count;
+    for (size_t i = 0; i < append->count; i++)
+        request->frames[i] = frame_ref(append->frames[i]);
+    return request;
+}
+
+struct redis_request *redis_request_load(const char *company, store_head_done done, void *context)
+{
+    struct redis_request *request = request_new(REDIS_LOAD, company, context, 0);
+
+    request->done.load = done;
+    return request;
+}
+
+struct redis_request *redis_request_read(const struct store_read *read, store_page_done done, void *context)
+{
+    struct redis_request *request = request_new(REDIS_READ, read->company, context, 0);
+
+    request->done.read = done;
+    request->after = read->after;
+    request->max_events = read->max_events;
+    request->max_bytes = read->max_bytes;
+    return request;
+}
+
+struct redis_request *redis_request_count(size_t max_companies, store_count_done done, void *context)
+{
+    struct redis_request *request = request_new(REDIS_COUNT, "", context, 0);
+
+    request->done.count = done;
+    request->max_events = max_companies;
+    return request;
+}
+
+void redis_request_fail(struct redis_request *request)
+{
+    switch (request->kind) {
+    case REDIS_APPEND:
+        request->done.append(request->context, -EAGAIN);
+        break;
+    case REDIS_LOAD:
+        request->done.load(request->context, -EAGAIN, NULL);
+        break;
+    case REDIS_READ:
+        request->done.read(request->context, -EAGAIN, NULL);
+        break;
+    case REDIS_COUNT:
+        request->done.count(request->context, -EAGAIN, NULL, 0);
+        break;
+    }
+    request_free(request);
+}
+
+/* The fields that load_command() and the read script ask for: seq, ms, subject, floor_seq, floor_ms, since. */
+static struct store_head reply_head(const redisReply *reply)
+{
+    const redisReply *subject = redis_reply_element(reply, 2);
+    struct store_head head = {
+        .position = {.seq = redis_reply_number(redis_reply_element(reply, 0)), .ms = redis_reply_number(redis_reply_element(reply, 1))},
+        .floor = {.seq = redis_reply_number(redis_reply_element(reply, 3)), .ms = redis_reply_number(redis_reply_element(reply, 4))},
+        .since_ms = redis_reply_number(redis_reply_element(reply, 5)),
+    };
+
+    head.exists = head.position.ms > 0;
+    if (subject && subject->type == REDIS_REPLY_STRING)
+        event_id_subject(subject->str, subject->len, head.subject);
+    return head;
+}
+
+static void on_append(struct redis_request *request, const redisReply *reply)
+{
+    const redisReply *word = redis_reply_element(reply, 0);
+    bool fenced = word && word->type == REDIS_REPLY_STRING && strcmp(word->str, "FENCED") == 0;
+
+    if (fenced)
+        request->requests->on_fenced(request->requests->context);
+    request->done.append(request->context, fenced ? -EAGAIN : 0);
+}
+
+static void on_load(struct redis_request *request, const redisReply *reply)
+{
+    struct store_head head = reply_head(reply);
+
+    request->done.load(request->context, 0, &head);
+}
+
+/* The oldest member's `<seq>|<subject>|` and its score. */
+static void reply_oldest(const redisReply *text, const redisReply *score, struct store_page *page)
+{
+    const char *subject;
+
+    if (!text || text->type != REDIS_REPLY_STRING || text->len <= REDIS_MEMBER_SEQ_DIGITS + 1)
+        return;
+    page->oldest.seq = strtoull(text->str, NULL, 10);
+    page->oldest.ms = redis_reply_number(score);
+    subject = text->str + REDIS_MEMBER_SEQ_DIGITS + 1;
+    event_id_subject(subject, strcspn(subject, "|"), page->oldest_subject);
+}
+
+static void on_read(struct redis_request *request, const redisReply *reply)
+{
+    const redisReply *members = redis_reply_element(reply, 5);
+    size_t count = members && members->type == REDIS_REPLY_ARRAY ? members->elements / 2 : 0;
+    struct frame **frames = calloc(count + 1, sizeof *frames);
+    struct store_page page = {
+        .exact = redis_reply_number(redis_reply_element(reply, 0)) != 0,
+        .last = redis_reply_number(redis_reply_element(reply, 1)) != 0,
+        .head = reply_head(redis_reply_element(reply, 2)),
+        .frames = frames,
+    };
+
+    if (!frames) {
+        request->done.read(request->context, -ENOMEM, NULL);
+        return;
+    }
+    reply_oldest(redis_reply_element(reply, 3), redis_reply_element(reply, 4), &page);
+    for (size_t i = 0; i < count; i++) {
+        const redisReply *member = members->element[2 * i];
+
+        /* What is no member of ours is left out; the break in the numbers is then told as a gap. */
+        if (member->type == REDIS_REPLY_STRING)
+            frames[page.count] = redis_member_read(member->str, member->len, redis_reply_number(members->element[2 * i + 1]));
+        if (frames[page.count])
+            page.count++;
+    }
+    request->done.read(request->context, 0, &page);
+    for (size_t i = 0; i < page.count; i++)
+        frame_unref(frames[i]);
+    free(frames);
+}
+
+/* Counting: one command for each company, one answer for all of them. */
+struct counting {
+    store_count_done done;
+    void *context;
+    size_t waiting;
+    size_t size;
+    bool failed;
+    struct store_count counts[];
+};
+
+struct counted {
+    struct counting *counting;
+    size_t index;
+    char company[129];
+};
+
+static void counting_finish(struct counting *counting)
+{
+    if (--counting->waiting > 0)
+        return;
+    counting->done(counting->context, counting->failed ? -EAGAIN : 0, counting->counts,
+                   counting->failed ? 0 : counting->size);
+    for (size_t i = 0; i < counting->size; i++)
+        free((void *)(uintptr_t)((const char *)counting->counts[i].company - offsetof(struct counted, company)));
+    free(counting);
+}
+
+static void on_counted(void *context, const redisReply *reply)
+{
+    struct counted *counted = context;
+    struct counting *counting = counted->counting;
+
+    if (!reply || reply->type != REDIS_REPLY_INTEGER)
+        counting->failed = true;
+    else
+        counting->counts[counted->index].events = reply->integer;
+    counting_finish(counting);
+}
+
+static int send_counted(struct redis_requests *requests, struct counted *counted)
+{
+    struct redis_command command = redis_command_make();
+    const char *text = redis_script_text(REDIS_SCRIPT_COUNT);
+
+    redis_command_add(&command, "EVAL");
+    redis_command_add_bytes(&command, text, strlen(text));
+    redis_command_add(&command, "2");
+    redis_command_add(&command, "sluice:{%s}:log", counted->company);
+    redis_command_add(&command, "sluice:{%s}:holes", counted->company);
+    redis_command_add(&command, "%" PRId64, cutoff_ms(requests));
+    return redis_command_send(&command, requests->connection, on_counted, counted);
+}
+
+static void on_companies(struct redis_request *request, const redisReply *reply)
+{
+    size_t most = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+    struct counting *counting = calloc(1, sizeof *counting + most * sizeof counting->counts[0]);
+
+    if (!counting) {
+        request->done.count(request->context, -ENOMEM, NULL, 0);
+        return;
+    }
+    counting->done = request->done.count;
+    counting->context = request->context;
+    counting->waiting = 1;
+    for (size_t i = 0; i < most; i++) {
+        const redisReply *company = reply->element[i];
+        struct counted *counted = calloc(1, sizeof *counted);
+
+        if (!counted || company->type != REDIS_REPLY_STRING || company->len >= sizeof counted->company) {
+            free(counted);
+            continue;
+        }
+        memcpy(counted->company, company->str, company->len);
+        counted->counting = counting;
+        counted->index = counting->size;
+        counting->counts[counting->size++].company = counted->company;
+        counting->waiting++;
+        if (send_counted(request->requests, counted) < 0) {
+            counting->failed = true;
+            counting->waiting--;
+        }
+    }
+    counting_finish(counting);
+}
+
+static void on_reply(void *context, const redisReply *reply)
+{
+    struct redis_request *request = context;
+    struct redis_requests *requests = request->requests;
+
+    if (reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0 && !request->sent_whole) {
+        request->sent_whole = true;
+        if (redis_request_send(requests, request) == 0)
+            return;
+    }
+    if (!reply || reply->type == REDIS_REPLY_ERROR) {
+        if (reply)
+            requests->on_error(requests->context, reply->str, request->kind == REDIS_APPEND);
+        redis_request_fail(request);
+        return;
+    }
+    switch (request->kind) {
+    case REDIS_APPEND:
+        on_append(request, reply);
+        break;
+    case REDIS_LOAD:
+        on_load(request, reply);
+        break;
+    case REDIS_READ:
+        on_read(request, reply);
+        break;
+    case REDIS_COUNT:
+        on_companies(request, reply);
+        break;
+    }
+    request_free(request);
+}
+
+static void append_command(struct redis_command *command, const struct redis_request *request)
+{
+    const struct redis_requests *requests = request->requests;
+
+    command_add_script(command, request, REDIS_SCRIPT_APPEND);
+    redis_command_add(command, "3");
+    redis_command_add(command, "sluice:{%s}:log", request->company);
+    redis_command_add(command, "sluice:{%s}:head", request->company);
+    redis_command_add(command, "sluice:{%s}:holes", request->company);
+    redis_command_add(command, "%" PRIu64, requests->epoch);
+    redis_command_add(command, "%" PRId64, cutoff_ms(requests));
+    redis_command_add(command, "%" PRId64, requests->limits.ttl_ms);
+    redis_command_add(command, "%" PRId64, requests->limits.max_events);
+    redis_command_add(command, "%" PRId64, requests->limits.max_bytes);
+    redis_command_add(command, "%" PRIu64, request->since_ms);
+    redis_command_add(command, "%s", frame_subject(request->frames[request->frame_count - 1]));
+    for (size_t i = 0; i < request->frame_count; i++) {
+        redis_command_add(command, "%" PRIu64, frame_position(request->frames[i]).seq);
+        redis_command_add(command, "%" PRIu64, frame_position(request->frames[i]).ms);
+        redis_command_add_frame(command, request->frames[i]);
+    }
+}
+
+static void load_command(struct redis_command *command, const struct redis_request *request)
+{
+    static const char *const fields[] = {"seq", "ms", "subject", "floor_seq", "floor_ms", "since"};
+
+    redis_command_add(command, "HMGET");
+    redis_command_add(command, "sluice:{%s}:head", request->company);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        redis_command_add(command, "%s", fields[i]);
+}
+
+static void read_command(struct redis_command *command, const struct redis_request *request)
+{
+    command_add_script(command, request, REDIS_SCRIPT_READ);
+    redis_command_add(command, "2");
+    redis_command_add(command, "sluice:{%s}:log", request->company);
+    redis_command_add(command, "sluice:{%s}:head", request->company);
+    redis_command_add(command, "%" PRIu64, request->after.ms);
+    redis_command_add(command, "%" PRIu64, request->after.seq);
+    redis_command_add(command, "%" PRId64, cutoff_ms(request->requests));
+    redis_command_add(command, "%zu", request->max_events);
+    redis_command_add(command, "%zu", request->max_bytes);
+}
+
+static void count_command(struct redis_command *command, const struct redis_request *request)
+{
+    redis_command_add(command, "ZREVRANGEBYSCORE");
+    redis_command_add(command, "sluice:companies");
+    redis_command_add(command, "+inf");
+    redis_command_add(command, "%" PRId64, cutoff_ms(request->requests));
+    redis_command_add(command, "LIMIT");
+    redis_command_add(command, "0");
+    redis_command_add(command, "%zu", request->max_events);
+}
+
+int redis_request_send(struct redis_requests *requests, struct redis_request *request)
+{
+    struct redis_command command = redis_command_make();
+
+    request->requests = requests;
+    switch (request->kind) {
+    case REDIS_APPEND:
+        append_command(&command, request);
+        break;
+    case REDIS_LOAD:
+        load_command(&command, request);
+        break;
+    case REDIS_READ:
+        read_command(&command, request);
+        break;
+    case REDIS_COUNT:
+        count_command(&command, request);
+        break;
+    }
+    return redis_command_send(&command, requests->connection, on_reply, request);
+}
+
+static void on_ignored(void *context, const redisReply *reply)
+{
+    struct redis_requests *requests = context;
+
+    if (reply && reply->type == REDIS_REPLY_ERROR)
+        requests->on_error(requests->context, reply->str, true);
+}
+
+void redis_request_list_company(struct redis_requests *requests, const char *company)
+{
+    struct redis_command add = redis_command_make();
+    struct redis_command trim = redis_command_make();
+
+    redis_command_add(&add, "ZADD");
+    redis_command_add(&add, "sluice:companies");
+    redis_command_add(&add, "%" PRId64, clock_unix_ms());
+    redis_command_add(&add, "%s", company);
+    redis_command_add(&trim, "ZREMRANGEBYSCORE");
+    redis_command_add(&trim, "sluice:companies");
+    redis_command_add(&trim, "-inf");
+    redis_command_add(&trim, "(%" PRId64, cutoff_ms(requests));
+    /* Without memory for it the company is missing from the counts until the next time. */
+    (void)redis_command_send(&add, requests->connection, on_ignored, requests);
+    (void)redis_command_send(&trim, requests->connection, on_ignored, requests);
+}
+
+void redis_request_note_hole(struct redis_requests *requests, uint64_t unix_ms)
+{
+    struct redis_command command = redis_command_make();
+
+    redis_command_add(&command, "SET");
+    redis_command_add(&command, "sluice:hole");
+    redis_command_add(&command, "%" PRIu64, unix_ms);
+    redis_command_add(&command, "PX");
+    redis_command_add(&command, "%" PRId64, requests->limits.ttl_ms);
+    (void)redis_command_send(&command, requests->connection, on_ignored, requests);
+}

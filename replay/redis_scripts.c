@@ -1,0 +1,147 @@
+#include "replay/redis_scripts.h"
+
+/*
+ * Takes the intake over: a new epoch, greater than every epoch before it even when Redis lost its data in between, since
+ * the clock plays a part. With an epoch already given, renews the claim.
+ *
+ * KEYS: the owner hash. ARGV: the epoch held (0: none yet), who claims. Returns {'OK', epoch} or {'FENCED', epoch}.
+ */
+static const char claim_text[] =
+    "local held = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')\n"
+    "local mine = tonumber(ARGV[1])\n"
+    "if mine == 0 then\n"
+    "  local now = redis.call('TIME')\n"
+    "  mine = math.max(held + 1, now[1] * 1000 + math.floor(now[2] / 1000))\n"
+    "elseif held > mine then\n"
+    "  return {'FENCED', string.format('%.0f', held)}\n"
+    "end\n"
+    "redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', mine), 'holder', ARGV[2])\n"
+    "return {'OK', string.format('%.0f', mine)}\n";
+
+/*
+ * Appends events with the numbers that they were given. Those at or below the head are held already and skipped, so a
+ * repeated append changes nothing. Trims a bounded number of members by age, count and bytes, now and then: when a
+ * tenth of the retention has passed (ten minutes at most), every 64 events, or while there are too many bytes.
+ *
+ * KEYS: log, head, holes. ARGV: epoch, oldest ms to keep, retention ms, most events, most bytes, since, subject of the
+ * last event, then seq, ms and member of each. Returns {'OK'} or {'FENCED'}.
+ */
+static const char append_text[] =
+    "local log, head, holes = KEYS[1], KEYS[2], KEYS[3]\n"
+    "local epoch, cutoff, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+    "local h = redis.call('HMGET', head, 'seq', 'ms', 'epoch', 'bytes')\n"
+    "if h[3] and tonumber(h[3]) > epoch then return {'FENCED'} end\n"
+    "local seq, ms, bytes = tonumber(h[1] or '0'), tonumber(h[2] or '0'), tonumber(h[4] or '0')\n"
+    "local first_seq, first_ms = seq, ms\n"
+    "local set = {'seq', h[1] or '0', 'ms', h[2] or '0', 'epoch', ARGV[1], 'since', ARGV[6]}\n"
+    "if ms > 0 and ms < cutoff then\n"
+    "  redis.call('DEL', log, holes)\n"
+    "  bytes = 0\n"
+    "  set[#set + 1], set[#set + 2] = 'floor_seq', h[1]\n"
+    "  set[#set + 1], set[#set + 2] = 'floor_ms', h[2]\n"
+    "end\n"
+    "local add, gaps = {}, {}\n"
+    "for i = 8, #ARGV, 3 do\n"
+    "  local s, m = tonumber(ARGV[i]), tonumber(ARGV[i + 1])\n"
+    "  if m > ms or (m == ms and s > seq) then\n"
+    "    local member = ARGV[i + 2]\n"
+    "    add[#add + 1], add[#add + 2] = ARGV[i + 1], member\n"
+    "    if string.sub(member, 18, 33) == 'hole|stream.gap|' then\n"
+    "      gaps[#gaps + 1], gaps[#gaps + 2] = ARGV[i + 1], ARGV[i + 1]\n"
+    "    end\n"
+    "    bytes = bytes + #member\n"
+    "    seq, ms = s, m\n"
+    "    set[2], set[4] = ARGV[i], ARGV[i + 1]\n"
+    "  end\n"
+    "end\n"
+    "if #add == 0 then return {'OK'} end\n"
+    "redis.call('ZADD', log, unpack(add))\n"
+    "if #gaps > 0 then\n"
+    "  redis.call('ZADD', holes, unpack(gaps))\n"
+    "  redis.call('PEXPIRE', holes, ARGV[3])\n"
+    "end\n"
+    "local mark = math.min(600000, ttl / 10)\n"
+    "local max_events, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])\n"
+    "if math.floor(ms / mark) ~= math.floor(first_ms / mark) or\n"
+    "    math.floor(seq / 64) ~= math.floor(first_seq / 64) or bytes > max_bytes then\n"
+    "  local excess = redis.call('ZCARD', log) - max_events\n"
+    "  for _ = 1, 8 do\n"
+    "    local old = redis.call('ZRANGE', log, 0, 63, 'WITHSCORES')\n"
+    "    local gone = 0\n"
+    "    if #old == 0 then bytes = 0 end\n"
+    "    for j = 1, #old, 2 do\n"
+    "      if tonumber(old[j + 1]) >= cutoff and gone >= excess and bytes <= max_bytes then break end\n"
+    "      bytes = bytes - #old[j]\n"
+    "      gone = gone + 1\n"
+    "    end\n"
+    "    if gone == 0 then break end\n"
+    "    redis.call('ZREMRANGEBYRANK', log, 0, gone - 1)\n"
+    "    redis.call('ZREMRANGEBYSCORE', holes, '-inf', '(' .. old[2 * gone])\n"
+    "    excess = excess - gone\n"
+    "    set[#set + 1], set[#set + 2] = 'floor_seq', string.format('%.0f', tonumber(string.sub(old[2 * gone - 1], 1, 16)))\n"
+    "    set[#set + 1], set[#set + 2] = 'floor_ms', old[2 * gone]\n"
+    "    if gone < 64 then break end\n"
+    "  end\n"
+    "end\n"
+    "set[#set + 1], set[#set + 2] = 'bytes', string.format('%.0f', bytes)\n"
+    "set[#set + 1], set[#set + 2] = 'subject', ARGV[7]\n"
+    "redis.call('HSET', head, unpack(set))\n"
+    "redis.call('PEXPIRE', log, ARGV[3])\n"
+    "redis.call('PEXPIRE', head, math.max(2592000000, 2 * ttl))\n"
+    "return {'OK'}\n";
+
+/*
+ * Reads the next page behind (ms, seq). The place is found by rank, not by walking a score: a clock that was set back can
+ * crowd any number of events into one millisecond.
+ *
+ * KEYS: log, head. ARGV: ms, seq, oldest ms to show, most events, most bytes. Returns {exact, last, head fields, oldest
+ * member's seq and subject, its score, members and scores}.
+ */
+static const char read_text[] =
+    "local log = KEYS[1]\n"
+    "local function seq_at(rank)\n"
+    "  return tonumber(string.sub(redis.call('ZRANGE', log, rank, rank)[1], 1, 16))\n"
+    "end\n"
+    "local seq, most, most_bytes = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5])\n"
+    "local base = redis.call('ZCOUNT', log, '-inf', '(' .. ARGV[1])\n"
+    "local low, high = base, base + redis.call('ZCOUNT', log, ARGV[1], ARGV[1])\n"
+    "while low < high do\n"
+    "  local middle = math.floor((low + high) / 2)\n"
+    "  if seq_at(middle) <= seq then low = middle + 1 else high = middle end\n"
+    "end\n"
+    "local first = redis.call('ZCOUNT', log, '-inf', '(' .. ARGV[3])\n"
+    "local exact = 0\n"
+    "if low > base and low > first and seq_at(low - 1) == seq then exact = 1 end\n"
+    "if low < first then low = first end\n"
+    "local oldest = redis.call('ZRANGE', log, first, first, 'WITHSCORES')\n"
+    "local page, bytes, last = {}, 0, 0\n"
+    "while last == 0 and #page < 2 * most and bytes < most_bytes do\n"
+    "  local part = redis.call('ZRANGE', log, low, low + 31, 'WITHSCORES')\n"
+    "  if #part < 64 then last = 1 end\n"
+    "  low = low + #part / 2\n"
+    "  for i = 1, #part do\n"
+    "    page[#page + 1] = part[i]\n"
+    "    bytes = bytes + #part[i]\n"
+    "  end\n"
+    "end\n"
+    "return {exact, last, redis.call('HMGET', KEYS[2], 'seq', 'ms', 'subject', 'floor_seq', 'floor_ms', 'since'),\n"
+    "  oldest[1] and string.match(oldest[1], '^[^|]*|[^|]*|') or '', oldest[2] or '0', page}\n";
+
+/* KEYS: log, holes. ARGV: oldest ms to count. Returns the number of events. */
+static const char count_text[] =
+    "return redis.call('ZCOUNT', KEYS[1], ARGV[1], '+inf') - redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf')\n";
+
+const char *redis_script_text(enum redis_script script)
+{
+    switch (script) {
+    case REDIS_SCRIPT_CLAIM:
+        return claim_text;
+    case REDIS_SCRIPT_APPEND:
+        return append_text;
+    case REDIS_SCRIPT_READ:
+        return read_text;
+    case REDIS_SCRIPT_COUNT:
+        return count_text;
+    }
+    return "";
+}

@@ -1,0 +1,31 @@
+#ifndef SLUICE_REPLAY_STORE_REDIS_H
+#define SLUICE_REPLAY_STORE_REDIS_H
+
+#include "core/metrics.h"
+#include "replay/store.h"
+
+/*
+ * The replay store in Redis. Keys, all with a bounded life:
+ *
+ *   sluice:{<company>}:log    ZSET  score = ms, member as redis_member.h writes it: events and holes in one order
+ *   sluice:{<company>}:head   HASH  seq, ms, subject of the last event; floor_seq, floor_ms: up to there events were
+ *                                   trimmed; bytes; epoch of the last writer; since: when this numbering began
+ *   sluice:{<company>}:holes  ZSET  ms of the holes in the log: what a count of events leaves out
+ *   sluice:companies          ZSET  companies by the ms of a late event: what counts go through
+ *   sluice:owner              HASH  epoch and holder of the intake
+ *   sluice:hole               ms of the last time that events of any company may have been missed
+ *
+ * The braces keep one company's keys on one slot of a Redis Cluster.
+ */
+struct store_redis_options {
+    const char *url;
+    struct store_limits limits;
+    int timeout_ms;           /* for a connect and for the reply to a command */
+    struct metrics *metrics;
+    const char *holder;       /* who we are, for people who look into sluice:owner */
+};
+
+/* Connects in the background, for ever. NULL: the URL is none, or no memory. The strings are copied. */
+struct store *store_redis_new(const struct store_redis_options *options);
+
+#endif
