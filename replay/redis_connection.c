@@ -110,6 +110,11 @@ bool redis_connection_wants_write(const struct redis_connection *connection)
     return connection->written < connection->output.size;
 }
 
+bool redis_connection_is_waiting(const struct redis_connection *connection)
+{
+    return connection->first != NULL;
+}
+
 int64_t redis_connection_deadline_ns(const struct redis_connection *connection)
 {
     return connection->first ? connection->first->sent_ns + connection->timeout_ns : INT64_MAX;

@@ -28,6 +28,9 @@ int redis_connection_command(struct redis_connection *connection, int count, con
 int redis_connection_fd(const struct redis_connection *connection);
 bool redis_connection_wants_write(const struct redis_connection *connection);
 
+/* Whether a command waits for its reply. */
+bool redis_connection_is_waiting(const struct redis_connection *connection);
+
 /* When the oldest command times out; INT64_MAX: none waits. */
 int64_t redis_connection_deadline_ns(const struct redis_connection *connection);
 

@@ -18,6 +18,7 @@
 enum {
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 2000,
+    PING_INTERVAL_MS = 1000,
     COMPANIES_COUNTED_MAX = 10000,
 };
 
@@ -34,6 +35,7 @@ struct store_redis {
     struct redis_dial *dial;
     int64_t retry_ns;
     int backoff_ms;
+    int64_t next_ping_ns;
     unsigned jitter_seed;
     char failure[128]; /* why the connection has to end; set in callbacks, acted on behind them */
     struct redis_request *refused; /* asked while there was no connection; failed by the next run */
@@ -130,7 +132,19 @@ static int64_t redis_deadline_ns(const struct store *store)
         return 0;
     if (redis->phase == PHASE_WAITING)
         return redis->retry_ns;
+    if (redis->phase == PHASE_READY && !redis_connection_is_waiting(redis->requests.connection))
+        return redis->next_ping_ns;
     return redis->requests.connection ? redis_connection_deadline_ns(redis->requests.connection) : INT64_MAX;
+}
+
+/* A Redis that hangs shows only in an answer that does not come: asks while nothing else does. */
+static void ping_when_quiet(struct store_redis *redis)
+{
+    if (redis->phase != PHASE_READY || redis_connection_is_waiting(redis->requests.connection) ||
+        clock_monotonic_ns() < redis->next_ping_ns)
+        return;
+    redis->next_ping_ns = clock_monotonic_ns() + PING_INTERVAL_MS * NS_PER_MS;
+    redis_request_ping(&redis->requests);
 }
 
 /* Ends the connection, if there is one, and tries again later. */
@@ -231,8 +245,10 @@ static void redis_run(struct store *store)
     if (redis->phase == PHASE_DIALING)
         finish_dial(redis);
     if (redis->requests.connection) {
-        int status = redis_connection_run(redis->requests.connection);
+        int status;
 
+        ping_when_quiet(redis);
+        status = redis_connection_run(redis->requests.connection);
         if (status < 0)
             fail(redis, "the connection to Redis ended", status == -ETIMEDOUT ? "no answer in time" : strerror(-status));
         if (redis->failure[0]) {

@@ -1,0 +1,141 @@
+/*
+ * natsflood: publishes numbered, time-stamped events to NATS at a steady rate.
+ *
+ * Company c<i> gets the numbers 0, 1, 2 … in "n"; "t" is CLOCK_MONOTONIC in nanoseconds right before the publish.
+ */
+#include <nats/nats.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tool.h"
+
+#define EVENT_MIN_BYTES 128
+#define EVENT_MAX_BYTES 65536
+#define TICK_NS NS_PER_MS
+#define FLUSH_TIMEOUT_MS 10000
+
+struct flood {
+    const char *url, *subject;
+    long rate, count, companies, size_bytes;
+    natsConnection *connection;
+    char event[EVENT_MAX_BYTES];
+    int64_t worst_delay_ns; /* how far publishing fell behind its schedule */
+};
+
+static natsStatus flood_connect(struct flood *flood)
+{
+    natsOptions *options = NULL;
+    natsStatus status = natsOptions_Create(&options);
+
+    if (status == NATS_OK)
+        status = natsOptions_SetURL(options, flood->url);
+    if (status == NATS_OK)
+        status = natsOptions_SetSendAsap(options, true); /* the default waits a millisecond for company */
+    if (status == NATS_OK)
+        status = natsConnection_Connect(&flood->connection, options);
+    natsOptions_Destroy(options);
+    return status;
+}
+
+/* Everything but the head of the event stays as it is here: padding up to the wanted size. */
+static void fill_padding(struct flood *flood)
+{
+    memset(flood->event, 'x', (size_t)flood->size_bytes);
+    memcpy(flood->event + flood->size_bytes - 2, "\"}", 2);
+}
+
+static natsStatus publish_event(struct flood *flood, long index)
+{
+    int64_t now_ns = tool_now_ns();
+    char head[EVENT_MIN_BYTES];
+    int size = snprintf(head, sizeof head,
+                        "{\"companyId\":\"c%ld\",\"n\":%ld,\"t\":%" PRId64
+                        ",\"metricName\":\"load\",\"value\":0.85,\"pad\":\"",
+                        index % flood->companies, index / flood->companies, now_ns);
+
+    memcpy(flood->event, head, (size_t)size);
+    memset(flood->event + size, 'x', EVENT_MIN_BYTES - 2 - (size_t)size);
+    return natsConnection_Publish(flood->connection, flood->subject, flood->event, (int)flood->size_bytes);
+}
+
+static void sleep_until(int64_t when_ns)
+{
+    struct timespec when = {.tv_sec = (time_t)(when_ns / NS_PER_SECOND), .tv_nsec = (long)(when_ns % NS_PER_SECOND)};
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR)
+        ;
+}
+
+/* Publishes on a fixed schedule: what is due within one tick leaves together, and a delay is made good. */
+static natsStatus publish_all(struct flood *flood, int64_t started_ns)
+{
+    natsStatus status = NATS_OK;
+    long sent = 0;
+
+    while (status == NATS_OK && sent < flood->count) {
+        int64_t due_ns = started_ns + sent * NS_PER_SECOND / flood->rate;
+        int64_t now_ns = tool_now_ns();
+
+        if (due_ns > now_ns) {
+            sleep_until(due_ns > now_ns + TICK_NS ? due_ns : now_ns + TICK_NS);
+            continue;
+        }
+        if (now_ns - due_ns > flood->worst_delay_ns)
+            flood->worst_delay_ns = now_ns - due_ns;
+        status = publish_event(flood, sent++);
+    }
+    if (status == NATS_OK)
+        status = natsConnection_FlushTimeout(flood->connection, FLUSH_TIMEOUT_MS);
+    return status;
+}
+
+static int parse_options(struct flood *flood, int argc, char **argv)
+{
+    const struct tool_option table[] = {
+        {"url", "the NATS server", NULL, 0, 0, &flood->url},
+        {"subject", "where to publish", NULL, 0, 0, &flood->subject},
+        {"rate", "events a second", &flood->rate, 1, 1000000, NULL},
+        {"count", "events in all", &flood->count, 1, 100000000, NULL},
+        {"companies", "companies that take turns", &flood->companies, 1, 4096, NULL},
+        {"size", "bytes of an event", &flood->size_bytes, EVENT_MIN_BYTES, EVENT_MAX_BYTES, NULL},
+    };
+
+    return tool_parse_options("natsflood: publishes numbered events at a steady rate.", table,
+                              sizeof table / sizeof table[0], argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    static struct flood flood = {.url = "nats://127.0.0.1:4222",
+                                 .subject = "metrics.calculated",
+                                 .rate = 1000,
+                                 .count = 10000,
+                                 .companies = 1,
+                                 .size_bytes = 256};
+    int error = parse_options(&flood, argc, argv);
+    int64_t started_ns;
+    natsStatus status;
+    double seconds;
+
+    if (error)
+        return error < 0 ? 2 : 0;
+    fill_padding(&flood);
+    status = flood_connect(&flood);
+    started_ns = tool_now_ns();
+    if (status == NATS_OK)
+        status = publish_all(&flood, started_ns);
+    seconds = (double)(tool_now_ns() - started_ns) / (double)NS_PER_SECOND;
+    if (status == NATS_OK)
+        printf("{\"sent\":%ld,\"seconds\":%.3f,\"rate\":%.1f,\"worst_delay_ms\":%.1f}\n", flood.count, seconds,
+               (double)flood.count / seconds, (double)flood.worst_delay_ns / (double)NS_PER_MS);
+    else
+        fprintf(stderr, "natsflood: %s\n", natsStatus_GetText(status));
+    natsConnection_Destroy(flood.connection);
+    nats_Close();
+    return status == NATS_OK ? 0 : 1;
+}

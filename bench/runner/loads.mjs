@@ -1,0 +1,60 @@
+// The rows of the table: what load each one puts on the server, and what bounds it has to keep.
+
+const live = (rate, streams) => ({ kind: 'live', rate, streams });
+
+/** Rows of the floor. Each is at a rate that it sustains; others are held against its cost per delivery. */
+export const floors = [
+  { name: 'floor-1000x100', title: 'floor: 1000 events/s to 100 streams', ...live(1000, 100) },
+  { name: 'floor-100x500', title: 'floor: 100 events/s to 500 streams', ...live(100, 500) },
+];
+
+export const loads = [
+  {
+    name: 'live-1000x100',
+    title: '1000 events/s to 100 streams',
+    ...live(1000, 100),
+    floor: 'floor-1000x100',
+    bounds: { ratio: 0.4, p99Ms: 15 },
+  },
+  {
+    name: 'live-5000x100',
+    title: '5000 events/s to 100 streams',
+    ...live(5000, 100),
+    floor: 'floor-1000x100', // the floor does not sustain this rate itself
+    bounds: { ratio: 0.12, p99Ms: 20, deliveredPercent: 100, gaps: 0 },
+  },
+  {
+    name: 'live-100x500',
+    title: '100 events/s to 500 streams',
+    ...live(100, 500),
+    floor: 'floor-100x500',
+    bounds: { ratio: 1.15 },
+  },
+  {
+    name: 'open-10000',
+    title: '10,000 open streams',
+    kind: 'open',
+    streams: 10_000,
+    companies: 100,
+    bounds: { kbPerStream: 1.5 },
+  },
+  {
+    name: 'resume-5000',
+    title: '5000 resume, each misses 100 of 500',
+    kind: 'resume',
+    streams: 5000,
+    history: 500,
+    missing: 100,
+    bounds: { cpuUsPerClient: 120, deliveredPercent: 100 },
+  },
+];
+
+/** What the bounds are called in the table, how they are shown beside a figure, and how they compare. */
+export const boundKinds = {
+  ratio: { title: 'ratio', limit: (bound) => `≤ ${bound.toFixed(2)}`, holds: (value, bound) => value <= bound },
+  p99Ms: { title: 'p99', limit: (bound) => `≤ ${bound} ms`, holds: (value, bound) => value <= bound },
+  deliveredPercent: { title: 'delivered', holds: (value, bound) => value >= bound },
+  gaps: { title: 'gaps', holds: (value, bound) => value <= bound },
+  kbPerStream: { title: 'memory', limit: (bound) => `≤ ${bound} KB`, holds: (value, bound) => value <= bound },
+  cpuUsPerClient: { title: 'CPU', limit: (bound) => `≤ ${bound} µs`, holds: (value, bound) => value <= bound },
+};

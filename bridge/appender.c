@@ -1,0 +1,363 @@
+#include "bridge/appender.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+
+#define NS_PER_S INT64_C(1000000000)
+
+enum {
+    APPEND_BYTES = 1024 * 1024, /* of one append, but at least one event */
+    LIST_INTERVAL_S = 30,       /* between two entries of a company in the store's list */
+    RESTORED_BACKLOG_BYTES = 256 * 1024,
+    RECENT_SHARE = 8, /* of recent_bytes for one company at most: a noisy one leaves room for others */
+};
+
+struct appender {
+    struct appender_options options;
+    struct company *first_due; /* companies with something to append */
+    size_t recent_bytes;       /* of all frames in memory */
+    size_t backlog_bytes;      /* of those not yet stored */
+    size_t unsynced;           /* companies whose head in the store is not known */
+    bool appended_since_ready;
+    struct log_limiter backlog_limiter;
+};
+
+/* Accounting: every change of a ring or of `stored` goes through these. */
+
+static void count_bytes(struct appender *appender, int64_t recent, int64_t backlog)
+{
+    appender->recent_bytes = (size_t)((int64_t)appender->recent_bytes + recent);
+    appender->backlog_bytes = (size_t)((int64_t)appender->backlog_bytes + backlog);
+    metrics_set(appender->options.metrics, METRIC_RECENT_BYTES, (int64_t)appender->recent_bytes);
+    metrics_set(appender->options.metrics, METRIC_REPLAY_BACKLOG_BYTES, (int64_t)appender->backlog_bytes);
+}
+
+static void set_stored(struct appender *appender, struct company *company, uint64_t stored)
+{
+    int64_t before = (int64_t)company_backlog_bytes(company);
+
+    company->stored = stored;
+    if (company->sent < stored)
+        company->sent = stored;
+    count_bytes(appender, 0, (int64_t)company_backlog_bytes(company) - before);
+}
+
+/* Drops the frames in front of slot `begin`, which the store holds or which were given up. */
+static void trim(struct appender *appender, struct company *company, uint64_t begin)
+{
+    size_t bytes = ring_bytes(company->recent, ring_begin(company->recent), begin);
+
+    ring_trim(company->recent, begin);
+    count_bytes(appender, -(int64_t)bytes, 0);
+}
+
+static void trim_to_limits(struct appender *appender, struct company *company)
+{
+    uint64_t begin = ring_begin(company->recent);
+    uint64_t end = ring_end(company->recent);
+    size_t max_bytes = appender->options.recent_bytes / RECENT_SHARE;
+
+    while (begin < company->stored && (end - begin > appender->options.recent_events ||
+                                       ring_bytes(company->recent, begin, end) > max_bytes))
+        begin++;
+    if (begin > ring_begin(company->recent))
+        trim(appender, company, begin);
+}
+
+static void halve(struct company *company, void *context)
+{
+    struct appender *appender = context;
+    uint64_t begin = ring_begin(company->recent);
+    uint64_t middle = begin + (ring_end(company->recent) - begin + 1) / 2;
+
+    if (appender->recent_bytes > appender->options.recent_bytes + appender->backlog_bytes)
+        trim(appender, company, middle < company->stored ? middle : company->stored);
+}
+
+/* The backlog. */
+
+static void set_due(struct appender *appender, struct company *company)
+{
+    if (company->due)
+        return;
+    company->due = true;
+    company->next_due = appender->first_due;
+    appender->first_due = company;
+}
+
+static void find_largest_backlog(struct company *company, void *context)
+{
+    struct company **largest = context;
+
+    if (!*largest || company_backlog_bytes(company) > company_backlog_bytes(*largest))
+        *largest = company;
+}
+
+/*
+ * Gives up the oldest eighth of the largest backlog. It ends with an event, so that the break in the numbers tells every
+ * later replay what is missing. What is on its way to the store is left alone: it is answered soon, or fails.
+ */
+static void give_up_backlog(struct appender *appender)
+{
+    struct company *company = NULL;
+    uint64_t from;
+    uint64_t to;
+    uint64_t end;
+    int64_t suppressed;
+
+    companies_each(appender->options.companies, find_largest_backlog, &company);
+    if (!company || company->appending)
+        return;
+    from = company->stored;
+    end = ring_end(company->recent);
+    to = from + (end - from + 7) / 8;
+    while (to < end && frame_kind(ring_frame(company->recent, to - 1)) != FRAME_EVENT)
+        to++;
+    metrics_add(appender->options.metrics, METRIC_REPLAY_BACKLOG_DROPPED, (int64_t)(to - from));
+    set_stored(appender, company, to);
+    trim_to_limits(appender, company);
+    if (log_limiter_allow(&appender->backlog_limiter, &suppressed))
+        log_write(appender->options.log, LOG_LEVEL_ERROR,
+                  "Events were lost to the replay: the backlog for the replay store is full",
+                  LOG_FIELDS(log_text("companyId", company->name), log_number("events", (int64_t)(to - from)),
+                             log_number("suppressed", suppressed)));
+}
+
+static void update_replay_state(struct appender *appender)
+{
+    bool ok = store_state(appender->options.store) == STORE_READY && appender->unsynced == 0 &&
+              appender->backlog_bytes <= RESTORED_BACKLOG_BYTES &&
+              (appender->backlog_bytes == 0 || appender->appended_since_ready);
+
+    /* Once it is said to be back, only the store itself says that it is lost. */
+    if (ok || store_state(appender->options.store) != STORE_READY)
+        hub_set_replay_state(appender->options.hub, ok);
+}
+
+static void on_append(void *context, int status)
+{
+    struct company *company = context;
+    struct appender *appender = company->appender;
+
+    company->appending = false;
+    if (status < 0) {
+        company->sent = company->stored;
+        return; /* sent again when the store is ready, or by the next tick */
+    }
+    metrics_add(appender->options.metrics, METRIC_REPLAY_APPENDED, (int64_t)(company->sent - company->stored));
+    appender->appended_since_ready = true;
+    set_stored(appender, company, company->sent);
+    trim_to_limits(appender, company);
+    if (company->sent < ring_end(company->recent))
+        set_due(appender, company);
+    update_replay_state(appender);
+}
+
+/* Sends the company's next events to the store, unless some are on their way: one append at a time keeps them in order. */
+static void append(struct appender *appender, struct company *company)
+{
+    struct frame *frames[STORE_APPEND_MAX];
+    struct store_append request = {.company = company->name, .frames = frames, .since_ms = company->since_ms};
+    int64_t now_ns = clock_monotonic_ns();
+    size_t bytes = 0;
+
+    if (company->appending || company->loading || company->unsynced)
+        return;
+    for (uint64_t slot = company->sent; slot < ring_end(company->recent); slot++) {
+        if (request.count == STORE_APPEND_MAX || bytes > APPEND_BYTES)
+            break;
+        frames[request.count] = ring_frame(company->recent, slot);
+        bytes += frame_memory_size(frames[request.count++]);
+    }
+    if (request.count == 0)
+        return;
+    request.list_company = company->listed_ns == 0 || now_ns - company->listed_ns > LIST_INTERVAL_S * NS_PER_S;
+    if (request.list_company)
+        company->listed_ns = now_ns;
+    company->sent += request.count;
+    company->appending = true;
+    store_append(appender->options.store, &request, on_append, company);
+}
+
+void appender_flush(struct appender *appender)
+{
+    struct company *company = appender->first_due;
+
+    if (store_state(appender->options.store) != STORE_READY)
+        return;
+    appender->first_due = NULL;
+    while (company) {
+        struct company *next = company->next_due;
+
+        company->due = false;
+        append(appender, company);
+        company = next;
+    }
+}
+
+/* Syncing: the store is back, and may have lost its last seconds, or everything. */
+
+/*
+ * Finds the first frame that the store does not hold. Frames at or below its head are skipped by every append: what was
+ * numbered without knowing a later head (the clock was set back meanwhile) is lost to the replay, but the next numbers
+ * are not.
+ */
+static void sync(struct appender *appender, struct company *company, const struct store_head *head)
+{
+    bool exact;
+    uint64_t slot = ring_find(company->recent, head->position, &exact);
+
+    if (head->exists && company->head.seq == 0) {
+        company->head.seq = head->position.seq;
+        company->since_ms = head->since_ms;
+        company->floor = head->floor;
+    }
+    if (head->position.ms > company->head.ms)
+        company->head.ms = head->position.ms;
+    company->listed_ns = 0;
+    set_stored(appender, company, slot);
+    company->sent = slot;
+    if (slot < ring_end(company->recent))
+        set_due(appender, company);
+}
+
+static void on_head(void *context, int status, const struct store_head *head)
+{
+    struct company *company = context;
+    struct appender *appender = company->appender;
+
+    company->asking = false;
+    if (status < 0)
+        return; /* asked again when the store is ready, or by the next tick */
+    if (company->unsynced)
+        appender->unsynced--;
+    company->unsynced = false;
+    sync(appender, company, head);
+    update_replay_state(appender);
+}
+
+static void ask_head(struct company *company, void *context)
+{
+    struct appender *appender = context;
+
+    if (company->loading || !company->unsynced || company->asking)
+        return;
+    company->asking = true;
+    store_load(appender->options.store, company->name, on_head, company);
+}
+
+void appender_set_unsynced(struct appender *appender, struct company *company)
+{
+    if (!company->unsynced)
+        appender->unsynced++;
+    company->unsynced = true;
+    if (store_state(appender->options.store) == STORE_READY)
+        ask_head(company, appender);
+}
+
+static void lose_sync(struct company *company, void *context)
+{
+    if (!company->loading)
+        appender_set_unsynced(context, company);
+}
+
+static void on_store_state(void *context, enum store_state state, const char *reason)
+{
+    struct appender *appender = context;
+
+    appender->appended_since_ready = false;
+    if (state == STORE_READY) {
+        log_write(appender->options.log, LOG_LEVEL_INFO, "Replay store connected", NULL);
+        companies_each(appender->options.companies, ask_head, appender);
+    } else {
+        log_write(appender->options.log, LOG_LEVEL_ERROR,
+                  state == STORE_FENCED ? "Replay store taken over by another process: run one replica"
+                                        : "Replay store lost: live events go on, replays are served from memory",
+                  LOG_FIELDS(log_text("reason", reason)));
+        companies_each(appender->options.companies, lose_sync, appender);
+    }
+    update_replay_state(appender);
+}
+
+int appender_add(struct appender *appender, struct company *company, struct frame *frame)
+{
+    int64_t size = (int64_t)frame_memory_size(frame);
+    size_t limit = appender->options.recent_bytes;
+    int status = ring_push(company->recent, frame);
+
+    if (status < 0)
+        return status;
+    count_bytes(appender, size, size);
+    /* A company without any event leaves nothing in the store, so that asking for companies does not fill it. */
+    if (frame_position(frame).seq == 0)
+        set_stored(appender, company, ring_end(company->recent));
+    else
+        set_due(appender, company);
+    if (appender->backlog_bytes > appender->options.backlog_bytes)
+        give_up_backlog(appender);
+    if (appender->recent_bytes > limit + limit / 8 + appender->backlog_bytes)
+        companies_each(appender->options.companies, halve, appender);
+    return 0;
+}
+
+bool appender_is_done_with(const struct company *company)
+{
+    return company->stored == ring_end(company->recent) && !company->appending && !company->due && !company->asking;
+}
+
+void appender_forget(struct appender *appender, struct company *company)
+{
+    if (company->unsynced)
+        appender->unsynced--;
+    company->unsynced = false;
+    trim(appender, company, ring_end(company->recent));
+}
+
+static void count_unstored(struct company *company, void *context)
+{
+    int64_t *events = context;
+
+    *events += (int64_t)(ring_end(company->recent) - company->stored);
+}
+
+int64_t appender_backlog_events(const struct appender *appender)
+{
+    int64_t events = 0;
+
+    companies_each(appender->options.companies, count_unstored, &events);
+    return events;
+}
+
+static void tick_company(struct company *company, void *context)
+{
+    struct appender *appender = context;
+
+    if (company->stored < ring_end(company->recent))
+        set_due(appender, company);
+    ask_head(company, appender);
+}
+
+void appender_tick(struct appender *appender)
+{
+    if (store_state(appender->options.store) == STORE_READY)
+        companies_each(appender->options.companies, tick_company, appender);
+}
+
+struct appender *appender_new(const struct appender_options *options)
+{
+    struct appender *appender = calloc(1, sizeof *appender);
+
+    if (!appender)
+        return NULL;
+    appender->options = *options;
+    store_observe(options->store, on_store_state, appender);
+    update_replay_state(appender);
+    return appender;
+}
+
+void appender_free(struct appender *appender)
+{
+    free(appender);
+}

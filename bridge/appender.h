@@ -1,0 +1,59 @@
+#ifndef SLUICE_BRIDGE_APPENDER_H
+#define SLUICE_BRIDGE_APPENDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/company.h"
+#include "bridge/hub.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "replay/store.h"
+
+/*
+ * Keeps the replay store in step with the companies' recent frames, and those frames within their limits. What the store
+ * has not confirmed stays in memory up to a limit, and is appended when the store is back; so is what the store lost.
+ * Everything here belongs to the bridge's thread.
+ */
+struct appender;
+
+struct appender_options {
+    struct store *store;
+    struct hub *hub;
+    struct companies *companies;
+    size_t recent_events; /* kept in memory, per company */
+    size_t recent_bytes;  /* and over all companies */
+    size_t backlog_bytes; /* not yet in the store, over all companies */
+    struct log *log;
+    struct metrics *metrics;
+};
+
+/* Watches the store from here on. NULL: no memory. */
+struct appender *appender_new(const struct appender_options *options);
+
+/* The store must be gone: it may call back while it is freed. */
+void appender_free(struct appender *appender);
+
+/* Adds the company's next frame to its recent frames, to be appended by the next flush. Returns 0 or -ENOMEM. */
+int appender_add(struct appender *appender, struct company *company, struct frame *frame);
+
+/* The company's head in the store is not known: it is asked for as soon as the store is ready. */
+void appender_set_unsynced(struct appender *appender, struct company *company);
+
+/* Sends to the store what is due. */
+void appender_flush(struct appender *appender);
+
+/* Now and then: tries again what failed. */
+void appender_tick(struct appender *appender);
+
+/* Whether nothing of the company waits for the store, or for an answer from it. */
+bool appender_is_done_with(const struct company *company);
+
+/* Gives up the company's recent frames, with which the appender is done. */
+void appender_forget(struct appender *appender, struct company *company);
+
+/* Events that the store does not hold yet. */
+int64_t appender_backlog_events(const struct appender *appender);
+
+#endif

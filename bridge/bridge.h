@@ -1,0 +1,63 @@
+#ifndef SLUICE_BRIDGE_BRIDGE_H
+#define SLUICE_BRIDGE_BRIDGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/hub.h"
+#include "core/config.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "replay/store.h"
+
+/*
+ * The bridge's thread: takes messages from NATS, numbers them, keeps the replay store in step, and gives frames to the
+ * workers. Workers and pages ask it through the functions below, from any thread; answers come as hub messages (hub.h)
+ * into the worker's mailbox.
+ */
+struct bridge;
+
+struct bridge_options {
+    const struct config *config;
+    struct hub_worker *workers; /* must outlive the bridge */
+    unsigned worker_count;
+    struct log *log;
+    struct metrics *metrics;
+};
+
+/* Starts the thread, and begins to connect to NATS and Redis. Returns 0 or -errno. */
+int bridge_new(const struct bridge_options *options, struct bridge **ret_bridge);
+
+/*
+ * Stops taking messages from NATS, and waits until those that came are numbered, with the workers, and in the replay
+ * store, until deadline_ns on clock_monotonic_ns() at the latest. Streams go on. Returns the number of events that the
+ * replay store does not hold.
+ */
+int64_t bridge_drain(struct bridge *bridge, int64_t deadline_ns);
+
+/* Ends the thread and frees. The workers' mailboxes must still be there. */
+void bridge_free(struct bridge *bridge);
+
+/* Subscribes a worker to a company: one HUB_SNAPSHOT, then HUB_EVENTS. */
+void bridge_subscribe(struct bridge *bridge, unsigned worker, const char *company, void *token);
+
+/* Ends a subscription: one HUB_UNSUBSCRIBED, behind its last event. */
+void bridge_unsubscribe(struct bridge *bridge, unsigned worker, const char *company, void *token);
+
+/* Asks for a page of a company's history: one HUB_PAGE. */
+void bridge_read(struct bridge *bridge, const char *company, const struct hub_read *read);
+
+/* A worker that was behind has caught up. */
+void bridge_wake(struct bridge *bridge);
+
+/* Counts what the replay store holds. done is called once, on the bridge's thread: -EAGAIN without the store. */
+void bridge_count_events(struct bridge *bridge, store_count_done done, void *context);
+
+enum bridge_replay { BRIDGE_REPLAY_MEMORY, BRIDGE_REPLAY_REDIS };
+
+/* How replays are served, and whether everything can be replayed now. Any thread. */
+enum bridge_replay bridge_replay_kind(const struct bridge *bridge);
+bool bridge_replay_ok(const struct bridge *bridge);
+bool bridge_nats_connected(const struct bridge *bridge);
+
+#endif

@@ -1,0 +1,93 @@
+#ifndef SLUICE_BRIDGE_COMPANY_H
+#define SLUICE_BRIDGE_COMPANY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/transform.h"
+#include "core/event_id.h"
+#include "core/ring.h"
+#include "core/table.h"
+
+/*
+ * What the bridge's thread knows of one company: its numbering and its recent events, which the intake writes, and who
+ * gets them, which the hub keeps. The two share this struct; nobody else looks into it.
+ */
+enum { COMPANY_WORKERS_MAX = 256 };
+
+/* A message that waits until its company's numbering is known. */
+struct parked {
+    struct parked *next;
+    struct source_message *message; /* NULL: a hole */
+    int64_t received_ns;
+    struct transformed event;
+};
+
+/* A worker that gets the company's frames. */
+struct subscription {
+    struct subscription *next;
+    unsigned worker;
+    void *token; /* the worker's own mark for the company */
+};
+
+struct intake;
+struct appender;
+
+struct company {
+    char name[COMPANY_ID_SIZE];
+    struct intake *intake;
+    struct appender *appender;
+
+    /* Numbering. */
+    bool loading;                          /* its head was asked for: what arrives is parked */
+    struct event_position head;            /* of the last event or hole */
+    bool hole_due;                         /* an event was lost to a lack of memory: a hole goes before the next */
+    struct event_position floor;           /* up to there events are not held, as far as we know */
+    uint64_t since_ms;                     /* when this numbering began; 0: it has not yet */
+    char subject[EVENT_SUBJECT_MAX + 1];   /* of the last event or hole; empty: there is none */
+    struct parked *parked;
+    struct parked **parked_last;
+
+    /* Recent frames: all that the store has not confirmed, and as many more as the limits allow. */
+    struct ring *recent;
+    uint64_t stored; /* slots below are in the store, or given up */
+    uint64_t sent;   /* slots below were sent to the store */
+    bool appending;  /* an append is under way */
+    bool unsynced;   /* the store's head is not known, or not since the store was lost */
+    bool asking;     /* for that head */
+    bool due;        /* in the appender's list of those with something to append */
+    struct company *next_due;
+    int64_t listed_ns; /* when the store last entered it in its list of companies */
+
+    /* Who gets the frames. */
+    struct subscription *subscriptions;
+    struct reading *readings; /* history asked for, not answered yet */
+};
+
+/* All companies in memory. */
+struct companies;
+
+struct companies *companies_new(void);
+void companies_free(struct companies *companies);
+
+struct company *companies_get(const struct companies *companies, const char *name);
+
+/* A new company, with nothing known of it yet. NULL: no memory. */
+struct company *companies_add(struct companies *companies, const char *name);
+
+/* Frees the company, which must have nothing parked and no reading. */
+void companies_remove(struct companies *companies, struct company *company);
+
+size_t companies_count(const struct companies *companies);
+
+/* Calls visit for each; visit may remove the company it got. */
+void companies_each(struct companies *companies, void (*visit)(struct company *company, void *context), void *context);
+
+/* Bytes of frames that the store has not confirmed. */
+size_t company_backlog_bytes(const struct company *company);
+
+/* The id of the head, or `start-0-<now>` where there is none yet. */
+void company_head_id(const struct company *company, char ret_id[EVENT_ID_SIZE]);
+
+#endif

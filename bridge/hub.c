@@ -1,0 +1,490 @@
+#include "bridge/hub.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+
+enum {
+    PAGE_EVENTS = 512,
+    PAGE_BYTES = 256 * 1024,
+};
+
+/* Frames for one worker that wait for hub_flush(). */
+struct outgoing {
+    struct hub_event *events;
+    size_t count;
+    size_t capacity;
+};
+
+struct hub {
+    struct hub_worker *workers;
+    unsigned worker_count;
+    struct store *store;
+    int64_t ttl_ms;
+    struct metrics *metrics;
+    /* Written by the bridge's thread; pages read it. It stands alone, so relaxed. */
+    atomic_bool replay_ok;
+    struct outgoing outgoing[];
+};
+
+/* One stream that waits for a reading. */
+struct waiter {
+    struct waiter *next;
+    struct hub_read read;
+};
+
+/* A read of a company's history that is under way; streams that ask for the same share it. */
+struct reading {
+    struct reading *next;
+    struct hub *hub;
+    struct company *company;
+    struct event_position after;
+    struct waiter *waiters;
+    bool asked; /* the store was asked; false: the company's numbering is not known yet */
+};
+
+struct hub *hub_new(struct hub_worker *workers, unsigned worker_count, struct store *store, int64_t ttl_ms,
+                    struct metrics *metrics)
+{
+    struct hub *hub = calloc(1, sizeof *hub + worker_count * sizeof hub->outgoing[0]);
+
+    if (!hub)
+        return NULL;
+    hub->workers = workers;
+    hub->worker_count = worker_count;
+    hub->store = store;
+    hub->ttl_ms = ttl_ms;
+    hub->metrics = metrics;
+    return hub;
+}
+
+void hub_free(struct hub *hub)
+{
+    if (!hub)
+        return;
+    for (unsigned i = 0; i < hub->worker_count; i++) {
+        for (size_t j = 0; j < hub->outgoing[i].count; j++)
+            frame_unref(hub->outgoing[i].events[j].frame);
+        free(hub->outgoing[i].events);
+    }
+    free(hub);
+}
+
+/* Memory for an answer that somebody waits for: without it that stream would hang, unsaid. */
+static void *allocate_or_abort(size_t size)
+{
+    void *memory = calloc(1, size);
+
+    if (!memory)
+        abort();
+    return memory;
+}
+
+static void release_snapshot(struct message *message)
+{
+    struct hub_snapshot *snapshot = (struct hub_snapshot *)(void *)message;
+
+    for (size_t i = 0; i < snapshot->count; i++)
+        frame_unref(snapshot->frames[i]);
+    free(snapshot);
+}
+
+static void release_events(struct message *message)
+{
+    struct hub_events *events = (struct hub_events *)(void *)message;
+
+    for (size_t i = 0; i < events->count; i++)
+        frame_unref(events->events[i].frame);
+    free(events);
+}
+
+static void release_page(struct message *message)
+{
+    struct hub_page *page = (struct hub_page *)(void *)message;
+
+    frame_unref(page->gap);
+    for (size_t i = 0; i < page->count; i++)
+        frame_unref(page->frames[i]);
+    free(page);
+}
+
+static void release_plain(struct message *message)
+{
+    free(message);
+}
+
+/* Sends a message of the hub; the number of those is bounded by what the worker asked for. */
+static void send(struct hub *hub, unsigned worker, struct message *message, enum hub_message_type type,
+                 void (*release)(struct message *message))
+{
+    message->type = type;
+    message->release = release;
+    mailbox_put_always(hub->workers[worker].mailbox, message);
+}
+
+static void send_snapshot(struct hub *hub, const struct company *company, const struct subscription *subscription)
+{
+    uint64_t begin = ring_begin(company->recent);
+    uint64_t end = ring_end(company->recent);
+    struct hub_snapshot *snapshot =
+        allocate_or_abort(sizeof *snapshot + (size_t)(end - begin) * sizeof snapshot->frames[0]);
+
+    snapshot->token = subscription->token;
+    snapshot->before = ring_before(company->recent, begin);
+    snapshot->replay_ok = hub_replay_ok(hub);
+    company_head_id(company, snapshot->head_id);
+    for (uint64_t slot = begin; slot < end; slot++)
+        snapshot->frames[snapshot->count++] = frame_ref(ring_frame(company->recent, slot));
+    send(hub, subscription->worker, &snapshot->message, HUB_SNAPSHOT, release_snapshot);
+}
+
+/* Sends what hub_publish() gathered for one worker. */
+static void flush_worker(struct hub *hub, unsigned worker)
+{
+    struct outgoing *outgoing = &hub->outgoing[worker];
+    struct hub_events *events;
+
+    if (outgoing->count == 0)
+        return;
+    events = allocate_or_abort(sizeof *events + outgoing->count * sizeof events->events[0]);
+    memcpy(events->events, outgoing->events, outgoing->count * sizeof events->events[0]);
+    events->count = outgoing->count;
+    outgoing->count = 0;
+    atomic_fetch_add_explicit(&hub->workers[worker].behind, events->count, memory_order_relaxed);
+    send(hub, worker, &events->message, HUB_EVENTS, release_events);
+}
+
+void hub_flush(struct hub *hub)
+{
+    for (unsigned i = 0; i < hub->worker_count; i++)
+        flush_worker(hub, i);
+}
+
+void hub_subscribe(struct hub *hub, struct company *company, unsigned worker, void *token)
+{
+    struct subscription *subscription = allocate_or_abort(sizeof *subscription);
+
+    /* Frames of before must not arrive behind a snapshot that holds them. */
+    flush_worker(hub, worker);
+    *subscription = (struct subscription){.next = company->subscriptions, .worker = worker, .token = token};
+    company->subscriptions = subscription;
+    if (!company->loading)
+        send_snapshot(hub, company, subscription);
+}
+
+void hub_unsubscribe(struct hub *hub, struct company *company, unsigned worker, void *token)
+{
+    struct hub_unsubscribed *answer = allocate_or_abort(sizeof *answer);
+
+    for (struct subscription **at = &company->subscriptions; *at; at = &(*at)->next) {
+        struct subscription *subscription = *at;
+
+        if (subscription->worker != worker || subscription->token != token)
+            continue;
+        *at = subscription->next;
+        free(subscription);
+        break;
+    }
+    flush_worker(hub, worker);
+    answer->token = token;
+    send(hub, worker, &answer->message, HUB_UNSUBSCRIBED, release_plain);
+}
+
+static void outgoing_add(struct outgoing *outgoing, struct hub_event event)
+{
+    if (outgoing->count == outgoing->capacity) {
+        size_t capacity = outgoing->capacity ? outgoing->capacity * 2 : 64;
+        struct hub_event *events = realloc(outgoing->events, capacity * sizeof *events);
+
+        if (!events)
+            abort(); /* a frame not handed over would be a loss unsaid */
+        outgoing->events = events;
+        outgoing->capacity = capacity;
+    }
+    outgoing->events[outgoing->count++] = event;
+}
+
+void hub_publish(struct hub *hub, struct company *company, struct frame *frame)
+{
+    if (company->loading)
+        return;
+    for (struct subscription *at = company->subscriptions; at; at = at->next)
+        outgoing_add(&hub->outgoing[at->worker], (struct hub_event){.token = at->token, .frame = frame_ref(frame)});
+}
+
+bool hub_replay_ok(const struct hub *hub)
+{
+    return atomic_load_explicit(&hub->replay_ok, memory_order_relaxed);
+}
+
+void hub_set_replay_state(struct hub *hub, bool ok)
+{
+    if (hub_replay_ok(hub) == ok)
+        return;
+    atomic_store_explicit(&hub->replay_ok, ok, memory_order_relaxed);
+    for (unsigned i = 0; i < hub->worker_count; i++) {
+        struct hub_replay_state *state = allocate_or_abort(sizeof *state);
+
+        state->ok = ok;
+        flush_worker(hub, i);
+        send(hub, i, &state->message, HUB_REPLAY_STATE, release_plain);
+    }
+}
+
+bool hub_is_behind(const struct hub *hub)
+{
+    for (unsigned i = 0; i < hub->worker_count; i++)
+        if (atomic_load_explicit(&hub->workers[i].behind, memory_order_relaxed) > HUB_BEHIND_MAX)
+            return true;
+    return false;
+}
+
+/* History. */
+
+static struct hub_page *page_new(const struct hub_read *read, size_t max_frames)
+{
+    struct hub_page *page = allocate_or_abort(sizeof *page + max_frames * sizeof page->frames[0]);
+
+    page->token = read->token;
+    page->available = true;
+    return page;
+}
+
+static void page_send(struct hub *hub, const struct hub_read *read, struct hub_page *page)
+{
+    if (read->first)
+        metrics_add(hub->metrics, page->gap ? METRIC_REPLAY_MISSES : METRIC_REPLAY_HITS, 1);
+    send(hub, read->worker, &page->message, HUB_PAGE, release_page);
+}
+
+static void page_add_gap(struct hub_page *page, const struct hub_read *read, enum gap_reason reason, const char *oldest,
+                         int64_t missed)
+{
+    struct gap gap = {.reason = reason, .requested = read->requested, .oldest = oldest, .missed = missed};
+
+    page->reason = reason;
+    page->gap = gap_frame(&gap);
+    if (!page->gap)
+        abort(); /* a gap not told would be a loss unsaid */
+}
+
+/*
+ * Adds frames to the page, and a gap in front of each that does not follow the one before it: what never reached the
+ * store. known: `before` is the place of an event that the stream has.
+ */
+static void page_add_frames(struct hub_page *page, struct frame *const *frames, size_t count,
+                            struct event_position before, bool known)
+{
+    for (size_t i = 0; i < count; i++) {
+        int64_t missed = known ? gap_between(before, frames[i]) : 0;
+
+        if (missed != 0) {
+            char oldest[EVENT_ID_SIZE];
+            struct gap gap = {.reason = GAP_REPLAY_UNAVAILABLE, .oldest = oldest, .missed = missed};
+
+            frame_id(frames[i], oldest);
+            page->frames[page->count] = gap_frame(&gap);
+            if (!page->frames[page->count++])
+                abort();
+        }
+        page->frames[page->count++] = frame_ref(frames[i]);
+        before = frame_position(frames[i]);
+        known = true;
+    }
+}
+
+/* Answers from the recent frames, which hold everything behind their beginning. */
+static void answer_from_recent(struct hub *hub, const struct company *company, const struct hub_read *read)
+{
+    bool exact;
+    uint64_t slot = ring_find(company->recent, read->after, &exact);
+    uint64_t end = ring_end(company->recent);
+    struct hub_page *page = page_new(read, PAGE_EVENTS);
+    size_t bytes = 0;
+
+    /* The place 0 in front of the first event: nothing behind it is missing here. */
+    if (read->first && !exact && read->after.seq > 0) {
+        char oldest[EVENT_ID_SIZE] = "";
+
+        if (ring_begin(company->recent) < end)
+            frame_id(ring_frame(company->recent, ring_begin(company->recent)), oldest);
+        page_add_gap(page, read, GAP_UNKNOWN_ID, oldest[0] ? oldest : NULL, GAP_MISSED_UNKNOWN);
+    }
+    for (; slot < end && page->count < PAGE_EVENTS && bytes < PAGE_BYTES; slot++) {
+        struct frame *frame = ring_frame(company->recent, slot);
+
+        page->frames[page->count++] = frame_ref(frame);
+        bytes += frame_memory_size(frame);
+    }
+    page->last = slot == end;
+    page_send(hub, read, page);
+}
+
+static void answer_unavailable(struct hub *hub, const struct company *company, const struct hub_read *read)
+{
+    struct hub_page *page = page_new(read, 0);
+    char oldest[EVENT_ID_SIZE] = "";
+
+    if (ring_begin(company->recent) < ring_end(company->recent))
+        frame_id(ring_frame(company->recent, ring_begin(company->recent)), oldest);
+    page_add_gap(page, read, GAP_REPLAY_UNAVAILABLE, oldest[0] ? oldest : NULL, GAP_MISSED_UNKNOWN);
+    page->available = false;
+    page->last = true;
+    page_send(hub, read, page);
+}
+
+/* Whether the stream's place is older than all that the store shows. */
+static bool is_before_held(struct event_position after, const struct store_page *stored)
+{
+    if (stored->oldest.ms > 0)
+        return event_position_compare(after, stored->oldest) < 0;
+    return event_position_compare(after, stored->head.position) < 0;
+}
+
+/* Whether events behind the place were held once, and are not any more. */
+static bool is_expired(const struct hub *hub, struct event_position after, const struct store_page *stored)
+{
+    return event_position_compare(after, stored->head.floor) <= 0 ||
+           (int64_t)after.ms < clock_unix_ms() - hub->ttl_ms;
+}
+
+/* Events between the place and the first that is held: known while the numbering is the same. */
+static int64_t count_expired(struct event_position after, const struct store_page *stored)
+{
+    uint64_t next = stored->oldest.ms > 0 ? stored->oldest.seq : stored->head.position.seq + 1;
+
+    if (stored->head.since_ms == 0 || after.ms < stored->head.since_ms || next <= after.seq)
+        return GAP_MISSED_UNKNOWN;
+    return (int64_t)(next - after.seq - 1);
+}
+
+/* What the stream must be told about its own id, which is not among the recent frames. */
+static enum gap_reason judge(const struct hub *hub, const struct company *company, struct event_position after,
+                             const struct store_page *stored, int64_t *ret_missed)
+{
+    *ret_missed = GAP_MISSED_UNKNOWN;
+    if (stored->exact || (stored->head.exists && event_position_compare(after, stored->head.position) == 0))
+        return GAP_NONE;
+    if (after.seq == 0) {
+        if (event_position_compare(stored->head.floor, after) > 0)
+            return GAP_EXPIRED;
+        return event_position_compare(company->floor, after) > 0 ? GAP_SOURCE : GAP_NONE;
+    }
+    if (!is_before_held(after, stored) || !is_expired(hub, after, stored))
+        return GAP_UNKNOWN_ID;
+    *ret_missed = count_expired(after, stored);
+    return GAP_EXPIRED;
+}
+
+static void answer_from_store(struct hub *hub, const struct company *company, const struct hub_read *read,
+                              const struct store_page *stored)
+{
+    struct hub_page *page = page_new(read, 2 * stored->count);
+    enum gap_reason reason = GAP_NONE;
+    int64_t missed = 0;
+
+    if (read->first)
+        reason = judge(hub, company, read->after, stored, &missed);
+    if (reason != GAP_NONE) {
+        char oldest[EVENT_ID_SIZE] = "";
+
+        if (stored->oldest.ms > 0)
+            event_id_format(stored->oldest_subject, stored->oldest, oldest);
+        page_add_gap(page, read, reason, oldest[0] ? oldest : NULL, missed);
+    }
+    page_add_frames(page, stored->frames, stored->count, read->after, !page->gap && read->after.seq > 0);
+    page->last = stored->last;
+    page_send(hub, read, page);
+}
+
+static void reading_free(struct reading *reading)
+{
+    for (struct reading **at = &reading->company->readings; *at; at = &(*at)->next)
+        if (*at == reading) {
+            *at = reading->next;
+            break;
+        }
+    while (reading->waiters) {
+        struct waiter *next = reading->waiters->next;
+
+        free(reading->waiters);
+        reading->waiters = next;
+    }
+    free(reading);
+}
+
+static void on_page(void *context, int status, const struct store_page *stored)
+{
+    struct reading *reading = context;
+
+    for (struct waiter *waiter = reading->waiters; waiter; waiter = waiter->next) {
+        if (status < 0)
+            answer_unavailable(reading->hub, reading->company, &waiter->read);
+        else
+            answer_from_store(reading->hub, reading->company, &waiter->read, stored);
+    }
+    reading_free(reading);
+}
+
+/* Answers a reading from memory, or asks the store. The company's numbering is known. */
+static void reading_start(struct reading *reading)
+{
+    const struct ring *recent = reading->company->recent;
+    struct store_read read = {
+        .company = reading->company->name,
+        .after = reading->after,
+        .max_events = PAGE_EVENTS,
+        .max_bytes = PAGE_BYTES,
+    };
+
+    if (event_position_compare(reading->after, ring_before(recent, ring_begin(recent))) >= 0) {
+        for (struct waiter *waiter = reading->waiters; waiter; waiter = waiter->next)
+            answer_from_recent(reading->hub, reading->company, &waiter->read);
+        reading_free(reading);
+        return;
+    }
+    reading->asked = true;
+    store_read(reading->hub->store, &read, on_page, reading);
+}
+
+static struct reading *reading_get(struct hub *hub, struct company *company, struct event_position after)
+{
+    struct reading *reading = company->readings;
+
+    while (reading && event_position_compare(reading->after, after) != 0)
+        reading = reading->next;
+    if (reading)
+        return reading;
+    reading = allocate_or_abort(sizeof *reading);
+    *reading = (struct reading){.next = company->readings, .hub = hub, .company = company, .after = after};
+    company->readings = reading;
+    return reading;
+}
+
+void hub_read(struct hub *hub, struct company *company, const struct hub_read *read)
+{
+    struct reading *reading = reading_get(hub, company, read->after);
+    struct waiter *waiter = allocate_or_abort(sizeof *waiter);
+
+    *waiter = (struct waiter){.next = reading->waiters, .read = *read};
+    reading->waiters = waiter;
+    if (!reading->asked && !company->loading)
+        reading_start(reading);
+}
+
+void hub_company_ready(struct hub *hub, struct company *company)
+{
+    struct reading *reading = company->readings;
+
+    for (struct subscription *at = company->subscriptions; at; at = at->next)
+        send_snapshot(hub, company, at);
+    while (reading) {
+        struct reading *next = reading->next;
+
+        if (!reading->asked)
+            reading_start(reading);
+        reading = next;
+    }
+}

@@ -1,0 +1,347 @@
+#include "bridge/intake.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+
+/* A company without subscribers leaves the memory when its last event is older than this; the store knows it still. */
+#define QUIET_MS (INT64_C(10) * 60 * 1000)
+
+struct intake {
+    struct intake_options options;
+    size_t parked;
+    struct log_limiter reject_limiter;
+};
+
+/* Numbering. */
+
+/* Gives the frame its place behind the head, and hands it to the hub and to the store. */
+static int add_frame(struct intake *intake, struct company *company, struct frame_event *event)
+{
+    struct frame *frame = frame_new_event(event);
+    int status = frame ? appender_add(intake->options.appender, company, frame) : -ENOMEM;
+
+    if (status == 0) {
+        company->head = event->position;
+        strcpy(company->subject, event->subject);
+        hub_publish(intake->options.hub, company, frame);
+    }
+    frame_unref(frame);
+    return status;
+}
+
+/* Writes down that the company's clients may have missed something behind its head, at unix_ms. */
+static void add_hole(struct intake *intake, struct company *company, uint64_t unix_ms)
+{
+    struct event_position head = company->head;
+    struct gap gap = {.reason = GAP_SOURCE, .missed = GAP_MISSED_UNKNOWN};
+    char *data = gap_data(&gap);
+    struct frame_event hole = {
+        .kind = FRAME_HOLE,
+        .subject = "hole",
+        .event = FRAME_GAP_EVENT,
+        .payload = data,
+        /* It has no number of its own, so it must have a time of its own. */
+        .position = {.seq = head.seq, .ms = unix_ms > head.ms ? unix_ms : head.ms + 1},
+    };
+
+    company->hole_due = true;
+    if (!data)
+        return;
+    hole.payload_size = strlen(data);
+    if (add_frame(intake, company, &hole) == 0)
+        company->hole_due = false;
+    free(data);
+}
+
+static void number_event(struct intake *intake, struct company *company, const struct transformed *event,
+                         const char *payload, size_t size, int64_t received_ns)
+{
+    uint64_t now_ms = (uint64_t)clock_unix_ms();
+    struct event_position head;
+    struct frame_event numbered = {
+        .kind = FRAME_EVENT,
+        .subject = event->subject,
+        .event = event->event,
+        .payload = payload,
+        .payload_size = size,
+        .received_ns = received_ns,
+    };
+
+    if (company->hole_due)
+        add_hole(intake, company, now_ms);
+    head = company->head;
+    numbered.position = (struct event_position){.seq = head.seq + 1, .ms = now_ms > head.ms ? now_ms : head.ms};
+    if (company->since_ms == 0)
+        company->since_ms = numbered.position.ms;
+    if (!company->hole_due && add_frame(intake, company, &numbered) == 0) {
+        metrics_add(intake->options.metrics, METRIC_EVENTS_ACCEPTED, 1);
+        return;
+    }
+    company->hole_due = true;
+    metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
+}
+
+static void number_message(struct intake *intake, struct company *company, const struct transformed *event,
+                           const struct source_message *message, int64_t received_ns)
+{
+    size_t size;
+    const char *payload = source_message_payload(message, &size);
+
+    number_event(intake, company, event, payload, size, received_ns);
+}
+
+/* Parking: what arrives for a company whose head is not known yet. */
+
+static void park(struct intake *intake, struct company *company, struct source_message *message,
+                 const struct transformed *event, int64_t received_ns)
+{
+    struct parked *parked = calloc(1, sizeof *parked);
+
+    if (!parked) {
+        company->hole_due = true;
+        metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, message ? 1 : 0);
+        source_message_free(message);
+        return;
+    }
+    parked->message = message;
+    parked->received_ns = received_ns;
+    if (event)
+        parked->event = *event;
+    *company->parked_last = parked;
+    company->parked_last = &parked->next;
+    intake->parked++;
+}
+
+static void unpark(struct intake *intake, struct company *company)
+{
+    struct parked *parked = company->parked;
+
+    company->parked = NULL;
+    company->parked_last = &company->parked;
+    while (parked) {
+        struct parked *next = parked->next;
+
+        if (parked->message)
+            number_message(intake, company, &parked->event, parked->message, parked->received_ns);
+        else
+            add_hole(intake, company, (uint64_t)clock_unix_ms());
+        source_message_free(parked->message);
+        free(parked);
+        intake->parked--;
+        parked = next;
+    }
+}
+
+/* Heads. */
+
+/* The company's numbering goes on from `head`; NULL: the store does not say, so it starts anew. */
+static void adopt_head(struct intake *intake, struct company *company, const struct store_head *head)
+{
+    uint64_t noted_hole_ms = store_noted_hole(intake->options.store);
+    struct ring *recent;
+
+    /* Not known: whatever a client has from before now is for the store to judge, once it is back. */
+    company->head = (struct event_position){.ms = (uint64_t)clock_unix_ms(), .seq = 0};
+    if (head && head->exists) {
+        company->head = head->position;
+        company->since_ms = head->since_ms;
+        company->floor = head->floor;
+        strcpy(company->subject, head->subject);
+    } else if (head) {
+        company->head = (struct event_position){.ms = noted_hole_ms, .seq = 0};
+        company->floor = company->head;
+    }
+    recent = ring_new(company->head);
+    if (!recent)
+        abort(); /* without a ring the company could not say what it loses */
+    ring_free(company->recent);
+    company->recent = recent;
+    company->loading = false;
+    if (!head)
+        appender_set_unsynced(intake->options.appender, company);
+    hub_company_ready(intake->options.hub, company);
+    if (head && head->exists && head->position.ms < noted_hole_ms)
+        add_hole(intake, company, noted_hole_ms);
+    unpark(intake, company);
+}
+
+static void on_head(void *context, int status, const struct store_head *head)
+{
+    struct company *company = context;
+
+    adopt_head(company->intake, company, status < 0 ? NULL : head);
+}
+
+struct company *intake_company(struct intake *intake, const char *name)
+{
+    struct company *company = companies_get(intake->options.companies, name);
+
+    if (company)
+        return company;
+    company = companies_add(intake->options.companies, name);
+    if (!company)
+        return NULL;
+    company->intake = intake;
+    company->appender = intake->options.appender;
+    company->loading = true;
+    store_load(intake->options.store, name, on_head, company);
+    return company;
+}
+
+void intake_release(struct intake *intake, struct company *company)
+{
+    bool quiet = company->head.seq == 0 || (!company->unsynced && (int64_t)company->head.ms < clock_unix_ms() - QUIET_MS);
+
+    if (!quiet || company->loading || company->readings || company->subscriptions || !appender_is_done_with(company))
+        return;
+    appender_forget(intake->options.appender, company);
+    companies_remove(intake->options.companies, company);
+}
+
+/* Messages. */
+
+static enum metric reject_metric(enum transform_result result)
+{
+    switch (result) {
+    case TRANSFORM_NOT_OBJECT:
+        return METRIC_REJECTED_NOT_OBJECT;
+    case TRANSFORM_MISSING_COMPANY:
+        return METRIC_REJECTED_MISSING_COMPANY;
+    case TRANSFORM_BAD_COMPANY:
+        return METRIC_REJECTED_BAD_COMPANY;
+    case TRANSFORM_DUPLICATE_COMPANY:
+        return METRIC_REJECTED_DUPLICATE_COMPANY;
+    case TRANSFORM_TOO_LARGE:
+        return METRIC_REJECTED_TOO_LARGE;
+    case TRANSFORM_NO_EVENT_NAME:
+        return METRIC_REJECTED_NO_EVENT_NAME;
+    case TRANSFORM_NOT_JSON:
+    case TRANSFORM_ACCEPTED:
+        break;
+    }
+    return METRIC_REJECTED_NOT_JSON;
+}
+
+static void reject(struct intake *intake, const struct source_message *message, enum transform_result result)
+{
+    const char *dead_letter_subject = intake->options.dead_letter_subject;
+    int64_t suppressed;
+    size_t size;
+
+    metrics_add(intake->options.metrics, reject_metric(result), 1);
+    source_message_payload(message, &size);
+    /* Never with the payload: it is not ours to show. */
+    if (log_limiter_allow(&intake->reject_limiter, &suppressed))
+        log_write(intake->options.log, LOG_LEVEL_WARN, "Event refused",
+                  LOG_FIELDS(log_text("reason", transform_result_text(result)),
+                             log_text("subject", source_message_subject(message)), log_number("bytes", (int64_t)size),
+                             log_number("suppressed", suppressed)));
+    if (*dead_letter_subject)
+        metrics_add(intake->options.metrics,
+                    source_forward(intake->options.source, dead_letter_subject, message) ? METRIC_DEAD_LETTERS
+                                                                                         : METRIC_DEAD_LETTERS_FAILED,
+                    1);
+}
+
+static void take_message(struct intake *intake, struct source_message *message, int64_t received_ns)
+{
+    struct transformed event;
+    struct company *company;
+    size_t size;
+    const char *payload = source_message_payload(message, &size);
+    enum transform_result result =
+        transform_message(intake->options.transform, source_message_subject(message), payload, size, &event);
+
+    if (result != TRANSFORM_ACCEPTED) {
+        reject(intake, message, result);
+        source_message_free(message);
+        return;
+    }
+    company = intake_company(intake, event.company);
+    if (!company) {
+        metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
+        source_message_free(message);
+        return;
+    }
+    if (company->loading) {
+        park(intake, company, message, &event, received_ns);
+        return;
+    }
+    number_event(intake, company, &event, payload, size, received_ns);
+    source_message_free(message);
+}
+
+static void take_hole(struct company *company, void *context)
+{
+    struct intake *intake = context;
+
+    if (company->loading)
+        park(intake, company, NULL, NULL, 0);
+    else
+        add_hole(intake, company, (uint64_t)clock_unix_ms());
+}
+
+void intake_take(struct intake *intake, const struct source_item *item)
+{
+    if (item->message) {
+        take_message(intake, item->message, item->received_ns);
+        return;
+    }
+    log_write(intake->options.log, LOG_LEVEL_WARN, "Events may have been missed at the source: clients are told",
+              LOG_FIELDS(log_number("dropped", item->dropped),
+                         log_number("companies", (int64_t)companies_count(intake->options.companies))));
+    companies_each(intake->options.companies, take_hole, intake);
+    store_note_hole(intake->options.store, (uint64_t)clock_unix_ms());
+}
+
+bool intake_may_take(const struct intake *intake)
+{
+    return intake->parked < intake->options.max_parked;
+}
+
+int64_t intake_parked(const struct intake *intake)
+{
+    return (int64_t)intake->parked;
+}
+
+static void release_one(struct company *company, void *context)
+{
+    intake_release(context, company);
+}
+
+void intake_tick(struct intake *intake)
+{
+    companies_each(intake->options.companies, release_one, intake);
+}
+
+struct intake *intake_new(const struct intake_options *options)
+{
+    struct intake *intake = calloc(1, sizeof *intake);
+
+    if (intake)
+        intake->options = *options;
+    return intake;
+}
+
+static void drop_parked(struct company *company, void *context)
+{
+    (void)context;
+    while (company->parked) {
+        struct parked *next = company->parked->next;
+
+        source_message_free(company->parked->message);
+        free(company->parked);
+        company->parked = next;
+    }
+}
+
+void intake_free(struct intake *intake)
+{
+    if (!intake)
+        return;
+    companies_each(intake->options.companies, drop_parked, NULL);
+    free(intake);
+}

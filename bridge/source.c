@@ -1,0 +1,559 @@
+#include "bridge/source.h"
+
+#include <errno.h>
+#include <nats/nats.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/config_value.h"
+#include "core/thread.h"
+
+enum {
+    RECONNECT_WAIT_MS = 250,
+    RECONNECT_JITTER_MS = 250,
+    REBUILD_WAIT_MS = 1000,
+    PING_INTERVAL_MS = 20000,
+    WRITE_DEADLINE_MS = 500,
+    SUBJECTS_MAX = 64,
+};
+
+/* Messages and holes in order: a growing circle. */
+struct inbox {
+    struct source_item *items;
+    size_t capacity;
+    size_t first;
+    size_t count;
+    size_t bytes;
+};
+
+struct source {
+    char *url;
+    char *subjects;
+    size_t max_pending_events;
+    size_t max_pending_bytes;
+    struct log *log;
+    struct metrics *metrics;
+    struct log_limiter error_limiter; /* used under the lock */
+    pthread_t thread;
+    int fd; /* an eventfd */
+    natsStatistics *delivery_statistics; /* of the delivery thread alone */
+    /* Guards what follows, between the threads of NATS, ours, and the taker of the inbox. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    natsConnection *connection; /* NULL while there is none */
+    struct inbox inbox;
+    int64_t seen_connects; /* reconnects of the present connection for which the inbox has a hole; -1: not even connected */
+    bool closed;           /* the present connection ended for good */
+    bool stopping;
+    bool draining;
+};
+
+/* The message is what the library gave us. */
+static natsMsg *nats_message(const struct source_message *message)
+{
+    return (natsMsg *)(uintptr_t)message;
+}
+
+const char *source_message_subject(const struct source_message *message)
+{
+    return natsMsg_GetSubject(nats_message(message));
+}
+
+const char *source_message_payload(const struct source_message *message, size_t *ret_size)
+{
+    *ret_size = (size_t)natsMsg_GetDataLength(nats_message(message));
+    return natsMsg_GetData(nats_message(message));
+}
+
+void source_message_free(struct source_message *message)
+{
+    natsMsg_Destroy((natsMsg *)message);
+}
+
+static void wake(struct source *source)
+{
+    uint64_t one = 1;
+    ssize_t written = write(source->fd, &one, sizeof one);
+
+    (void)written; /* it fails only when the counter is full, and then the taker is awake */
+}
+
+static struct source_item *inbox_at(struct inbox *inbox, size_t index)
+{
+    return &inbox->items[(inbox->first + index) % inbox->capacity];
+}
+
+static int inbox_grow(struct inbox *inbox)
+{
+    size_t capacity = inbox->capacity ? inbox->capacity * 2 : 64;
+    struct source_item *items = malloc(capacity * sizeof *items);
+
+    if (!items)
+        return -ENOMEM;
+    for (size_t i = 0; i < inbox->count; i++)
+        items[i] = *inbox_at(inbox, i);
+    free(inbox->items);
+    inbox->items = items;
+    inbox->capacity = capacity;
+    inbox->first = 0;
+    return 0;
+}
+
+/* Adds an item. The lock must be held. Returns 0 or -ENOMEM. */
+static int inbox_add(struct source *source, struct source_item item, size_t bytes)
+{
+    struct inbox *inbox = &source->inbox;
+
+    if (inbox->count == inbox->capacity && inbox_grow(inbox) < 0)
+        return -ENOMEM;
+    *inbox_at(inbox, inbox->count) = item;
+    inbox->bytes += bytes;
+    if (inbox->count++ == 0)
+        wake(source);
+    return 0;
+}
+
+/*
+ * Writes down that messages were missed here. The lock must be held. Holes that follow each other become one: nothing
+ * stands between them.
+ */
+static void add_hole(struct source *source, int64_t dropped)
+{
+    struct inbox *inbox = &source->inbox;
+
+    if (inbox->count > 0 && !inbox_at(inbox, inbox->count - 1)->message) {
+        inbox_at(inbox, inbox->count - 1)->dropped += dropped;
+        return;
+    }
+    (void)inbox_add(source, (struct source_item){.received_ns = clock_monotonic_ns(), .dropped = dropped}, 0);
+}
+
+/*
+ * Writes a hole down for each time that the connection was made, once. Called for each message, so that the hole stands
+ * in front of the first message of a new connection, and when the library tells of a connection, so that a hole in a quiet
+ * time is known at once. The lock must be held.
+ */
+static void note_connects(struct source *source, int64_t connects)
+{
+    if (connects == source->seen_connects)
+        return;
+    source->seen_connects = connects;
+    add_hole(source, 0);
+}
+
+static int64_t count_connects(natsConnection *connection, natsStatistics *statistics)
+{
+    uint64_t connects = 0;
+
+    if (natsConnection_GetStats(connection, statistics) == NATS_OK)
+        natsStatistics_GetCounts(statistics, NULL, NULL, NULL, NULL, &connects);
+    return (int64_t)connects;
+}
+
+static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
+{
+    struct source *source = context;
+    size_t size = (size_t)natsMsg_GetDataLength(message);
+    struct source_item item = {.message = (struct source_message *)message, .received_ns = clock_monotonic_ns()};
+    int64_t connects = count_connects(connection, source->delivery_statistics);
+    bool kept = false;
+
+    (void)subscription;
+    pthread_mutex_lock(&source->lock);
+    note_connects(source, connects);
+    if (source->inbox.count < source->max_pending_events && source->inbox.bytes + size <= source->max_pending_bytes)
+        kept = inbox_add(source, item, size) == 0;
+    if (!kept)
+        add_hole(source, 1);
+    pthread_mutex_unlock(&source->lock);
+    metrics_add(source->metrics, METRIC_EVENTS_RECEIVED, 1);
+    if (!kept) {
+        metrics_add(source->metrics, METRIC_DROPPED_SOURCE, 1);
+        natsMsg_Destroy(message);
+    }
+}
+
+/* The library tells of a connection: the first one, or another one. */
+static void on_connected(natsConnection *connection, void *context)
+{
+    struct source *source = context;
+    natsStatistics *statistics = NULL;
+    int64_t connects = 0;
+
+    if (natsStatistics_Create(&statistics) == NATS_OK)
+        connects = count_connects(connection, statistics);
+    natsStatistics_Destroy(statistics);
+    pthread_mutex_lock(&source->lock);
+    note_connects(source, connects);
+    pthread_mutex_unlock(&source->lock);
+    metrics_set(source->metrics, METRIC_NATS_CONNECTED, 1);
+    log_write(source->log, LOG_LEVEL_INFO, "NATS connected", NULL);
+}
+
+static void on_disconnected(natsConnection *connection, void *context)
+{
+    struct source *source = context;
+    bool expected;
+
+    (void)connection;
+    pthread_mutex_lock(&source->lock);
+    expected = source->stopping || source->draining;
+    pthread_mutex_unlock(&source->lock);
+    metrics_set(source->metrics, METRIC_NATS_CONNECTED, 0);
+    if (expected)
+        return;
+    metrics_add(source->metrics, METRIC_NATS_DISCONNECTS, 1);
+    log_write(source->log, LOG_LEVEL_WARN, "NATS connection lost: reconnecting", NULL);
+}
+
+static void on_closed(natsConnection *connection, void *context)
+{
+    struct source *source = context;
+
+    (void)connection;
+    metrics_set(source->metrics, METRIC_NATS_CONNECTED, 0);
+    pthread_mutex_lock(&source->lock);
+    source->closed = true;
+    pthread_cond_broadcast(&source->changed);
+    pthread_mutex_unlock(&source->lock);
+}
+
+static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *context)
+{
+    struct source *source = context;
+    const char *detail = NULL;
+    int64_t suppressed = 0;
+    bool allowed;
+
+    (void)subscription;
+    metrics_add(source->metrics, METRIC_NATS_ERRORS, 1);
+    natsConnection_GetLastError(connection, &detail);
+    pthread_mutex_lock(&source->lock);
+    /* The library's own queue is unlimited, ours is the limit; should it drop all the same, it is a hole. */
+    if (status == NATS_SLOW_CONSUMER)
+        add_hole(source, 0);
+    allowed = log_limiter_allow(&source->error_limiter, &suppressed);
+    pthread_mutex_unlock(&source->lock);
+    if (allowed)
+        log_write(source->log, LOG_LEVEL_ERROR, "NATS reported an error",
+                  LOG_FIELDS(log_text("error", natsStatus_GetText(status)), log_text("detail", detail),
+                             log_number("suppressed", suppressed)));
+}
+
+static natsStatus set_servers(natsOptions *options, const char *url)
+{
+    char *copy = strdup(url);
+    const char *servers[SUBJECTS_MAX];
+    const char *cursor = copy;
+    const char *item;
+    size_t size;
+    int count = 0;
+    natsStatus status;
+
+    if (!copy)
+        return NATS_NO_MEMORY;
+    while (count < SUBJECTS_MAX && config_list_next(&cursor, &item, &size)) {
+        servers[count++] = item;
+        if (*cursor)
+            cursor++;
+        copy[item - copy + (ptrdiff_t)size] = '\0';
+    }
+    status = natsOptions_SetServers(options, servers, count);
+    free(copy);
+    return status;
+}
+
+static natsStatus set_options(natsOptions *options, struct source *source)
+{
+    natsStatus status = set_servers(options, source->url);
+
+    if (status == NATS_OK)
+        status = natsOptions_SetName(options, "sluice");
+    /* One thread delivers all subscriptions: the order of the wire is the order of the inbox. */
+    if (status == NATS_OK)
+        status = natsOptions_UseGlobalMessageDelivery(options, true);
+    if (status == NATS_OK)
+        status = natsOptions_SetMaxReconnect(options, -1);
+    if (status == NATS_OK)
+        status = natsOptions_SetReconnectWait(options, RECONNECT_WAIT_MS);
+    if (status == NATS_OK)
+        status = natsOptions_SetReconnectJitter(options, RECONNECT_JITTER_MS, RECONNECT_JITTER_MS);
+    if (status == NATS_OK)
+        status = natsOptions_SetPingInterval(options, PING_INTERVAL_MS);
+    /* A server that takes nothing more must not stall those who publish to it. */
+    if (status == NATS_OK)
+        status = natsOptions_SetWriteDeadline(options, WRITE_DEADLINE_MS);
+    if (status == NATS_OK)
+        status = natsOptions_SetRetryOnFailedConnect(options, true, on_connected, source);
+    if (status == NATS_OK)
+        status = natsOptions_SetDisconnectedCB(options, on_disconnected, source);
+    if (status == NATS_OK)
+        status = natsOptions_SetReconnectedCB(options, on_connected, source);
+    if (status == NATS_OK)
+        status = natsOptions_SetClosedCB(options, on_closed, source);
+    if (status == NATS_OK)
+        status = natsOptions_SetErrorHandler(options, on_error, source);
+    return status;
+}
+
+static natsStatus connect_nats(struct source *source, natsConnection **ret_connection)
+{
+    natsOptions *options = NULL;
+    natsStatus status = natsOptions_Create(&options);
+
+    if (status == NATS_OK)
+        status = set_options(options, source);
+    if (status == NATS_OK)
+        status = natsConnection_Connect(ret_connection, options);
+    natsOptions_Destroy(options);
+    return status;
+}
+
+static natsStatus subscribe_all(struct source *source, natsConnection *connection, natsSubscription **subscriptions)
+{
+    const char *cursor = source->subjects;
+    const char *item;
+    size_t size;
+    natsStatus status = NATS_OK;
+
+    for (int i = 0; i < SUBJECTS_MAX && status == NATS_OK && config_list_next(&cursor, &item, &size); i++) {
+        char *subject = strndup(item, size);
+
+        if (!subject)
+            return NATS_NO_MEMORY;
+        status = natsConnection_Subscribe(&subscriptions[i], connection, subject, on_message, source);
+        /* Our inbox is the limit: it knows where in the order it dropped. */
+        if (status == NATS_OK)
+            status = natsSubscription_SetPendingLimits(subscriptions[i], -1, -1);
+        free(subject);
+    }
+    return status;
+}
+
+/* Waits until the connection ended for good, or a stop is wanted. Drains it first when that is wanted. */
+static void wait_for_end(struct source *source, natsConnection *connection)
+{
+    bool draining = false;
+
+    pthread_mutex_lock(&source->lock);
+    while (!source->closed && !source->stopping) {
+        if (source->draining && !draining) {
+            draining = true;
+            pthread_mutex_unlock(&source->lock);
+            /* Not connected: then there is nothing to drain. */
+            if (natsConnection_Drain(connection) != NATS_OK)
+                natsConnection_Close(connection);
+            pthread_mutex_lock(&source->lock);
+            continue;
+        }
+        pthread_cond_wait(&source->changed, &source->lock);
+    }
+    pthread_mutex_unlock(&source->lock);
+}
+
+static void set_connection(struct source *source, natsConnection *connection, bool connected)
+{
+    pthread_mutex_lock(&source->lock);
+    source->connection = connection;
+    source->closed = false;
+    source->seen_connects = -1;
+    /* In front of the first message: what was published before we subscribed was missed. */
+    if (connected)
+        note_connects(source, 0);
+    pthread_mutex_unlock(&source->lock);
+    metrics_set(source->metrics, METRIC_NATS_CONNECTED, connected);
+    if (connected)
+        log_write(source->log, LOG_LEVEL_INFO, "NATS connected", NULL);
+}
+
+/* One connection, from its making to its end. Returns once it is over. */
+static void run_connection(struct source *source)
+{
+    natsSubscription *subscriptions[SUBJECTS_MAX] = {NULL};
+    natsConnection *connection = NULL;
+    natsStatus status = connect_nats(source, &connection);
+
+    if (status == NATS_OK || status == NATS_NOT_YET_CONNECTED) {
+        if (status == NATS_NOT_YET_CONNECTED)
+            log_write(source->log, LOG_LEVEL_WARN, "NATS is not there yet: trying for ever", NULL);
+        set_connection(source, connection, status == NATS_OK);
+        status = subscribe_all(source, connection, subscriptions);
+    }
+    if (status == NATS_OK)
+        wait_for_end(source, connection);
+    else
+        log_write(source->log, LOG_LEVEL_ERROR, "NATS cannot be used", LOG_FIELDS(log_text("error", natsStatus_GetText(status))));
+    pthread_mutex_lock(&source->lock);
+    source->connection = NULL;
+    pthread_mutex_unlock(&source->lock);
+    /* Subscriptions go behind the close: libnats 3.4.1 crashes on one destroyed while messages arrive. */
+    if (connection)
+        natsConnection_Close(connection);
+    for (int i = 0; i < SUBJECTS_MAX; i++)
+        natsSubscription_Destroy(subscriptions[i]);
+    natsConnection_Destroy(connection);
+}
+
+/* For pthread_cond_timedwait() on `changed`. */
+static struct timespec deadline(int timeout_ms)
+{
+    int64_t ns = clock_monotonic_ns() + (int64_t)timeout_ms * 1000000;
+
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+}
+
+/* Whether to go on; waits a moment first, so that a server that refuses us is not hammered. */
+static bool wait_for_rebuild(struct source *source)
+{
+    struct timespec until = deadline(REBUILD_WAIT_MS);
+    bool stop;
+
+    pthread_mutex_lock(&source->lock);
+    while (!source->stopping && !source->draining)
+        if (pthread_cond_timedwait(&source->changed, &source->lock, &until) == ETIMEDOUT)
+            break;
+    stop = source->stopping || source->draining;
+    pthread_mutex_unlock(&source->lock);
+    return !stop;
+}
+
+static void *run(void *context)
+{
+    struct source *source = context;
+
+    do {
+        run_connection(source);
+    } while (wait_for_rebuild(source));
+    pthread_mutex_lock(&source->lock);
+    source->stopping = true;
+    pthread_cond_broadcast(&source->changed);
+    pthread_mutex_unlock(&source->lock);
+    return NULL;
+}
+
+static void source_destroy(struct source *source)
+{
+    for (size_t i = 0; i < source->inbox.count; i++)
+        source_message_free(inbox_at(&source->inbox, i)->message);
+    free(source->inbox.items);
+    natsStatistics_Destroy(source->delivery_statistics);
+    if (source->fd >= 0)
+        close(source->fd);
+    pthread_cond_destroy(&source->changed);
+    pthread_mutex_destroy(&source->lock);
+    free(source->url);
+    free(source->subjects);
+    free(source);
+}
+
+struct source *source_new(const struct source_options *options)
+{
+    struct source *source = calloc(1, sizeof *source);
+    pthread_condattr_t monotonic;
+
+    if (!source)
+        return NULL;
+    source->max_pending_events = options->max_pending_events;
+    source->max_pending_bytes = options->max_pending_bytes;
+    source->log = options->log;
+    source->metrics = options->metrics;
+    source->seen_connects = -1;
+    pthread_mutex_init(&source->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&source->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    source->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    source->url = strdup(options->url);
+    source->subjects = strdup(options->subjects);
+    /* 0: the library's locks must not spin on two cores. */
+    if (source->fd < 0 || !source->url || !source->subjects || nats_Open(0) != NATS_OK ||
+        natsStatistics_Create(&source->delivery_statistics) != NATS_OK ||
+        thread_start(&source->thread, "source", run, source) < 0) {
+        source_destroy(source);
+        return NULL;
+    }
+    return source;
+}
+
+void source_drain(struct source *source, int timeout_ms)
+{
+    struct timespec until = deadline(timeout_ms);
+
+    pthread_mutex_lock(&source->lock);
+    source->draining = true;
+    pthread_cond_broadcast(&source->changed);
+    while (!source->stopping)
+        if (pthread_cond_timedwait(&source->changed, &source->lock, &until) == ETIMEDOUT)
+            break;
+    source->stopping = true;
+    pthread_cond_broadcast(&source->changed);
+    pthread_mutex_unlock(&source->lock);
+}
+
+void source_free(struct source *source)
+{
+    if (!source)
+        return;
+    source_drain(source, 0);
+    pthread_join(source->thread, NULL);
+    /* Messages still held must go before the library does. */
+    while (source->inbox.count > 0) {
+        source_message_free(inbox_at(&source->inbox, 0)->message);
+        source->inbox.first = (source->inbox.first + 1) % source->inbox.capacity;
+        source->inbox.count--;
+    }
+    nats_CloseAndWait(0);
+    source_destroy(source);
+}
+
+int source_fd(const struct source *source)
+{
+    return source->fd;
+}
+
+size_t source_take(struct source *source, struct source_item *items, size_t max)
+{
+    struct inbox *inbox = &source->inbox;
+    uint64_t count;
+    size_t taken = 0;
+    ssize_t read_bytes;
+
+    pthread_mutex_lock(&source->lock);
+    while (taken < max && inbox->count > 0) {
+        struct source_item *item = inbox_at(inbox, 0);
+        size_t size = 0;
+
+        if (item->message)
+            source_message_payload(item->message, &size);
+        inbox->bytes -= size;
+        items[taken++] = *item;
+        inbox->first = (inbox->first + 1) % inbox->capacity;
+        inbox->count--;
+    }
+    /* Items that stay keep the descriptor readable. */
+    if (inbox->count == 0) {
+        read_bytes = read(source->fd, &count, sizeof count);
+        (void)read_bytes;
+    }
+    pthread_mutex_unlock(&source->lock);
+    return taken;
+}
+
+bool source_forward(struct source *source, const char *subject, const struct source_message *message)
+{
+    size_t size;
+    const char *payload = source_message_payload(message, &size);
+    bool sent = false;
+
+    pthread_mutex_lock(&source->lock);
+    if (source->connection && natsConnection_Status(source->connection) == NATS_CONN_STATUS_CONNECTED)
+        sent = natsConnection_Publish(source->connection, subject, payload, (int)size) == NATS_OK;
+    pthread_mutex_unlock(&source->lock);
+    return sent;
+}

@@ -1,0 +1,112 @@
+// The load test of the contract: many streams per company while events are published steadily.
+//
+// k6 cannot publish to NATS, so let sluice-demo do it beside this script (README.md says more):
+//
+//   build/sluice-demo --rate 1000 --companies 50
+//   k6 run k6/streaming-load.js
+//
+// Of the 50 companies, the first 10 get 100 streams each: 20,000 deliveries a second.
+//
+// An event's latency is this machine's clock at its arrival less the "ts" in its payload, the Unix
+// time in milliseconds at which it was published: run both on one machine, or keep their clocks in
+// step. What k6 cannot read in time counts as latency too.
+
+import { sleep } from 'k6';
+import exec from 'k6/execution';
+import { Counter, Rate, Trend } from 'k6/metrics';
+import sse from 'k6/x/sse';
+
+function setting(name, fallback) {
+  const text = __ENV[name];
+  if (text === undefined || text === '') return fallback;
+  const number = Number(text);
+  if (!(number >= 0)) throw new Error(`${name} must be a number, not "${text}"`);
+  return number;
+}
+
+const baseUrl = __ENV.BASE_URL || 'http://127.0.0.1:3007';
+const prefix = __ENV.PREFIX || 'c'; // companies are called c0, c1 …, as sluice-demo calls them
+const companies = setting('COMPANIES', 10);
+const connections = setting('CONNECTIONS', 100); // per company
+const rampSeconds = setting('RAMP_SECONDS', 10); // the streams open spread over this time
+const seconds = setting('SECONDS', 60); // the measurement, which follows
+const headers = {};
+if (__ENV.TOKEN) headers.Authorization = `Bearer ${__ENV.TOKEN}`;
+if (__ENV.API_KEY) headers['x-api-key'] = __ENV.API_KEY;
+
+const latency = new Trend('sluice_event_latency', true);
+const events = new Counter('sluice_events');
+const connected = new Rate('sluice_connection_success');
+const errors = new Counter('sluice_connection_errors');
+const gaps = new Counter('sluice_gaps');
+
+export const options = {
+  scenarios: {
+    streams: {
+      executor: 'per-vu-iterations',
+      vus: companies * connections,
+      iterations: 1,
+      maxDuration: `${rampSeconds + seconds + 20}s`,
+      gracefulStop: '5s',
+    },
+  },
+  thresholds: {
+    sluice_event_latency: ['p(95)<500'],
+    sluice_connection_success: ['rate>0.95'],
+    sluice_connection_errors: ['count<10'],
+    // Without events nothing was measured.
+    sluice_events: ['count>0'],
+  },
+  summaryTrendStats: ['min', 'med', 'p(95)', 'p(99)', 'max'],
+};
+
+export function setup() {
+  return { measuredFrom: Date.now() + rampSeconds * 1000 };
+}
+
+export default function ({ measuredFrom }) {
+  const number = exec.vu.idInTest - 1;
+  const company = `${prefix}${number % companies}`;
+  const endsAt = measuredFrom + seconds * 1000;
+  let ready = false;
+  let failure = '';
+
+  sleep((rampSeconds * number) / (companies * connections));
+  const response = sse.open(
+    `${baseUrl}/stream/updates?companyId=${encodeURIComponent(company)}`,
+    { headers, tags: { name: 'stream' } },
+    (client) => {
+      client.on('event', (event) => {
+        const now = Date.now();
+        if (now >= endsAt) {
+          client.close();
+        } else if (event.name === 'stream.ready') {
+          ready = true;
+        } else if (event.name === 'stream.gap') {
+          gaps.add(1);
+        } else if (event.id && event.name && now >= measuredFrom) {
+          measure(event.data, now);
+        }
+      });
+      client.on('error', (error) => {
+        failure = String(error);
+        client.close();
+      });
+    },
+  );
+
+  connected.add(ready);
+  if (!ready || Date.now() < endsAt) {
+    errors.add(1);
+    const what = ready ? 'the stream ended early' : `no stream (status ${response.status})`;
+    console.error(`${company}: ${what} ${failure || response.error}`);
+  }
+}
+
+// sluice-demo writes "ts" last; to find it so costs far less than to parse each payload.
+function measure(payload, now) {
+  events.add(1);
+  const at = payload.lastIndexOf('"ts":');
+  const published = at < 0 ? NaN : parseInt(payload.substring(at + 5), 10);
+  if (published > 0) latency.add(now - published);
+}

@@ -1,0 +1,119 @@
+// Real nats-server and redis-server processes on free ports of 127.0.0.1, that a test may kill, hang and start again.
+
+import net from 'node:net';
+import { Child, freePort, removeDirectory, temporaryDirectory } from './process.mjs';
+import { Redis } from './resp.mjs';
+import { eventually } from './wait.mjs';
+
+// Distributions install servers where an ordinary user's PATH does not look.
+const SERVER_ENV = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin` };
+
+class Server {
+  constructor(name) {
+    this.name = name;
+    this.child = undefined;
+  }
+
+  async start() {
+    this.directory ??= temporaryDirectory(this.name);
+    // The port is chosen once, for a restarted server must come back where it was. At the first start another test
+    // file may have taken it in the meantime: then try the next one.
+    for (;;) {
+      const first = this.port === undefined;
+      const port = this.port ?? (await freePort());
+      const child = new Child(this.name, this.arguments(port), { env: SERVER_ENV, cwd: this.directory });
+      this.child = child;
+      const up = await eventually(async () => {
+        if (child.exit) return 'ended';
+        return (await this.answers(port)) && 'up';
+      }, `${this.name} on port ${port}`);
+      if (up === 'up' && !child.exit) {
+        this.port = port;
+        return this;
+      }
+      if (!first || child.exit?.error) {
+        throw new Error(`${this.name} ended: ${child.exit.error?.message ?? child.stdout + child.stderr}`);
+      }
+    }
+  }
+
+  kill() {
+    return this.child.kill();
+  }
+
+  /** Stops the process without ending it: its connections stay open and answer nothing. */
+  hang() {
+    this.child.signal('SIGSTOP');
+  }
+
+  wake() {
+    this.child.signal('SIGCONT');
+  }
+
+  async dispose() {
+    if (this.child) await this.kill();
+    if (this.directory) removeDirectory(this.directory);
+  }
+}
+
+export class NatsServer extends Server {
+  constructor() {
+    super('nats-server');
+  }
+
+  arguments(port) {
+    return ['--addr', '127.0.0.1', '--port', String(port)];
+  }
+
+  answers(port) {
+    return new Promise((resolve) => {
+      const socket = net.connect({ port, host: '127.0.0.1' });
+      socket.once('data', (bytes) => {
+        socket.destroy();
+        resolve(bytes.toString('latin1').startsWith('INFO '));
+      });
+      socket.once('error', () => resolve(false));
+      socket.once('close', () => resolve(false));
+    });
+  }
+
+  get url() {
+    return `nats://127.0.0.1:${this.port}`;
+  }
+}
+
+export class RedisServer extends Server {
+  /** With `durable` each write is on disk before it is answered, so that a killed server comes back with its data. */
+  constructor({ durable = false } = {}) {
+    super('redis-server');
+    this.durable = durable;
+  }
+
+  arguments(port) {
+    return [
+      ...['--bind', '127.0.0.1', '--port', String(port), '--dir', this.directory, '--save', ''],
+      ...['--appendonly', this.durable ? 'yes' : 'no', '--appendfsync', 'always', '--daemonize', 'no'],
+    ];
+  }
+
+  async answers(port) {
+    return (await new Redis(port).command('PING')) === 'PONG';
+  }
+
+  command(...words) {
+    return new Redis(this.port).command(...words);
+  }
+
+  /** Waits until the log of `company` holds exactly `count` events. */
+  untilStored(company, count) {
+    return eventually(async () => {
+      const stored = await this.command('ZCARD', `sluice:{${company}}:log`);
+      if (stored !== count) throw new Error(`${stored} events are stored`);
+      return true;
+    }, `${count} events of ${company} in Redis`);
+  }
+
+  get url() {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+}
