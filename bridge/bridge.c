@@ -223,7 +223,8 @@ static void tick(struct bridge *bridge)
     intake_tick(bridge->intake);
 }
 
-static void note_drained(struct bridge *bridge, size_t taken)
+/* quiet: the source was looked at and had nothing. */
+static void note_drained(struct bridge *bridge, bool quiet)
 {
     int64_t unstored;
 
@@ -231,7 +232,7 @@ static void note_drained(struct bridge *bridge, size_t taken)
         return;
     unstored = appender_backlog_events(bridge->appender) + intake_parked(bridge->intake);
     atomic_store(&bridge->unstored, unstored);
-    atomic_store(&bridge->drained, taken == 0 && unstored == 0);
+    atomic_store(&bridge->drained, quiet && unstored == 0);
 }
 
 static void *run(void *context)
@@ -260,7 +261,7 @@ static void *run(void *context)
         store_run(bridge->store);
         hub_flush(bridge->hub);
         tick(bridge);
-        note_drained(bridge, taken);
+        note_drained(bridge, fds[1].fd >= 0 && taken == 0);
     }
     return NULL;
 }

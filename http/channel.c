@@ -1,0 +1,228 @@
+#include "http/channel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+
+enum {
+    TURN_NS = 1000000,
+    TURN_CHECK_EVERY = 16, /* streams between two looks at the clock */
+};
+
+void schedule_init(struct schedule *schedule)
+{
+    schedule->due_last = &schedule->due;
+    schedule->window_last = &schedule->window;
+}
+
+static void unlink_channel(struct schedule *schedule, struct channel *channel)
+{
+    if (channel->state == CHANNEL_IDLE)
+        return;
+    *channel->link = channel->next;
+    if (channel->next)
+        channel->next->link = channel->link;
+    else if (channel->state == CHANNEL_DUE)
+        schedule->due_last = channel->link;
+    else
+        schedule->window_last = channel->link;
+    channel->next = NULL;
+    channel->state = CHANNEL_IDLE;
+}
+
+static void set_state(struct schedule *schedule, struct channel *channel, enum channel_state state)
+{
+    struct channel ***last = state == CHANNEL_DUE ? &schedule->due_last : &schedule->window_last;
+
+    unlink_channel(schedule, channel);
+    channel->state = state;
+    if (state == CHANNEL_IDLE)
+        return;
+    channel->link = *last;
+    **last = channel;
+    *last = &channel->next;
+}
+
+struct channel *channel_new(const char *company)
+{
+    struct channel *channel = calloc(1, sizeof *channel);
+
+    if (channel)
+        strncpy(channel->company, company, sizeof channel->company - 1);
+    return channel;
+}
+
+void channel_free(struct schedule *schedule, struct channel *channel)
+{
+    unlink_channel(schedule, channel);
+    ring_free(channel->ring);
+    free(channel->streams);
+    free(channel);
+}
+
+int channel_add(struct channel *channel, struct stream *stream)
+{
+    if (channel->count == channel->capacity) {
+        size_t capacity = channel->capacity ? channel->capacity * 2 : 4;
+        struct stream **streams = realloc(channel->streams, capacity * sizeof *streams);
+
+        if (!streams)
+            return -ENOMEM;
+        channel->streams = streams;
+        channel->capacity = capacity;
+    }
+    stream->index = channel->count;
+    channel->streams[channel->count++] = stream;
+    return 0;
+}
+
+static void place(struct channel *channel, size_t index, struct stream *stream)
+{
+    channel->streams[index] = stream;
+    stream->index = index;
+}
+
+void channel_remove(struct channel *channel, struct stream *stream)
+{
+    size_t index = stream->index;
+
+    /* The gap is filled so that the streams that had their turn in this round stay in front of those that had not. */
+    if (index < channel->turn) {
+        channel->turn--;
+        place(channel, index, channel->streams[channel->turn]);
+        index = channel->turn;
+    }
+    channel->count--;
+    place(channel, index, channel->streams[channel->count]);
+}
+
+static uint64_t unflushed(const struct channel *channel)
+{
+    return ring_end(channel->ring) - channel->flushed;
+}
+
+bool channel_is_saturated(const struct stream_context *context, const struct channel *channel)
+{
+    return unflushed(channel) >= context->buffer_events / 2;
+}
+
+static void trim(const struct schedule *schedule, const struct stream_context *context, struct channel *channel)
+{
+    uint64_t keep = schedule->recent_events;
+    uint64_t begin = ring_begin(channel->ring);
+    uint64_t end = ring_end(channel->ring);
+
+    /* What a blocked stream may still be owed stays, whatever the setting. */
+    if (keep < 2 * context->buffer_events)
+        keep = 2 * context->buffer_events;
+    while (end - begin > keep || (end - begin > 1 && ring_bytes(channel->ring, begin, end) > schedule->recent_bytes))
+        begin++;
+    ring_trim(channel->ring, begin);
+}
+
+void channel_push(struct schedule *schedule, const struct stream_context *context, struct channel *channel,
+                  struct frame *frame)
+{
+    if (ring_push(channel->ring, frame) < 0)
+        abort(); /* a frame left out would be a loss unsaid */
+    frame_unref(frame);
+    trim(schedule, context, channel);
+    if (channel->state == CHANNEL_IDLE ||
+        (channel->state == CHANNEL_WINDOW && channel_is_saturated(context, channel)))
+        set_state(schedule, channel, CHANNEL_DUE);
+}
+
+static bool is_over_limits(const struct stream_context *context, const struct stream *stream)
+{
+    const struct ring *ring = stream->channel->ring;
+
+    return ring_end(ring) - stream->cursor > context->buffer_events || stream->cursor < ring_begin(ring) ||
+           ring_bytes(ring, stream->cursor, ring_end(ring)) > context->buffer_bytes;
+}
+
+/* One stream's part in a round. */
+static void serve(struct stream_context *context, struct stream *stream)
+{
+    struct channel *channel = stream->channel;
+
+    if (!stream->blocked && stream_is_plain(stream)) {
+        channel->recipients += stream->cursor < ring_end(channel->ring);
+        stream_send_live(context, stream);
+    } else if (!stream->blocked) {
+        stream_pump(context, stream);
+    }
+    if (stream->fd < 0 || !stream->blocked || stream->phase != STREAM_RING || !is_over_limits(context, stream))
+        return;
+    /* Tried once more, here and now: events are dropped only because the socket is full. */
+    stream->blocked = false;
+    stream_pump(context, stream);
+    if (stream->fd >= 0 && stream->blocked)
+        stream_drop_oldest(context, stream);
+}
+
+static void finish_round(struct schedule *schedule, struct stream_context *context, struct channel *channel)
+{
+    if (channel->recipients > 0 && log_enabled(context->log, LOG_LEVEL_DEBUG))
+        log_write(context->log, LOG_LEVEL_DEBUG, "Broadcast complete",
+                  LOG_FIELDS(log_text("companyId", channel->company), log_number("recipients", channel->recipients),
+                             log_number("events", (int64_t)(channel->round_end - channel->flushed))));
+    channel->flushed = channel->round_end;
+    channel->turn = 0;
+    channel->recipients = 0;
+    channel->window_end_ns = clock_monotonic_ns() + schedule->flush_window_ns;
+    set_state(schedule, channel, channel_is_saturated(context, channel) ? CHANNEL_DUE : CHANNEL_WINDOW);
+}
+
+static void take_turn(struct schedule *schedule, struct stream_context *context, struct channel *channel)
+{
+    int64_t end_ns = clock_monotonic_ns() + TURN_NS;
+
+    if (channel->turn == 0)
+        channel->round_end = ring_end(channel->ring);
+    while (channel->turn < channel->count) {
+        serve(context, channel->streams[channel->turn++]);
+        if (channel->turn % TURN_CHECK_EVERY == 0 && clock_monotonic_ns() > end_ns)
+            break;
+    }
+    stream_end_batch(context);
+    if (channel->turn < channel->count)
+        set_state(schedule, channel, CHANNEL_DUE); /* behind the others */
+    else
+        finish_round(schedule, context, channel);
+}
+
+static void close_windows(struct schedule *schedule)
+{
+    int64_t now_ns = clock_monotonic_ns();
+
+    while (schedule->window && schedule->window->window_end_ns <= now_ns)
+        set_state(schedule, schedule->window,
+                  unflushed(schedule->window) > 0 ? CHANNEL_DUE : CHANNEL_IDLE);
+}
+
+void schedule_run(struct schedule *schedule, struct stream_context *context)
+{
+    struct channel *last = NULL;
+
+    close_windows(schedule);
+    /* One turn for each that is due now; those that come back wait until sockets and mailbox were looked at. */
+    for (struct channel *channel = schedule->due; channel; channel = channel->next)
+        last = channel;
+    while (last) {
+        struct channel *channel = schedule->due;
+        bool was_last = channel == last;
+
+        take_turn(schedule, context, channel);
+        if (was_last)
+            break;
+    }
+}
+
+int64_t schedule_deadline_ns(const struct schedule *schedule)
+{
+    if (schedule->due)
+        return 0;
+    return schedule->window ? schedule->window->window_end_ns : INT64_MAX;
+}

@@ -1,0 +1,305 @@
+#include "http/front_door.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "http/context.h"
+#include "http/head_deadline.h"
+#include "http/listener.h"
+#include "http/pages.h"
+#include "http/reply.h"
+#include "http/request.h"
+#include "http/stats_page.h"
+#include "http/stream_open.h"
+
+enum {
+    REQUEST_MEMORY_BYTES = 16384, /* for a whole request head: large cookies and tokens exist */
+    URI_MAX_BYTES = 8192,
+};
+
+struct front_door {
+    struct http_context context;
+    struct MHD_Daemon *daemon;
+    struct head_deadline *head_deadline;
+};
+
+/* One request, from its first line to its answer. */
+struct request {
+    size_t uri_size;
+    bool begun; /* the handler was called with it */
+    struct stats_request *stats;
+};
+
+struct route {
+    const char *path;
+    enum MHD_Result (*answer)(const struct http_context *context, struct MHD_Connection *connection);
+};
+
+static const struct route routes[] = {
+    {"/stream/health", page_health},
+    {"/stream/health/live", page_live},
+    {"/stream/health/ready", page_ready},
+    {"/metrics", page_metrics},
+};
+
+static const char stream_path[] = "/stream/updates";
+static const char stats_path[] = "/stream/stats";
+
+static struct head_timer *head_timer(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info ? info->socket_context : NULL;
+}
+
+/* libmicrohttpd's notices. */
+
+static void *on_uri(void *context, const char *uri, struct MHD_Connection *connection)
+{
+    struct request *request = calloc(1, sizeof *request);
+
+    (void)context;
+    (void)connection;
+    if (request)
+        request->uri_size = strlen(uri);
+    return request;
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **request_context,
+                         enum MHD_RequestTerminationCode reason)
+{
+    struct front_door *front_door = context;
+    struct request *request = *request_context;
+
+    *request_context = NULL;
+    if (request) {
+        stats_request_free(request->stats);
+        free(request);
+    }
+    /* Kept alive, perhaps: the next head has its deadline too. A socket given away comes here as an error. */
+    if (reason == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        head_deadline_arm(front_door->head_deadline, head_timer(connection));
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct front_door *front_door = context;
+    const union MHD_ConnectionInfo *info;
+
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        head_deadline_end(front_door->head_deadline, *socket_context);
+        *socket_context = NULL;
+        return;
+    }
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    *socket_context = info ? head_deadline_begin(front_door->head_deadline, info->connect_fd) : NULL;
+}
+
+static void on_log(void *context, const char *format, va_list arguments)
+{
+    struct front_door *front_door = context;
+    char text[512];
+    int size;
+
+    /* That is how a socket given away looks to libmicrohttpd. */
+    if (!log_enabled(front_door->context.log, LOG_LEVEL_DEBUG) || strstr(format, "reported internal error"))
+        return;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the format is libmicrohttpd's */
+    size = vsnprintf(text, sizeof text, format, arguments);
+#pragma GCC diagnostic pop
+    while (size > 0 && (size_t)size < sizeof text && text[size - 1] == '\n')
+        text[--size] = '\0';
+    log_write(front_door->context.log, LOG_LEVEL_DEBUG, "HTTP", LOG_FIELDS(log_text("detail", text)));
+}
+
+/* Requests. */
+
+static bool is_known(const char *path)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
+        if (strcmp(path, routes[i].path) == 0)
+            return true;
+    return strcmp(path, stream_path) == 0 || strcmp(path, stats_path) == 0;
+}
+
+/* Refuses what no path takes. Returns whether it queued an answer, in ret_result. */
+static bool refuse_early(struct http_context *context, struct MHD_Connection *connection, const char *path,
+                         const char *method, const struct request *request, enum MHD_Result *ret_result)
+{
+    bool is_options = strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0;
+    bool is_read = strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+
+    if (request->uri_size > URI_MAX_BYTES)
+        *ret_result = reply_error(context, connection, 414, "The URL is too long: at most 8192 bytes",
+                                  METRIC_ERROR_BAD_REQUEST);
+    else if (request_is_ambiguous(connection))
+        *ret_result = reply_error(context, connection, MHD_HTTP_BAD_REQUEST,
+                                  "Host, Content-Length and Transfer-Encoding may each be given once, the last two not "
+                                  "together",
+                                  METRIC_ERROR_BAD_REQUEST);
+    else if (!is_options && !is_known(path))
+        *ret_result = reply_error(context, connection, MHD_HTTP_NOT_FOUND,
+                                  "There is nothing here; streams are at /stream/updates?companyId=<id>",
+                                  METRIC_ERROR_BAD_REQUEST);
+    else if (!is_options && !is_read)
+        *ret_result = reply_not_allowed(context, connection, CORS_ALLOWED_METHODS);
+    else if (request_has_body(connection))
+        *ret_result = reply_error(context, connection, 413, "Requests with a body are not taken",
+                                  METRIC_ERROR_BAD_REQUEST);
+    else
+        return false;
+    return true;
+}
+
+static enum MHD_Result answer_stats(struct http_context *context, struct MHD_Connection *connection,
+                                    struct request *request)
+{
+    if (request->stats)
+        return stats_page_answer(context, connection, request->stats);
+    /* While draining nothing may be suspended any more. */
+    if (atomic_load(&context->draining))
+        return reply_unavailable(context, connection, "The server is shutting down", METRIC_ERROR_DRAINING, 1);
+    request->stats = stats_page_ask(context->stats_page, connection);
+    return request->stats ? MHD_YES : reply_json(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, NULL);
+}
+
+static enum MHD_Result answer(struct http_context *context, struct MHD_Connection *connection, const char *path,
+                              const char *method, const char *version, struct request *request)
+{
+    if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0)
+        return reply_options(context, connection);
+    if (strcmp(path, stream_path) == 0)
+        return stream_open(context, connection, version, strcmp(method, MHD_HTTP_METHOD_HEAD) == 0);
+    if (strcmp(path, stats_path) == 0)
+        return answer_stats(context, connection, request);
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
+        if (strcmp(path, routes[i].path) == 0)
+            return routes[i].answer(context, connection);
+    return MHD_NO;
+}
+
+static enum MHD_Result on_request(void *handler_context, struct MHD_Connection *connection, const char *path,
+                                  const char *method, const char *version, const char *upload_data,
+                                  size_t *upload_data_size, void **request_context)
+{
+    struct front_door *front_door = handler_context;
+    struct request *request = *request_context;
+    enum MHD_Result result;
+
+    (void)upload_data;
+    if (!request)
+        return MHD_NO; /* no memory */
+    if (!request->begun) {
+        request->begun = true;
+        head_deadline_disarm(front_door->head_deadline, head_timer(connection));
+        /* An answer on the first call ends the connection, which is right for a request that is not to be trusted. */
+        if (refuse_early(&front_door->context, connection, path, method, request, &result))
+            return result;
+        return MHD_YES;
+    }
+    *upload_data_size = 0;
+    return answer(&front_door->context, connection, path, method, version, request);
+}
+
+/* Making and ending. */
+
+static struct MHD_Daemon *start_daemon(struct front_door *front_door, const struct front_door_options *options, int fd)
+{
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_TURBO | MHD_USE_ERROR_LOG |
+                     MHD_ALLOW_SUSPEND_RESUME;
+
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, front_door, MHD_OPTION_EXTERNAL_LOGGER, on_log, front_door,
+                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, front_door,
+                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, front_door, MHD_OPTION_NOTIFY_CONNECTION,
+                            on_connection, front_door, MHD_OPTION_CONNECTION_LIMIT, options->max_requests,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY_BYTES,
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)options->config->request_head_seconds,
+#if MHD_VERSION >= 0x00097701
+                            MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
+#else
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1,
+#endif
+                            MHD_OPTION_END);
+}
+
+static int make_parts(struct front_door *front_door, const struct front_door_options *options)
+{
+    struct http_context *context = &front_door->context;
+
+    context->config = options->config;
+    context->auth = options->auth;
+    context->registry = options->registry;
+    context->bridge = options->bridge;
+    context->workers = options->workers;
+    context->worker_count = options->worker_count;
+    context->log = options->log;
+    context->metrics = options->metrics;
+    context->random = (unsigned)clock_monotonic_ns();
+    context->cors = cors_new(options->config->cors_origins);
+    context->stats_page = stats_page_new(options->bridge);
+    front_door->head_deadline = head_deadline_new(options->config->request_head_seconds, options->metrics);
+    return context->cors && context->stats_page && front_door->head_deadline ? 0 : -ENOMEM;
+}
+
+int front_door_new(const struct front_door_options *options, struct front_door **ret_front_door, int *ret_port)
+{
+    struct front_door *front_door = calloc(1, sizeof *front_door);
+    int fd;
+    int status;
+
+    if (!front_door)
+        return -ENOMEM;
+    status = make_parts(front_door, options);
+    if (status < 0)
+        goto fail;
+    fd = listener_open(options->config->bind_address, options->config->port, ret_port);
+    if (fd < 0) {
+        status = fd;
+        goto fail;
+    }
+    front_door->daemon = start_daemon(front_door, options, fd);
+    if (!front_door->daemon) {
+        close(fd);
+        status = -EIO;
+        goto fail;
+    }
+    *ret_front_door = front_door;
+    return 0;
+
+fail:
+    front_door_free(front_door);
+    return status;
+}
+
+void front_door_drain(struct front_door *front_door)
+{
+    atomic_store(&front_door->context.draining, true);
+}
+
+void front_door_free(struct front_door *front_door)
+{
+    if (!front_door)
+        return;
+    front_door_drain(front_door);
+    if (front_door->daemon) {
+        /* No new connection: then the counts under way are the last ones. */
+        int fd = MHD_quiesce_daemon(front_door->daemon);
+
+        stats_page_wait(front_door->context.stats_page);
+        MHD_stop_daemon(front_door->daemon);
+        if (fd >= 0)
+            close(fd);
+    }
+    head_deadline_free(front_door->head_deadline);
+    stats_page_free(front_door->context.stats_page);
+    cors_free(front_door->context.cors);
+    free(front_door);
+}

@@ -1,0 +1,156 @@
+#include "http/head_deadline.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/thread.h"
+
+#define NS_PER_S INT64_C(1000000000)
+#define CHECK_INTERVAL_NS (NS_PER_S / 4)
+
+struct head_timer {
+    struct head_timer *next; /* while armed; in the order of their deadlines, which all lie equally far ahead */
+    struct head_timer **link;
+    int64_t deadline_ns;
+    int fd;
+};
+
+struct head_deadline {
+    int64_t limit_ns;
+    struct metrics *metrics;
+    pthread_t thread;
+    /* Guards the list: a socket in it is open, since its connection leaves the list first. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct head_timer *first;
+    struct head_timer **last;
+    bool stopping;
+};
+
+static void unlink_timer(struct head_deadline *deadline, struct head_timer *timer)
+{
+    if (!timer->link)
+        return;
+    *timer->link = timer->next;
+    if (timer->next)
+        timer->next->link = timer->link;
+    else
+        deadline->last = timer->link;
+    timer->link = NULL;
+}
+
+static void shut_down_late(struct head_deadline *deadline)
+{
+    int64_t now_ns = clock_monotonic_ns();
+
+    while (deadline->first && deadline->first->deadline_ns <= now_ns) {
+        struct head_timer *timer = deadline->first;
+
+        unlink_timer(deadline, timer);
+        shutdown(timer->fd, SHUT_RDWR);
+        metrics_add(deadline->metrics, METRIC_ERROR_HEAD_TIMEOUT, 1);
+    }
+}
+
+static void *run(void *context)
+{
+    struct head_deadline *deadline = context;
+
+    pthread_mutex_lock(&deadline->lock);
+    while (!deadline->stopping) {
+        int64_t until_ns = clock_monotonic_ns() + CHECK_INTERVAL_NS;
+        struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
+
+        shut_down_late(deadline);
+        if (deadline->first)
+            pthread_cond_timedwait(&deadline->changed, &deadline->lock, &until);
+        else
+            pthread_cond_wait(&deadline->changed, &deadline->lock);
+    }
+    pthread_mutex_unlock(&deadline->lock);
+    return NULL;
+}
+
+struct head_deadline *head_deadline_new(int64_t seconds, struct metrics *metrics)
+{
+    struct head_deadline *deadline = calloc(1, sizeof *deadline);
+    pthread_condattr_t monotonic;
+
+    if (!deadline)
+        return NULL;
+    deadline->limit_ns = seconds * NS_PER_S;
+    deadline->metrics = metrics;
+    deadline->last = &deadline->first;
+    pthread_mutex_init(&deadline->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&deadline->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (thread_start(&deadline->thread, "head-deadline", run, deadline) < 0) {
+        free(deadline);
+        return NULL;
+    }
+    return deadline;
+}
+
+void head_deadline_free(struct head_deadline *deadline)
+{
+    if (!deadline)
+        return;
+    pthread_mutex_lock(&deadline->lock);
+    deadline->stopping = true;
+    pthread_cond_signal(&deadline->changed);
+    pthread_mutex_unlock(&deadline->lock);
+    pthread_join(deadline->thread, NULL);
+    pthread_cond_destroy(&deadline->changed);
+    pthread_mutex_destroy(&deadline->lock);
+    free(deadline);
+}
+
+struct head_timer *head_deadline_begin(struct head_deadline *deadline, int fd)
+{
+    struct head_timer *timer = calloc(1, sizeof *timer);
+
+    if (!timer)
+        return NULL;
+    timer->fd = fd;
+    head_deadline_arm(deadline, timer);
+    return timer;
+}
+
+void head_deadline_arm(struct head_deadline *deadline, struct head_timer *timer)
+{
+    if (!timer)
+        return;
+    pthread_mutex_lock(&deadline->lock);
+    unlink_timer(deadline, timer);
+    timer->deadline_ns = clock_monotonic_ns() + deadline->limit_ns;
+    timer->next = NULL;
+    timer->link = deadline->last;
+    *deadline->last = timer;
+    deadline->last = &timer->next;
+    if (deadline->first == timer)
+        pthread_cond_signal(&deadline->changed);
+    pthread_mutex_unlock(&deadline->lock);
+}
+
+void head_deadline_disarm(struct head_deadline *deadline, struct head_timer *timer)
+{
+    if (!timer)
+        return;
+    pthread_mutex_lock(&deadline->lock);
+    unlink_timer(deadline, timer);
+    pthread_mutex_unlock(&deadline->lock);
+}
+
+void head_deadline_end(struct head_deadline *deadline, struct head_timer *timer)
+{
+    if (!timer)
+        return;
+    head_deadline_disarm(deadline, timer);
+    free(timer);
+}

@@ -1,0 +1,31 @@
+#ifndef SLUICE_HTTP_HEAD_DEADLINE_H
+#define SLUICE_HTTP_HEAD_DEADLINE_H
+
+#include "core/metrics.h"
+
+/*
+ * A deadline for each whole request head. libmicrohttpd's own time-out is one of inactivity: a byte now and then keeps
+ * half a request for ever. A thread of its own shuts the sockets down whose time is over; libmicrohttpd then closes them.
+ */
+struct head_deadline;
+struct head_timer;
+
+/* Starts the thread. NULL: no memory or no thread. */
+struct head_deadline *head_deadline_new(int64_t seconds, struct metrics *metrics);
+
+/* libmicrohttpd must have ended. */
+void head_deadline_free(struct head_deadline *deadline);
+
+/* A connection began on fd: its first head is expected. NULL: no memory, and it has no deadline. */
+struct head_timer *head_deadline_begin(struct head_deadline *deadline, int fd);
+
+/* A request was answered, and the next head is expected. The timer may be NULL. */
+void head_deadline_arm(struct head_deadline *deadline, struct head_timer *timer);
+
+/* The head is complete. From here the socket is not touched any more. */
+void head_deadline_disarm(struct head_deadline *deadline, struct head_timer *timer);
+
+/* The connection is about to be closed: frees the timer. */
+void head_deadline_end(struct head_deadline *deadline, struct head_timer *timer);
+
+#endif

@@ -1,0 +1,131 @@
+#include "http/pages.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "http/reply.h"
+
+enum {
+    METRICS_MAX_BYTES = 8 * 1024 * 1024,
+    COMPANIES_SHOWN_MAX = 1000, /* one time series each: more would cost the Prometheus that reads them */
+};
+
+static void put_timestamp(struct json *json)
+{
+    char now[CLOCK_RFC3339_SIZE];
+
+    clock_format_rfc3339(clock_unix_ms(), now);
+    json_put_string(json, "timestamp", now);
+}
+
+static void put_health(const struct http_context *context, struct json *json, const char *status, bool nats, bool replay)
+{
+    json_begin_object(json);
+    json_put_string(json, "status", status);
+    json_key(json, "streaming");
+    json_begin_object(json);
+    json_put_bool(json, "enabled", context->config->streaming_enabled);
+    json_put_number(json, "activeConnections", registry_connections(context->registry));
+    json_put_number(json, "activeCompanies", registry_companies(context->registry));
+    json_end_object(json);
+    json_key(json, "nats");
+    json_begin_object(json);
+    json_put_bool(json, "connected", nats);
+    json_end_object(json);
+    json_key(json, "replay");
+    json_begin_object(json);
+    json_put_string(json, "store", bridge_replay_kind(context->bridge) == BRIDGE_REPLAY_MEMORY ? "memory" : "redis");
+    json_put_string(json, "state", replay ? "ok" : "lost");
+    json_end_object(json);
+    put_timestamp(json);
+    json_end_object(json);
+}
+
+enum MHD_Result page_health(const struct http_context *context, struct MHD_Connection *connection)
+{
+    bool nats = bridge_nats_connected(context->bridge);
+    bool replay = bridge_replay_ok(context->bridge);
+    struct json *json = json_new();
+    const char *status = "ok";
+
+    if (!nats)
+        status = "unavailable";
+    else if (!replay)
+        status = "degraded";
+    if (json)
+        put_health(context, json, status, nats, replay);
+    return reply_json(context, connection, nats ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, json);
+}
+
+static enum MHD_Result send_status(const struct http_context *context, struct MHD_Connection *connection,
+                                   unsigned status, const char *text, const char *reason)
+{
+    struct json *json = json_new();
+
+    if (json) {
+        json_begin_object(json);
+        json_put_string(json, "status", text);
+        if (reason)
+            json_put_string(json, "reason", reason);
+        put_timestamp(json);
+        json_end_object(json);
+    }
+    return reply_json(context, connection, status, json);
+}
+
+enum MHD_Result page_live(const struct http_context *context, struct MHD_Connection *connection)
+{
+    return send_status(context, connection, MHD_HTTP_OK, "ok", NULL);
+}
+
+enum MHD_Result page_ready(const struct http_context *context, struct MHD_Connection *connection)
+{
+    if (atomic_load(&context->draining))
+        return send_status(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "draining");
+    if (!bridge_nats_connected(context->bridge))
+        return send_status(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "NATS is not connected");
+    return send_status(context, connection, MHD_HTTP_OK, "ok", NULL);
+}
+
+/* Company ids hold no character that a label would have to escape. */
+static void write_companies(const struct http_context *context, struct buffer *text)
+{
+    struct registry_count *counts = NULL;
+    ptrdiff_t count = registry_list(context->registry, COMPANIES_SHOWN_MAX, &counts);
+
+    buffer_append_text(text, "# HELP sluice_company_connections Open streams, by company (the first 1000).\n"
+                             "# TYPE sluice_company_connections gauge\n");
+    for (ptrdiff_t i = 0; i < count; i++)
+        buffer_printf(text, "sluice_company_connections{company=\"%s\"} %" PRId64 "\n", counts[i].company,
+                      counts[i].connections);
+    buffer_printf(text,
+                  "# HELP sluice_active_companies Companies with open streams.\n"
+                  "# TYPE sluice_active_companies gauge\n"
+                  "sluice_active_companies %" PRId64 "\n",
+                  registry_companies(context->registry));
+    buffer_printf(text,
+                  "# HELP sluice_build_info The version that runs.\n"
+                  "# TYPE sluice_build_info gauge\n"
+                  "sluice_build_info{version=\"%s\"} 1\n",
+                  SLUICE_VERSION);
+    free(counts);
+}
+
+enum MHD_Result page_metrics(const struct http_context *context, struct MHD_Connection *connection)
+{
+    struct buffer text = buffer_make(METRICS_MAX_BYTES);
+    struct reply reply = {.status = MHD_HTTP_OK, .content_type = "text/plain; version=0.0.4; charset=utf-8"};
+    enum MHD_Result result;
+
+    metrics_write(context->metrics, &text);
+    write_companies(context, &text);
+    reply.body = text.data;
+    reply.size = text.size;
+    if (text.failed)
+        result = reply_json(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, NULL);
+    else
+        result = reply_send(context, connection, &reply);
+    buffer_release(&text);
+    return result;
+}

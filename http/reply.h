@@ -1,0 +1,44 @@
+#ifndef SLUICE_HTTP_REPLY_H
+#define SLUICE_HTTP_REPLY_H
+
+#include <microhttpd.h>
+#include <stddef.h>
+
+#include "core/json.h"
+#include "http/context.h"
+
+/* Short answers through libmicrohttpd. Its thread only. */
+struct reply {
+    unsigned status;
+    const char *content_type;
+    const char *body;
+    size_t size;
+    const char *allow;       /* NULL: no such header */
+    int retry_after_seconds; /* 0: no such header */
+};
+
+/* Queues the answer; the body is copied. */
+enum MHD_Result reply_send(const struct http_context *context, struct MHD_Connection *connection,
+                           const struct reply *reply);
+
+/* Queues a JSON document and frees it. A NULL document (no memory) is answered with 503. */
+enum MHD_Result reply_json(const struct http_context *context, struct MHD_Connection *connection, unsigned status,
+                           struct json *json);
+
+/* Queues `{"error":<reason phrase>,"message":<message>}`, and counts it. */
+enum MHD_Result reply_error(const struct http_context *context, struct MHD_Connection *connection, unsigned status,
+                            const char *message, enum metric metric);
+
+/* Likewise with an Allow header (405), or with Retry-After (503). */
+enum MHD_Result reply_not_allowed(const struct http_context *context, struct MHD_Connection *connection,
+                                  const char *allow);
+enum MHD_Result reply_unavailable(const struct http_context *context, struct MHD_Connection *connection,
+                                  const char *message, enum metric metric, int retry_after_seconds);
+
+/* Answers a preflight, or OPTIONS at all: 204. */
+enum MHD_Result reply_options(const struct http_context *context, struct MHD_Connection *connection);
+
+/* The value of a request header, or NULL. */
+const char *reply_request_header(struct MHD_Connection *connection, const char *name);
+
+#endif

@@ -1,0 +1,108 @@
+#include "http/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct search {
+    const char *name;
+    struct request_text found;
+};
+
+static enum MHD_Result visit(void *context, enum MHD_ValueKind kind, const char *key, size_t key_size,
+                             const char *value, size_t value_size)
+{
+    struct search *search = context;
+    bool is_header = kind == MHD_HEADER_KIND;
+
+    if (key_size != strlen(search->name) ||
+        (is_header ? strncasecmp(key, search->name, key_size) : memcmp(key, search->name, key_size)) != 0)
+        return MHD_YES;
+    if (search->found.count++ == 0) {
+        search->found.text = value ? value : "";
+        search->found.size = value ? value_size : 0;
+    }
+    return MHD_YES;
+}
+
+static struct request_text find(struct MHD_Connection *connection, enum MHD_ValueKind kind, const char *name)
+{
+    struct search search = {.name = name};
+
+    MHD_get_connection_values_n(connection, kind, visit, &search);
+    return search.found;
+}
+
+struct request_text request_parameter(struct MHD_Connection *connection, const char *name)
+{
+    return find(connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+struct request_text request_header(struct MHD_Connection *connection, const char *name)
+{
+    return find(connection, MHD_HEADER_KIND, name);
+}
+
+bool request_has_body(struct MHD_Connection *connection)
+{
+    struct request_text length = request_header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+    return (length.text && strcmp(length.text, "0") != 0) ||
+           request_header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING).text;
+}
+
+bool request_is_ambiguous(struct MHD_Connection *connection)
+{
+    unsigned hosts = request_header(connection, MHD_HTTP_HEADER_HOST).count;
+    unsigned lengths = request_header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH).count;
+    unsigned encodings = request_header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING).count;
+
+    return hosts > 1 || lengths > 1 || encodings > 1 || (lengths > 0 && encodings > 0);
+}
+
+static const char *skip_space(const char *text)
+{
+    return text + strspn(text, " \t");
+}
+
+/* Whether the media range of that size stands for text/event-stream. */
+static bool covers_event_stream(const char *range, size_t size)
+{
+    static const char *const ranges[] = {"*/*", "text/*", "text/event-stream"};
+
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        if (strlen(ranges[i]) == size && strncasecmp(ranges[i], range, size) == 0)
+            return true;
+    return false;
+}
+
+/* Whether a `q` of 0 among the parameters of the media range takes it back. */
+static bool is_refused(const char *parameters, const char *end)
+{
+    for (const char *at = parameters; at < end; at++) {
+        const char *parameter;
+
+        if (*at != ';')
+            continue;
+        parameter = skip_space(at + 1);
+        if ((*parameter == 'q' || *parameter == 'Q') && parameter[1] == '=')
+            return strtod(parameter + 2, NULL) <= 0;
+    }
+    return false;
+}
+
+bool request_accepts_event_stream(const char *accept)
+{
+    if (!accept || !*skip_space(accept))
+        return true;
+    while (*accept) {
+        const char *range = skip_space(accept);
+        const char *end = range + strcspn(range, ",");
+        size_t size = strcspn(range, ",; \t");
+
+        if (covers_event_stream(range, size) && !is_refused(range + size, end))
+            return true;
+        accept = *end ? end + 1 : end;
+    }
+    return false;
+}

@@ -1,0 +1,30 @@
+#ifndef SLUICE_HTTP_REQUEST_H
+#define SLUICE_HTTP_REQUEST_H
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What requests say, read strictly. libmicrohttpd's thread only; texts live as long as the request. */
+
+/* One value, which may hold any byte. */
+struct request_text {
+    const char *text; /* NULL: not there */
+    size_t size;
+    unsigned count; /* how often it is there; the text is the first */
+};
+
+/* A query parameter, percent-decoded; or a header. */
+struct request_text request_parameter(struct MHD_Connection *connection, const char *name);
+struct request_text request_header(struct MHD_Connection *connection, const char *name);
+
+/* Whether the request announces a body, of any length but 0. */
+bool request_has_body(struct MHD_Connection *connection);
+
+/* Whether it could be read in two ways: more than one Host, Content-Length or Transfer-Encoding, or the last two both. */
+bool request_is_ambiguous(struct MHD_Connection *connection);
+
+/* Whether the Accept header (RFC 9110, 12.5.1; NULL: none) lets a response be text/event-stream. */
+bool request_accepts_event_stream(const char *accept);
+
+#endif

@@ -1,0 +1,31 @@
+#ifndef SLUICE_HTTP_STATS_PAGE_H
+#define SLUICE_HTTP_STATS_PAGE_H
+
+#include <microhttpd.h>
+#include <stdbool.h>
+
+#include "http/context.h"
+
+/*
+ * GET /stream/stats. The counts of the replay store come from the bridge's thread, and may take a while: the connection is
+ * suspended meanwhile, and the front door goes on with others. One count runs at a time, for all who had asked before it
+ * began.
+ */
+struct stats_page;
+struct stats_request;
+
+struct stats_page *stats_page_new(struct bridge *bridge);
+
+/* Waits for the counts under way: libmicrohttpd must not end before its suspended connections are resumed. */
+void stats_page_wait(struct stats_page *page);
+void stats_page_free(struct stats_page *page);
+
+/* Suspends the connection and asks. The handler is called again when the counts are there. NULL: no memory. */
+struct stats_request *stats_page_ask(struct stats_page *page, struct MHD_Connection *connection);
+
+/* Answers a request whose counts are there. */
+enum MHD_Result stats_page_answer(const struct http_context *context, struct MHD_Connection *connection,
+                                  const struct stats_request *request);
+void stats_request_free(struct stats_request *request);
+
+#endif

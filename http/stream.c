@@ -1,0 +1,584 @@
+#include "http/stream.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/json.h"
+#include "http/channel.h"
+#include "http/stream_blocks.h"
+#include "http/stream_io.h"
+
+#define NS_PER_MS INT64_C(1000000)
+
+static unsigned jitter(struct stream_context *context, int64_t range)
+{
+    return range > 0 ? (unsigned)rand_r(&context->random) % (unsigned)range : 0;
+}
+
+/* Heartbeats of a fleet that came at once must not go at once: nine to eleven tenths of the interval. */
+static void set_heartbeat(struct stream_context *context, struct stream *stream)
+{
+    int64_t delay_ms = context->heartbeat_ms * 9 / 10 + jitter(context, context->heartbeat_ms / 5);
+
+    stream->heartbeat_at_ns = context->now_ns + delay_ms * NS_PER_MS;
+}
+
+/* The timer is due for the next heartbeat, or sooner where the checks want it. */
+static void set_timer(struct stream_context *context, struct stream *stream)
+{
+    int64_t delay_ms = (stream->heartbeat_at_ns - context->now_ns) / NS_PER_MS;
+
+    if (delay_ms > context->idle_timeout_ms / 3)
+        delay_ms = context->idle_timeout_ms / 3;
+    if (delay_ms > context->dead_peer_ms / 3)
+        delay_ms = context->dead_peer_ms / 3;
+    wheel_set(&context->wheel, &stream->timer, delay_ms > 0 ? delay_ms : 0);
+}
+
+struct stream *stream_new(struct stream_context *context, struct channel *channel, struct stream_request *request)
+{
+    struct stream *stream = calloc(1, sizeof *stream);
+
+    if (!stream || channel_add(channel, stream) < 0) {
+        free(stream);
+        close(request->fd);
+        frame_unref(request->head);
+        return NULL;
+    }
+    stream->channel = channel;
+    stream->fd = request->fd;
+    stream->chunked = request->chunked;
+    stream->phase = STREAM_WAITING;
+    stream->complete = true;
+    stream->requested_cursor = request->cursor;
+    stream->last = request->position;
+    stream->partial = request->head;
+    stream->opened_ns = context->now_ns;
+    stream->acked_ns = context->now_ns;
+    strcpy(stream->connection_id, request->connection_id);
+    strcpy(stream->requested, request->requested);
+    stream_io_prepare(context, stream->fd);
+    set_heartbeat(context, stream);
+    set_timer(context, stream);
+    context->stream_count++;
+    metrics_add(context->metrics, METRIC_CONNECTIONS_OPENED, 1);
+    log_write(context->log, LOG_LEVEL_INFO, "SSE connection established",
+              LOG_FIELDS(log_text("companyId", channel->company), log_text("connectionId", stream->connection_id),
+                         log_text("lastEventId", request->cursor == STREAM_CURSOR_NONE ? NULL : stream->requested)));
+    return stream;
+}
+
+/* Closing. */
+
+static const char *end_text(enum stream_end end)
+{
+    switch (end) {
+    case STREAM_END_CLIENT:
+        return "client";
+    case STREAM_END_ERROR:
+        return "error";
+    case STREAM_END_IDLE:
+        return "idle";
+    case STREAM_END_SHUTDOWN:
+        return "shutdown";
+    }
+    return "";
+}
+
+static enum metric end_metric(enum stream_end end)
+{
+    switch (end) {
+    case STREAM_END_CLIENT:
+        return METRIC_CLOSED_CLIENT;
+    case STREAM_END_IDLE:
+        return METRIC_CLOSED_IDLE;
+    case STREAM_END_SHUTDOWN:
+        return METRIC_CLOSED_SHUTDOWN;
+    case STREAM_END_ERROR:
+        break;
+    }
+    return METRIC_CLOSED_ERROR;
+}
+
+static void free_page(struct stream *stream)
+{
+    if (stream->page)
+        stream->page->message.release(&stream->page->message);
+    stream->page = NULL;
+}
+
+void stream_close(struct stream_context *context, struct stream *stream, enum stream_end end)
+{
+    if (stream->fd < 0)
+        return;
+    log_write(context->log, LOG_LEVEL_INFO, "SSE connection closed",
+              LOG_FIELDS(log_text("companyId", stream->channel->company),
+                         log_text("connectionId", stream->connection_id), log_text("reason", end_text(end)),
+                         log_number("durationMs", (context->now_ns - stream->opened_ns) / NS_PER_MS),
+                         log_number("events", stream->events), log_number("dropped", stream->dropped),
+                         log_number("bytes", (int64_t)stream->sent_bytes)));
+    metrics_add(context->metrics, end_metric(end), 1);
+    /* Said explicitly: while libmicrohttpd still has its copy of the descriptor, our close alone ends no events. */
+    (void)epoll_ctl(context->epoll_fd, EPOLL_CTL_DEL, stream->fd, NULL);
+    close(stream->fd);
+    stream->fd = -1;
+    wheel_unset(&stream->timer);
+    channel_remove(stream->channel, stream);
+    registry_leave(context->registry, stream->channel->company);
+    if (stream->channel->count == 0)
+        stream->channel->empty_ns = context->now_ns;
+    if (stream->reading)
+        stream->reading->stream = NULL;
+    free_page(stream);
+    frame_unref(stream->partial);
+    frame_unref(stream->gap);
+    stream->partial = NULL;
+    stream->gap = NULL;
+    context->stream_count--;
+    stream->timer.next = context->closed ? &context->closed->timer : NULL;
+    context->closed = stream;
+}
+
+void stream_free_closed(struct stream_context *context)
+{
+    while (context->closed) {
+        struct stream *stream = context->closed;
+
+        context->closed = (struct stream *)(void *)stream->timer.next;
+        free(stream);
+    }
+}
+
+/* Closes a stream whose last write failed. */
+static void close_broken(struct stream_context *context, struct stream *stream)
+{
+    metrics_add(context->metrics, METRIC_ERROR_WRITE, 1);
+    stream_close(context, stream, STREAM_END_ERROR);
+}
+
+/* Counting. */
+
+/* Enters the deliveries of the live batch in the metrics. */
+static void count_deliveries(struct stream_context *context)
+{
+    struct batch *batch = &context->batch;
+    int64_t now_ns;
+
+    if (batch->deliveries == 0)
+        return;
+    now_ns = clock_monotonic_ns();
+    for (int i = 0; i < batch->count; i++)
+        if (frame_kind(batch->frames[i]) == FRAME_EVENT && frame_received_ns(batch->frames[i]) > 0)
+            metrics_observe_latency(context->metrics, now_ns - frame_received_ns(batch->frames[i]), batch->deliveries);
+    metrics_add(context->metrics, METRIC_EVENTS_DELIVERED, batch->events * batch->deliveries);
+    if (batch->events < batch->count)
+        metrics_add(context->metrics, METRIC_GAP_SOURCE, (batch->count - batch->events) * batch->deliveries);
+    batch->deliveries = 0;
+}
+
+void stream_end_batch(struct stream_context *context)
+{
+    count_deliveries(context);
+    context->batch.channel = NULL;
+}
+
+/* Enters one frame that one stream was sent, in a replay or in part of a batch. */
+static void count_frame(struct stream_context *context, struct stream *stream, const struct frame *frame)
+{
+    if (frame_kind(frame) == FRAME_EVENT) {
+        stream->events++;
+        metrics_add(context->metrics, METRIC_EVENTS_DELIVERED, 1);
+        if (frame_received_ns(frame) > 0 && stream->ready)
+            metrics_observe_latency(context->metrics, clock_monotonic_ns() - frame_received_ns(frame), 1);
+        if (!stream->ready) {
+            stream->replayed++;
+            metrics_add(context->metrics, METRIC_REPLAY_EVENTS, 1);
+        }
+        return;
+    }
+    stream->complete = false;
+    metrics_add(context->metrics, frame_kind(frame) == FRAME_HOLE ? METRIC_GAP_SOURCE : METRIC_GAP_REPLAY_UNAVAILABLE,
+                1);
+}
+
+/* Live frames. */
+
+bool stream_is_plain(const struct stream *stream)
+{
+    return stream->phase == STREAM_RING && stream->ready && !stream->partial && !stream->gap && stream->missed == 0 &&
+           !stream->closing && !stream->heartbeat_due;
+}
+
+/* Makes the context's batch the frames behind the stream's cursor, unless it is that already. */
+static struct batch *live_batch(struct stream_context *context, const struct stream *stream)
+{
+    struct batch *batch = &context->batch;
+    const struct ring *ring = stream->channel->ring;
+    uint64_t slot = stream->cursor;
+
+    if (batch->channel == stream->channel && batch->from == slot && batch->chunked == stream->chunked &&
+        (batch->to == ring_end(ring) || batch->count == BATCH_FRAMES))
+        return batch;
+    count_deliveries(context);
+    batch_begin(batch, stream->chunked);
+    while (slot < ring_end(ring) && batch_add(batch, ring_frame(ring, slot)))
+        slot++;
+    batch->channel = stream->channel;
+    batch->from = stream->cursor;
+    batch->to = slot;
+    return batch;
+}
+
+void stream_send_live(struct stream_context *context, struct stream *stream)
+{
+    const struct ring *ring = stream->channel->ring;
+
+    while (stream->cursor < ring_end(ring) && !stream->blocked) {
+        struct batch *batch = live_batch(context, stream);
+        int done = stream_io_send_batch(stream, batch);
+
+        if (done == batch->count && stream->ready) {
+            batch->deliveries++;
+            stream->events += batch->events;
+        } else {
+            for (int i = 0; i < done; i++)
+                count_frame(context, stream, batch->frames[i]);
+        }
+        stream->cursor += (uint64_t)done;
+        if (stream->broken) {
+            close_broken(context, stream);
+            return;
+        }
+    }
+    if (stream->blocked)
+        stream->last = ring_before(ring, stream->cursor);
+}
+
+/* The numbers of events and holes in the slots from..to, to be dropped. */
+static void count_dropped(struct stream *stream, uint64_t from, uint64_t to)
+{
+    const struct ring *ring = stream->channel->ring;
+
+    for (uint64_t slot = from; slot < to; slot++) {
+        if (frame_kind(ring_frame(ring, slot)) == FRAME_EVENT)
+            stream->missed++;
+        else
+            stream->missed_unknown = true;
+    }
+}
+
+void stream_drop_oldest(struct stream_context *context, struct stream *stream)
+{
+    const struct ring *ring = stream->channel->ring;
+    uint64_t end = ring_end(ring);
+    uint64_t cursor = stream->cursor;
+    int64_t before = stream->missed;
+
+    /* A replay loses nothing here: where the ring leaves it behind, it goes on from the store. */
+    if (!stream->ready)
+        return;
+    if (cursor < ring_begin(ring)) {
+        cursor = ring_begin(ring);
+        stream->missed += (int64_t)(ring_before(ring, cursor).seq - stream->last.seq);
+        stream->missed_unknown = ring_before(ring, cursor).seq < stream->last.seq;
+    }
+    stream->cursor = cursor;
+    while (cursor < end && (end - cursor > context->buffer_events || ring_bytes(ring, cursor, end) > context->buffer_bytes))
+        cursor++;
+    count_dropped(stream, stream->cursor, cursor);
+    stream->cursor = cursor;
+    stream->last = ring_before(ring, cursor);
+    stream->dropped += stream->missed - before;
+    metrics_add(context->metrics, METRIC_DROPPED_SLOW_CONSUMER, stream->missed - before);
+}
+
+/* History. */
+
+static void ask_history(struct stream_context *context, struct stream *stream, bool first)
+{
+    struct hub_read read = {.worker = context->worker, .after = stream->last, .first = first};
+    struct stream_reading *reading = calloc(1, sizeof *reading);
+
+    if (!reading)
+        abort(); /* the stream could neither go on nor say what it misses */
+    reading->stream = stream;
+    stream->reading = reading;
+    stream->phase = STREAM_HISTORY;
+    read.token = reading;
+    strcpy(read.requested, stream->requested);
+    bridge_read(context->bridge, stream->channel->company, &read);
+}
+
+/* Goes on in the ring from `slot`. */
+static void join_ring(struct stream *stream, uint64_t slot)
+{
+    stream->phase = STREAM_RING;
+    stream->cursor = slot;
+}
+
+/*
+ * The page is written: goes on in the ring if that holds what follows, else with the next page. Where nothing lies between
+ * the page and the ring that could be had, goes on in the ring and says so.
+ */
+static void leave_page(struct stream_context *context, struct stream *stream)
+{
+    const struct ring *ring = stream->channel->ring;
+    struct event_position begin = ring_before(ring, ring_begin(ring));
+    bool nothing_more = stream->page->count == 0 && stream->page->last;
+    bool told = stream->page->reason != GAP_NONE;
+    int64_t missed;
+    bool exact;
+
+    free_page(stream);
+    if (event_position_compare(stream->last, begin) >= 0) {
+        join_ring(stream, ring_find(ring, stream->last, &exact));
+        return;
+    }
+    if (!nothing_more) {
+        ask_history(context, stream, false);
+        return;
+    }
+    join_ring(stream, ring_begin(ring));
+    if (told || ring_begin(ring) == ring_end(ring))
+        return;
+    missed = gap_between(stream->last, ring_frame(ring, ring_begin(ring)));
+    if (missed != 0)
+        stream->gap = stream_block_gap(GAP_REPLAY_UNAVAILABLE, NULL, ring_frame(ring, ring_begin(ring)), missed);
+    if (stream->gap) {
+        stream->complete = false;
+        metrics_add(context->metrics, METRIC_GAP_REPLAY_UNAVAILABLE, 1);
+    }
+}
+
+/* Writes the page's next frames. */
+static void send_page(struct stream_context *context, struct stream *stream)
+{
+    struct hub_page *page = stream->page;
+    struct batch *batch = &context->scratch;
+    int done;
+
+    batch_begin(batch, stream->chunked);
+    for (size_t i = stream->page_next; i < page->count; i++)
+        if (!batch_add(batch, page->frames[i]))
+            break;
+    done = stream_io_send_batch(stream, batch);
+    for (int i = 0; i < done; i++) {
+        count_frame(context, stream, batch->frames[i]);
+        if (frame_kind(batch->frames[i]) != FRAME_CONTROL)
+            stream->last = frame_position(batch->frames[i]);
+    }
+    stream->page_next += (size_t)done;
+}
+
+void stream_take_page(struct stream_context *context, struct stream *stream, struct hub_page *page)
+{
+    stream->page = page;
+    stream->page_next = 0;
+    stream->gap = page->gap;
+    page->gap = NULL;
+    if (stream->gap) {
+        stream->complete = false;
+        metrics_add(context->metrics, gap_metric(page->reason), 1);
+    }
+    stream_pump(context, stream);
+}
+
+void stream_start(struct stream_context *context, struct stream *stream)
+{
+    const struct ring *ring = stream->channel->ring;
+    struct event_position begin = ring_before(ring, ring_begin(ring));
+    bool exact = false;
+    uint64_t slot = ring_end(ring);
+
+    if (stream->requested_cursor == STREAM_CURSOR_ID)
+        slot = ring_find(ring, stream->last, &exact);
+    /* A `start` id is no event's: behind it nothing is missing as long as the ring reaches back to it. */
+    if (stream->last.seq == 0 && event_position_compare(stream->last, begin) >= 0)
+        exact = true;
+    join_ring(stream, slot);
+    if (stream->requested_cursor == STREAM_CURSOR_ID && !exact) {
+        ask_history(context, stream, true);
+    } else if (stream->requested_cursor == STREAM_CURSOR_ID) {
+        metrics_add(context->metrics, METRIC_REPLAY_HITS, 1);
+    } else if (stream->requested_cursor == STREAM_CURSOR_MALFORMED) {
+        const struct frame *oldest = ring_begin(ring) < ring_end(ring) ? ring_frame(ring, ring_begin(ring)) : NULL;
+
+        stream->gap = stream_block_gap(GAP_UNKNOWN_ID, stream->requested, oldest, GAP_MISSED_UNKNOWN);
+        stream->complete = false;
+        metrics_add(context->metrics, METRIC_REPLAY_MISSES, 1);
+        metrics_add(context->metrics, METRIC_GAP_UNKNOWN_ID, 1);
+    }
+    stream_pump(context, stream);
+}
+
+/* The pump. */
+
+/* Sets the frame to be written next. */
+static bool put(struct stream *stream, struct frame *frame)
+{
+    stream->partial = frame;
+    stream->partial_offset = 0;
+    return frame != NULL;
+}
+
+/* What is due besides events, once the stream is ready and has nothing of the ring to write. */
+static bool put_notice(struct stream_context *context, struct stream *stream)
+{
+    if (stream->knows_store_lost == context->replay_ok) {
+        stream->knows_store_lost = !context->replay_ok;
+        return put(stream, stream_block_store(context->replay_ok));
+    }
+    if (stream->heartbeat_due) {
+        stream->heartbeat_due = false;
+        return put(stream, frame_ref(context->heartbeat));
+    }
+    return false;
+}
+
+static bool put_ready(struct stream *stream)
+{
+    const struct channel *channel = stream->channel;
+    const struct ring *ring = channel->ring;
+    char head_id[EVENT_ID_SIZE];
+
+    if (ring_begin(ring) < ring_end(ring))
+        frame_id(ring_frame(ring, ring_end(ring) - 1), head_id);
+    else
+        strcpy(head_id, channel->head_id);
+    stream->ready = true;
+    return put(stream, stream_block_ready(channel->company, stream->connection_id, stream->replayed, stream->complete,
+                                          head_id));
+}
+
+static bool put_closing(struct stream_context *context, struct stream *stream)
+{
+    int64_t retry_ms = context->retry_ms + jitter(context, context->retry_ms);
+
+    stream->ending = true;
+    return put(stream, stream_block_closing(end_text(stream->end), retry_ms, stream->chunked));
+}
+
+static bool put_missed(struct stream_context *context, struct stream *stream)
+{
+    const struct ring *ring = stream->channel->ring;
+    int64_t missed = stream->missed_unknown ? GAP_MISSED_UNKNOWN : stream->missed;
+
+    stream->missed = 0;
+    stream->missed_unknown = false;
+    metrics_add(context->metrics, METRIC_GAP_SLOW_CONSUMER, 1);
+    return put(stream, stream_block_gap(GAP_SLOW_CONSUMER, NULL, ring_frame(ring, stream->cursor), missed));
+}
+
+/* One step in the ring. Returns false when nothing is due. */
+static bool step_in_ring(struct stream_context *context, struct stream *stream)
+{
+    const struct ring *ring = stream->channel->ring;
+
+    if (stream->cursor < ring_begin(ring)) {
+        if (!stream->ready) {
+            ask_history(context, stream, false);
+            return true;
+        }
+        stream_drop_oldest(context, stream);
+    }
+    if (stream->missed > 0 && stream->cursor < ring_end(ring))
+        return put_missed(context, stream);
+    if (stream->cursor < ring_end(ring)) {
+        stream_send_live(context, stream);
+        return true;
+    }
+    if (!stream->ready)
+        return put_ready(stream);
+    if (put_notice(context, stream))
+        return true;
+    return stream->closing && put_closing(context, stream);
+}
+
+static bool step(struct stream_context *context, struct stream *stream)
+{
+    if (stream->gap) {
+        put(stream, stream->gap);
+        stream->gap = NULL;
+        return true;
+    }
+    switch (stream->phase) {
+    case STREAM_WAITING:
+        return stream->closing && put_closing(context, stream);
+    case STREAM_HISTORY:
+        /* A long replay would hold the end up; the client goes on with it elsewhere. */
+        if (stream->closing)
+            return put_closing(context, stream);
+        if (!stream->page)
+            return false;
+        if (stream->page_next < stream->page->count)
+            send_page(context, stream);
+        else
+            leave_page(context, stream);
+        return true;
+    case STREAM_RING:
+        return step_in_ring(context, stream);
+    }
+    return false;
+}
+
+void stream_pump(struct stream_context *context, struct stream *stream)
+{
+    while (stream->fd >= 0 && !stream->blocked && !stream->broken) {
+        if (stream->partial && !stream_io_send_partial(stream))
+            break;
+        if (stream->ending) {
+            stream_io_finish(stream);
+            stream_close(context, stream, stream->end);
+            return;
+        }
+        if (!stream->partial && !step(context, stream))
+            break;
+    }
+    if (stream->fd >= 0 && stream->broken)
+        close_broken(context, stream);
+}
+
+void stream_begin_end(struct stream_context *context, struct stream *stream, enum stream_end end)
+{
+    stream->closing = true;
+    stream->end = end;
+    stream_pump(context, stream);
+}
+
+/* Whether the client has acknowledged nothing for too long. */
+static bool is_idle(const struct stream_context *context, struct stream *stream)
+{
+    int waiting = stream_io_unacknowledged(stream);
+    uint64_t acked_bytes = stream->sent_bytes - (uint64_t)waiting;
+
+    if ((waiting == 0 && !stream->blocked) || acked_bytes != stream->acked_bytes) {
+        stream->acked_bytes = acked_bytes;
+        stream->acked_ns = context->now_ns;
+        return false;
+    }
+    return context->now_ns - stream->acked_ns > context->idle_timeout_ms * NS_PER_MS;
+}
+
+void stream_on_timer(struct stream_context *context, struct stream *stream)
+{
+    if (is_idle(context, stream)) {
+        /* It reads nothing, so there is nobody to tell; the socket may still take a last word. */
+        stream->blocked = false;
+        stream_begin_end(context, stream, STREAM_END_IDLE);
+        stream_close(context, stream, STREAM_END_IDLE);
+        return;
+    }
+    stream_io_update_patience(context, stream);
+    if (context->now_ns >= stream->heartbeat_at_ns) {
+        stream->heartbeat_due = !stream->blocked;
+        set_heartbeat(context, stream);
+    }
+    set_timer(context, stream);
+    if (!stream->blocked)
+        stream_pump(context, stream);
+}

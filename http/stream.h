@@ -1,0 +1,167 @@
+#ifndef SLUICE_HTTP_STREAM_H
+#define SLUICE_HTTP_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "bridge/bridge.h"
+#include "core/event_id.h"
+#include "core/frame.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "http/registry.h"
+#include "http/wheel.h"
+
+/*
+ * One client's open SSE response. A stream belongs to its worker's thread, which alone writes to its socket and reads the
+ * socket's events. It is a cursor into its company's ring, and what its own client must be told besides.
+ *
+ * Its life: WAITING for the company's snapshot; then, with a Last-Event-ID that is not in the ring, HISTORY page by page;
+ * then in the RING until it ends. stream_pump() writes whatever is due, in the order of docs/protocol.md.
+ */
+struct channel;
+
+enum { BATCH_FRAMES = 128 };
+
+/* Frames that go out in one write, made once for all streams at the same place. */
+struct batch {
+    const struct channel *channel;
+    uint64_t from;
+    uint64_t to;
+    bool chunked;
+    int count;
+    int events; /* those that are no holes or gaps */
+    size_t bytes;
+    int64_t deliveries; /* streams that got all of it and are not in the metrics yet */
+    struct frame *frames[BATCH_FRAMES];
+    struct iovec iov[BATCH_FRAMES];
+};
+
+/* What the streams of one worker share. */
+struct stream_context {
+    struct bridge *bridge;
+    struct registry *registry;
+    struct log *log;
+    struct metrics *metrics;
+    unsigned worker;
+    int epoll_fd;
+    int64_t heartbeat_ms;
+    int64_t idle_timeout_ms;
+    int64_t dead_peer_ms;
+    int64_t retry_ms;
+    uint64_t buffer_events;
+    size_t buffer_bytes;
+    int socket_buffer_bytes;
+    int64_t now_ns; /* at the last wake-up */
+    unsigned random;
+    bool replay_ok;
+    bool draining;
+    struct wheel wheel;
+    struct frame *heartbeat;
+    struct batch batch; /* for the live frames of one channel, kept between its streams */
+    struct batch scratch;
+    struct stream *closed; /* to be freed once no event of the present round can name them */
+    size_t stream_count;
+};
+
+enum stream_phase { STREAM_WAITING, STREAM_HISTORY, STREAM_RING };
+
+enum stream_end { STREAM_END_CLIENT, STREAM_END_ERROR, STREAM_END_IDLE, STREAM_END_SHUTDOWN };
+
+/* What the client said about where it was. */
+enum stream_cursor { STREAM_CURSOR_NONE, STREAM_CURSOR_ID, STREAM_CURSOR_MALFORMED };
+
+/* A request that passed the front door: what a worker makes a stream of. */
+struct stream_request {
+    int fd; /* the socket, with the request read and nothing written */
+    bool chunked;
+    enum stream_cursor cursor;
+    struct event_position position; /* of STREAM_CURSOR_ID */
+    char requested[EVENT_ID_SIZE];  /* the id as it came, cut */
+    char company[129];
+    char connection_id[24];
+    struct frame *head; /* the response head and the retry block; the stream's from here */
+};
+
+/* A read of history under way; outlives its stream when that is closed meanwhile. */
+struct stream_reading {
+    struct stream *stream; /* NULL: closed */
+};
+
+struct stream {
+    struct wheel_timer timer; /* first: a timer is its stream */
+    struct channel *channel;
+    size_t index; /* in the channel's streams */
+    int fd;       /* -1: closed */
+    enum stream_phase phase;
+    enum stream_cursor requested_cursor;
+    bool chunked;
+    bool blocked;          /* the socket took no more at the last write; EPOLLOUT will tell */
+    bool broken;           /* the last write failed for good */
+    bool ready;            /* stream.ready was sent */
+    bool complete;         /* no gap was told */
+    bool knows_store_lost; /* the client was told that the store is lost */
+    bool heartbeat_due;
+    bool closing; /* to be ended once all before it is written */
+    bool ending;  /* stream.closing is being written; nothing follows */
+    bool missed_unknown;
+    bool patient; /* TCP_USER_TIMEOUT was raised for a client that is there but does not read */
+    enum stream_end end;
+
+    uint64_t cursor;             /* RING: the next slot */
+    struct event_position last;  /* HISTORY: the place behind which to go on; RING: the same, set when blocked */
+    struct frame *partial;       /* begun, or to be written first */
+    size_t partial_offset;
+    struct frame *gap; /* to be told next */
+    struct stream_reading *reading;
+    struct hub_page *page;
+    size_t page_next;
+    int64_t missed; /* events dropped that the client was not told of yet */
+
+    int64_t opened_ns;
+    int64_t heartbeat_at_ns;
+    int64_t acked_ns; /* when the client last acknowledged something, or had nothing to */
+    uint64_t acked_bytes;
+    uint64_t sent_bytes;
+    int64_t replayed;
+    int64_t events;
+    int64_t dropped;
+    char connection_id[24];
+    char requested[EVENT_ID_SIZE];
+};
+
+/* A new stream of that channel, which takes over the request's socket and head. NULL: no memory, and both are closed. */
+struct stream *stream_new(struct stream_context *context, struct channel *channel, struct stream_request *request);
+
+/* The channel has its ring: begins the replay, or goes live. */
+void stream_start(struct stream_context *context, struct stream *stream);
+
+/* The answer to a read of history; the stream owns it from here. */
+void stream_take_page(struct stream_context *context, struct stream *stream, struct hub_page *page);
+
+/* Writes what is due until nothing is, or the socket is full. May close the stream. */
+void stream_pump(struct stream_context *context, struct stream *stream);
+
+/* The live part of a pump for a stream that is not blocked and has nothing else due: the common case, made cheap. */
+bool stream_is_plain(const struct stream *stream);
+void stream_send_live(struct stream_context *context, struct stream *stream);
+
+/* The socket is full and the frames that wait are over the limits: gives up the oldest. */
+void stream_drop_oldest(struct stream_context *context, struct stream *stream);
+
+/* Ends the stream in an orderly way: what is in the ring, then stream.closing. */
+void stream_begin_end(struct stream_context *context, struct stream *stream, enum stream_end end);
+
+/* Closes at once. The stream is freed by stream_free_closed(). */
+void stream_close(struct stream_context *context, struct stream *stream, enum stream_end end);
+void stream_free_closed(struct stream_context *context);
+
+/* The timer of a stream is due: heartbeat, idle check. May close the stream. */
+void stream_on_timer(struct stream_context *context, struct stream *stream);
+
+/* Ends the life of the batch of live frames: due before its frames may leave their ring. */
+void stream_end_batch(struct stream_context *context);
+
+#endif
