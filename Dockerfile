@@ -14,13 +14,15 @@ RUN apt-get update \
         ca-certificates \
         libcurl4t64 \
         libhiredis1.1.0 \
-        libjwt2 \
         libmicrohttpd12t64 \
         libnats3.10 \
         libyajl2 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
 COPY --from=build /image/ /
 COPY LICENSE /usr/share/doc/sluice/LICENSE
+# A library that is missing above must fail the build, not the first start.
+RUN ["/usr/local/bin/sluice", "--version"]
+RUN ["/usr/local/bin/sluice-demo", "--help"]
 
 ARG VERSION=dev
 ARG REVISION=unknown

@@ -330,6 +330,19 @@ int64_t appender_backlog_events(const struct appender *appender)
     return events;
 }
 
+/* What the store holds, and is too old to be replayed, need not be in memory either. */
+static void trim_old(struct company *company, void *context)
+{
+    struct appender *appender = context;
+    int64_t oldest_ms = clock_unix_ms() - appender->options.ttl_ms;
+    uint64_t begin = ring_begin(company->recent);
+
+    while (begin < company->stored && (int64_t)frame_position(ring_frame(company->recent, begin)).ms < oldest_ms)
+        begin++;
+    if (begin > ring_begin(company->recent))
+        trim(appender, company, begin);
+}
+
 static void tick_company(struct company *company, void *context)
 {
     struct appender *appender = context;
@@ -341,6 +354,7 @@ static void tick_company(struct company *company, void *context)
 
 void appender_tick(struct appender *appender)
 {
+    companies_each(appender->options.companies, trim_old, appender);
     if (store_state(appender->options.store) == STORE_READY)
         companies_each(appender->options.companies, tick_company, appender);
 }

@@ -22,6 +22,7 @@ struct appender_options {
     struct store *store;
     struct hub *hub;
     struct companies *companies;
+    int64_t ttl_ms;       /* age up to which events are kept */
     size_t recent_events; /* kept in memory, per company */
     size_t recent_bytes;  /* and over all companies */
     size_t backlog_bytes; /* not yet in the store, over all companies */
@@ -44,7 +45,7 @@ void appender_set_unsynced(struct appender *appender, struct company *company);
 /* Sends to the store what is due. */
 void appender_flush(struct appender *appender);
 
-/* Now and then: tries again what failed. */
+/* Now and then: tries again what failed, and lets go what is too old. */
 void appender_tick(struct appender *appender);
 
 /* Whether nothing of the company waits for the store, or for an answer from it. */

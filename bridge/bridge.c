@@ -52,6 +52,7 @@ struct bridge {
     pthread_t thread;
     bool started;
     atomic_bool stopping;
+    atomic_bool source_begun; /* the hole in front of the first message was dealt with */
     /* Set by the thread when it looked and found nothing left to do while draining; read by bridge_drain(). */
     atomic_bool draining;
     atomic_bool drained;
@@ -199,6 +200,8 @@ static size_t take_from_source(struct bridge *bridge)
 
     for (size_t i = 0; i < count; i++)
         intake_take(bridge->intake, &items[i]);
+    if (count > 0)
+        atomic_store(&bridge->source_begun, true);
     return count;
 }
 
@@ -285,6 +288,7 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
         .store = bridge->store,
         .hub = bridge->hub,
         .companies = bridge->companies,
+        .ttl_ms = config->replay_ttl_seconds * 1000,
         .recent_events = (size_t)config->recent_events,
         .recent_bytes = (size_t)config->recent_bytes,
         .backlog_bytes = (size_t)config->replay_backlog_bytes,
@@ -309,6 +313,7 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
         .transform = bridge->transform,
         .companies = bridge->companies,
         .dead_letter_subject = config->dead_letter_subject,
+        .max_event_bytes = (size_t)config->max_event_bytes,
         .max_parked = (size_t)config->source_pending_events,
         .log = options->log,
         .metrics = options->metrics,
@@ -336,6 +341,14 @@ int bridge_new(const struct bridge_options *options, struct bridge **ret_bridge)
     bridge->started = true;
     *ret_bridge = bridge;
     return 0;
+}
+
+void bridge_await_start(struct bridge *bridge, int timeout_ms)
+{
+    int64_t deadline_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
+
+    while (clock_monotonic_ns() < deadline_ns && !(atomic_load(&bridge->source_begun) && bridge_replay_ok(bridge)))
+        usleep(1000);
 }
 
 int64_t bridge_drain(struct bridge *bridge, int64_t deadline_ns)

@@ -29,6 +29,12 @@ struct bridge_options {
 int bridge_new(const struct bridge_options *options, struct bridge **ret_bridge);
 
 /*
+ * Waits until NATS is connected and the replay store is there, for a moment: whoever streams from then on misses nothing of
+ * the start. Not for longer than timeout_ms, since either may be away for hours.
+ */
+void bridge_await_start(struct bridge *bridge, int timeout_ms);
+
+/*
  * Stops taking messages from NATS, and waits until those that came are numbered, with the workers, and in the replay
  * store, until deadline_ns on clock_monotonic_ns() at the latest. Streams go on. Returns the number of events that the
  * replay store does not hold.

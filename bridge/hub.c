@@ -350,10 +350,16 @@ static bool is_expired(const struct hub *hub, struct event_position after, const
            (int64_t)after.ms < clock_unix_ms() - hub->ttl_ms;
 }
 
+/* The number of the first event that is held, or of the one to come. */
+static uint64_t next_held(const struct store_page *stored)
+{
+    return stored->oldest.ms > 0 ? stored->oldest.seq : stored->head.position.seq + 1;
+}
+
 /* Events between the place and the first that is held: known while the numbering is the same. */
 static int64_t count_expired(struct event_position after, const struct store_page *stored)
 {
-    uint64_t next = stored->oldest.ms > 0 ? stored->oldest.seq : stored->head.position.seq + 1;
+    uint64_t next = next_held(stored);
 
     if (stored->head.since_ms == 0 || after.ms < stored->head.since_ms || next <= after.seq)
         return GAP_MISSED_UNKNOWN;
@@ -368,7 +374,10 @@ static enum gap_reason judge(const struct hub *hub, const struct company *compan
     if (stored->exact || (stored->head.exists && event_position_compare(after, stored->head.position) == 0))
         return GAP_NONE;
     if (after.seq == 0) {
-        if (event_position_compare(stored->head.floor, after) > 0)
+        /* In front of the first event: nothing is missing as long as that one is held, or still to come. */
+        if (next_held(stored) > 1 && stored->head.since_ms >= after.ms)
+            *ret_missed = (int64_t)next_held(stored) - 1;
+        if (next_held(stored) > 1 || event_position_compare(stored->head.floor, after) > 0)
             return GAP_EXPIRED;
         return event_position_compare(company->floor, after) > 0 ? GAP_SOURCE : GAP_NONE;
     }

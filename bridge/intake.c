@@ -15,6 +15,51 @@ struct intake {
     struct log_limiter reject_limiter;
 };
 
+/* Refusing. */
+
+static enum metric reject_metric(enum transform_result result)
+{
+    switch (result) {
+    case TRANSFORM_NOT_OBJECT:
+        return METRIC_REJECTED_NOT_OBJECT;
+    case TRANSFORM_MISSING_COMPANY:
+        return METRIC_REJECTED_MISSING_COMPANY;
+    case TRANSFORM_BAD_COMPANY:
+        return METRIC_REJECTED_BAD_COMPANY;
+    case TRANSFORM_DUPLICATE_COMPANY:
+        return METRIC_REJECTED_DUPLICATE_COMPANY;
+    case TRANSFORM_TOO_LARGE:
+        return METRIC_REJECTED_TOO_LARGE;
+    case TRANSFORM_NO_EVENT_NAME:
+        return METRIC_REJECTED_NO_EVENT_NAME;
+    case TRANSFORM_NOT_JSON:
+    case TRANSFORM_ACCEPTED:
+        break;
+    }
+    return METRIC_REJECTED_NOT_JSON;
+}
+
+static void reject(struct intake *intake, const struct source_message *message, enum transform_result result)
+{
+    const char *dead_letter_subject = intake->options.dead_letter_subject;
+    int64_t suppressed;
+    size_t size;
+
+    metrics_add(intake->options.metrics, reject_metric(result), 1);
+    source_message_payload(message, &size);
+    /* Never with the payload: it is not ours to show. */
+    if (log_limiter_allow(&intake->reject_limiter, &suppressed))
+        log_write(intake->options.log, LOG_LEVEL_WARN, "Event refused",
+                  LOG_FIELDS(log_text("reason", transform_result_text(result)),
+                             log_text("subject", source_message_subject(message)), log_number("bytes", (int64_t)size),
+                             log_number("suppressed", suppressed)));
+    if (*dead_letter_subject)
+        metrics_add(intake->options.metrics,
+                    source_forward(intake->options.source, dead_letter_subject, message) ? METRIC_DEAD_LETTERS
+                                                                                         : METRIC_DEAD_LETTERS_FAILED,
+                    1);
+}
+
 /* Numbering. */
 
 /* Gives the frame its place behind the head, and hands it to the hub and to the store. */
@@ -56,8 +101,9 @@ static void add_hole(struct intake *intake, struct company *company, uint64_t un
     free(data);
 }
 
-static void number_event(struct intake *intake, struct company *company, const struct transformed *event,
-                         const char *payload, size_t size, int64_t received_ns)
+/* Numbers one message and hands its event on, or refuses it: only with its number is its size known. */
+static void number_message(struct intake *intake, struct company *company, const struct transformed *event,
+                           const struct source_message *message, int64_t received_ns)
 {
     uint64_t now_ms = (uint64_t)clock_unix_ms();
     struct event_position head;
@@ -65,15 +111,18 @@ static void number_event(struct intake *intake, struct company *company, const s
         .kind = FRAME_EVENT,
         .subject = event->subject,
         .event = event->event,
-        .payload = payload,
-        .payload_size = size,
         .received_ns = received_ns,
     };
 
+    numbered.payload = source_message_payload(message, &numbered.payload_size);
     if (company->hole_due)
         add_hole(intake, company, now_ms);
     head = company->head;
     numbered.position = (struct event_position){.seq = head.seq + 1, .ms = now_ms > head.ms ? now_ms : head.ms};
+    if (frame_encoded_size(&numbered) > intake->options.max_event_bytes) {
+        reject(intake, message, TRANSFORM_TOO_LARGE);
+        return;
+    }
     if (company->since_ms == 0)
         company->since_ms = numbered.position.ms;
     if (!company->hole_due && add_frame(intake, company, &numbered) == 0) {
@@ -82,15 +131,6 @@ static void number_event(struct intake *intake, struct company *company, const s
     }
     company->hole_due = true;
     metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
-}
-
-static void number_message(struct intake *intake, struct company *company, const struct transformed *event,
-                           const struct source_message *message, int64_t received_ns)
-{
-    size_t size;
-    const char *payload = source_message_payload(message, &size);
-
-    number_event(intake, company, event, payload, size, received_ns);
 }
 
 /* Parking: what arrives for a company whose head is not known yet. */
@@ -203,49 +243,6 @@ void intake_release(struct intake *intake, struct company *company)
 
 /* Messages. */
 
-static enum metric reject_metric(enum transform_result result)
-{
-    switch (result) {
-    case TRANSFORM_NOT_OBJECT:
-        return METRIC_REJECTED_NOT_OBJECT;
-    case TRANSFORM_MISSING_COMPANY:
-        return METRIC_REJECTED_MISSING_COMPANY;
-    case TRANSFORM_BAD_COMPANY:
-        return METRIC_REJECTED_BAD_COMPANY;
-    case TRANSFORM_DUPLICATE_COMPANY:
-        return METRIC_REJECTED_DUPLICATE_COMPANY;
-    case TRANSFORM_TOO_LARGE:
-        return METRIC_REJECTED_TOO_LARGE;
-    case TRANSFORM_NO_EVENT_NAME:
-        return METRIC_REJECTED_NO_EVENT_NAME;
-    case TRANSFORM_NOT_JSON:
-    case TRANSFORM_ACCEPTED:
-        break;
-    }
-    return METRIC_REJECTED_NOT_JSON;
-}
-
-static void reject(struct intake *intake, const struct source_message *message, enum transform_result result)
-{
-    const char *dead_letter_subject = intake->options.dead_letter_subject;
-    int64_t suppressed;
-    size_t size;
-
-    metrics_add(intake->options.metrics, reject_metric(result), 1);
-    source_message_payload(message, &size);
-    /* Never with the payload: it is not ours to show. */
-    if (log_limiter_allow(&intake->reject_limiter, &suppressed))
-        log_write(intake->options.log, LOG_LEVEL_WARN, "Event refused",
-                  LOG_FIELDS(log_text("reason", transform_result_text(result)),
-                             log_text("subject", source_message_subject(message)), log_number("bytes", (int64_t)size),
-                             log_number("suppressed", suppressed)));
-    if (*dead_letter_subject)
-        metrics_add(intake->options.metrics,
-                    source_forward(intake->options.source, dead_letter_subject, message) ? METRIC_DEAD_LETTERS
-                                                                                         : METRIC_DEAD_LETTERS_FAILED,
-                    1);
-}
-
 static void take_message(struct intake *intake, struct source_message *message, int64_t received_ns)
 {
     struct transformed event;
@@ -270,7 +267,7 @@ static void take_message(struct intake *intake, struct source_message *message, 
         park(intake, company, message, &event, received_ns);
         return;
     }
-    number_event(intake, company, &event, payload, size, received_ns);
+    number_message(intake, company, &event, message, received_ns);
     source_message_free(message);
 }
 

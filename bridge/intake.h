@@ -31,6 +31,7 @@ struct intake_options {
     const struct transform *transform;
     struct companies *companies;
     const char *dead_letter_subject; /* empty: none */
+    size_t max_event_bytes;          /* once encoded */
     size_t max_parked;               /* messages that wait for their company's numbering */
     struct log *log;
     struct metrics *metrics;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "core/config_value.h"
-#include "core/frame.h"
 #include "core/json.h"
 
 struct rule {
@@ -99,14 +98,6 @@ static enum transform_result find_company(const char *payload, size_t size, char
 enum transform_result transform_message(const struct transform *transform, const char *subject, const char *payload,
                                         size_t size, struct transformed *ret_event)
 {
-    /* The longest numbers that an id can hold: no frame may turn out larger than the limit. */
-    struct frame_event largest = {
-        .kind = FRAME_EVENT,
-        .subject = ret_event->subject,
-        .payload = payload,
-        .payload_size = size,
-        .position = {.seq = UINT64_C(9007199254740991), .ms = UINT64_C(9999999999999)},
-    };
     enum transform_result result;
 
     if (size > transform->max_event_bytes)
@@ -118,9 +109,6 @@ enum transform_result transform_message(const struct transform *transform, const
     if (!ret_event->event)
         return TRANSFORM_NO_EVENT_NAME;
     event_id_subject(subject, strlen(subject), ret_event->subject);
-    largest.event = ret_event->event;
-    if (frame_encoded_size(&largest) > transform->max_event_bytes)
-        return TRANSFORM_TOO_LARGE;
     return TRANSFORM_ACCEPTED;
 }
 

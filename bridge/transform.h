@@ -31,7 +31,10 @@ struct transformed {
 struct transform *transform_new(const char *event_names, size_t max_event_bytes);
 void transform_free(struct transform *transform);
 
-/* Looks at one message. ret_event is complete only with TRANSFORM_ACCEPTED. */
+/*
+ * Looks at one message. ret_event is complete only with TRANSFORM_ACCEPTED. A payload above max_event_bytes is too large at
+ * once; whether the encoded event is, shows when it has its number (the intake looks).
+ */
 enum transform_result transform_message(const struct transform *transform, const char *subject, const char *payload,
                                         size_t size, struct transformed *ret_event);
 

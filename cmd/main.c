@@ -26,6 +26,7 @@ enum {
     REQUESTS_MAX = 4096,       /* at the same time in libmicrohttpd */
     WORKERS_MAX = 256,
     EXIT_BAD_CONFIG = 2,
+    START_WAIT_MS = 1000, /* for NATS and Redis, before clients are let in all the same */
 };
 
 /* Everything that runs, in the order of its making. */
@@ -153,6 +154,8 @@ static int start(struct program *program)
                             &program->bridge);
     if (status == 0)
         status = start_workers(program);
+    if (status == 0)
+        bridge_await_start(program->bridge, START_WAIT_MS);
     if (status == 0)
         status = front_door_new(&(struct front_door_options){.config = program->config,
                                                              .auth = program->auth,

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/frame.h"
@@ -184,9 +185,41 @@ const char *config_check_nats_url(const char *value)
     return count > 0 ? NULL : "a list of servers such as nats://localhost:4222";
 }
 
+/* `host`, `host:port` or `[address]:port`, followed by nothing or a path. */
+static bool is_authority(const char *text)
+{
+    const char *end = text + strcspn(text, "/");
+    const char *colon = *text == '[' ? memchr(text, ']', (size_t)(end - text)) : text - 1;
+    char *port_end;
+    long port;
+
+    if (!colon || end == text)
+        return false;
+    colon = memchr(colon + 1, ':', (size_t)(end - colon - 1));
+    if (!colon)
+        return true;
+    port = strtol(colon + 1, &port_end, 10);
+    return colon > text && port_end == end && colon[1] >= '0' && colon[1] <= '9' && port > 0 && port < 65536;
+}
+
+static bool is_redis_url(const char *value)
+{
+    const char *at = strrchr(value, '@');
+    const char *authority = at ? at + 1 : value + 8;
+    const char *path;
+
+    if (strncmp(value, "redis://", 8) != 0 || strstr(value, "%00") || !is_authority(authority))
+        return false;
+    for (const char *c = value; *c; c++)
+        if ((unsigned char)*c <= ' ' || *c == 0x7f)
+            return false;
+    path = strchr(authority, '/');
+    return !path || strspn(path + 1, "0123456789") == strlen(path + 1);
+}
+
 const char *config_check_redis_url(const char *value)
 {
-    if (!*value || (strncmp(value, "redis://", 8) == 0 && value[8]))
+    if (!*value || is_redis_url(value))
         return NULL;
     return "redis://[[user:]password@]host[:port][/database], or nothing at all for a replay store in memory";
 }

@@ -62,6 +62,11 @@ static bool parse_number_before(const char *text, size_t *end, uint64_t *ret_num
     return true;
 }
 
+static bool is_name(const char *text, size_t size, const char *name)
+{
+    return strlen(name) == size && memcmp(text, name, size) == 0;
+}
+
 bool event_id_parse(const char *text, size_t size, struct event_position *ret_position)
 {
     struct event_position position;
@@ -75,6 +80,9 @@ bool event_id_parse(const char *text, size_t size, struct event_position *ret_po
     if (!parse_number_before(text, &end, &position.ms) || !parse_number_before(text, &end, &position.seq))
         return false;
     if (end == 0)
+        return false;
+    /* Events are numbered from 1; the place in front of the first has names of its own. */
+    if (position.seq == 0 && !is_name(text, end, "start") && !is_name(text, end, "hole"))
         return false;
     *ret_position = position;
     return true;

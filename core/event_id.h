@@ -29,7 +29,7 @@ void event_id_subject(const char *subject, size_t size, char ret_text[EVENT_SUBJ
 /* Writes `<subject>-<seq>-<ms>`; subject as event_id_subject() gives it. Returns the length. */
 size_t event_id_format(const char *subject, struct event_position position, char ret_text[EVENT_ID_SIZE]);
 
-/* Whether text is a well-formed id; if so, the place it names goes to ret_position. */
+/* Whether text is a well-formed id (seq 0 only in `start` and `hole` ids); if so, the place it names goes to ret_position. */
 bool event_id_parse(const char *text, size_t size, struct event_position *ret_position);
 
 #endif

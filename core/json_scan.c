@@ -1,4 +1,5 @@
 #include <string.h>
+#include <unistr.h>
 #include <yajl/yajl_parse.h>
 
 #include "core/json.h"
@@ -129,9 +130,13 @@ enum json_scan_result json_scan_member(const char *text, size_t size, const char
         .value_size = value_size < sizeof value ? value_size : sizeof value,
         .result = JSON_SCAN_MISSING,
     };
-    yajl_handle parser = yajl_alloc(&callbacks, NULL, &scan);
+    yajl_handle parser;
     bool valid;
 
+    /* yajl lets overlong forms and surrogates pass, which no browser takes for what they stand for. */
+    if (u8_check((const uint8_t *)text, size))
+        return JSON_SCAN_NOT_JSON;
+    parser = yajl_alloc(&callbacks, NULL, &scan);
     if (!parser)
         return JSON_SCAN_NOT_JSON;
     valid = yajl_parse(parser, (const unsigned char *)text, size) == yajl_status_ok &&

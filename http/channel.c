@@ -108,17 +108,40 @@ bool channel_is_saturated(const struct stream_context *context, const struct cha
     return unflushed(channel) >= context->buffer_events / 2;
 }
 
+/* The first slot that a round still has to write, or that a blocked stream may still be owed. */
+static uint64_t owed(const struct stream_context *context, const struct channel *channel)
+{
+    uint64_t end = ring_end(channel->ring);
+    uint64_t first = end > context->buffer_events ? end - context->buffer_events : 0;
+
+    return first < channel->flushed ? first : channel->flushed;
+}
+
+/*
+ * Keeps the newest frames, within the limits. What a round still has to write, and what a blocked stream may still be owed,
+ * stays whatever the limits are.
+ */
 static void trim(const struct schedule *schedule, const struct stream_context *context, struct channel *channel)
 {
-    uint64_t keep = schedule->recent_events;
     uint64_t begin = ring_begin(channel->ring);
     uint64_t end = ring_end(channel->ring);
 
-    /* What a blocked stream may still be owed stays, whatever the setting. */
-    if (keep < 2 * context->buffer_events)
-        keep = 2 * context->buffer_events;
-    while (end - begin > keep || (end - begin > 1 && ring_bytes(channel->ring, begin, end) > schedule->recent_bytes))
+    while (begin < owed(context, channel) && (end - begin > schedule->recent_events ||
+                            ring_bytes(channel->ring, begin, end) > schedule->recent_bytes))
         begin++;
+    ring_trim(channel->ring, begin);
+}
+
+void channel_trim_old(const struct stream_context *context, struct channel *channel, int64_t oldest_ms)
+{
+    uint64_t begin = ring_begin(channel->ring);
+    uint64_t end = ring_end(channel->ring);
+    uint64_t limit = channel->count == 0 || channel->flushed == end ? channel->flushed : owed(context, channel);
+
+    while (begin < limit && (int64_t)frame_position(ring_frame(channel->ring, begin)).ms < oldest_ms)
+        begin++;
+    if (begin == end && begin > ring_begin(channel->ring))
+        frame_id(ring_frame(channel->ring, end - 1), channel->head_id);
     ring_trim(channel->ring, begin);
 }
 
@@ -147,7 +170,7 @@ static void serve(struct stream_context *context, struct stream *stream)
 {
     struct channel *channel = stream->channel;
 
-    if (!stream->blocked && stream_is_plain(stream)) {
+    if (!stream->blocked && stream_is_plain(stream) && stream->cursor >= ring_begin(channel->ring)) {
         channel->recipients += stream->cursor < ring_end(channel->ring);
         stream_send_live(context, stream);
     } else if (!stream->blocked) {

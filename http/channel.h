@@ -26,7 +26,7 @@ struct channel {
     enum channel_state state;
     int64_t window_end_ns;
     char company[129];
-    char head_id[EVENT_ID_SIZE]; /* until the ring has a frame */
+    char head_id[EVENT_ID_SIZE]; /* for when the ring is empty */
     struct ring *ring;           /* NULL until the snapshot */
     struct stream **streams;
     size_t count;
@@ -62,6 +62,9 @@ void channel_remove(struct channel *channel, struct stream *stream);
 /* A new frame, behind all others. Takes over the caller's reference. */
 void channel_push(struct schedule *schedule, const struct stream_context *context, struct channel *channel,
                   struct frame *frame);
+
+/* Lets go the frames that are older than oldest_ms, but for those that a stream is still owed. */
+void channel_trim_old(const struct stream_context *context, struct channel *channel, int64_t oldest_ms);
 
 /* Whether so many frames wait for a round that no stream should be given more before it. */
 bool channel_is_saturated(const struct stream_context *context, const struct channel *channel);

@@ -108,35 +108,39 @@ static void on_log(void *context, const char *format, va_list arguments)
     char text[512];
     int size;
 
-    /* That is how a socket given away looks to libmicrohttpd. */
-    if (!log_enabled(front_door->context.log, LOG_LEVEL_DEBUG) || strstr(format, "reported internal error"))
+    if (!log_enabled(front_door->context.log, LOG_LEVEL_DEBUG))
         return;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the format is libmicrohttpd's */
     size = vsnprintf(text, sizeof text, format, arguments);
 #pragma GCC diagnostic pop
+    /* That is how a socket given away looks to libmicrohttpd. */
+    if (strstr(text, "reported internal error"))
+        return;
     while (size > 0 && (size_t)size < sizeof text && text[size - 1] == '\n')
         text[--size] = '\0';
     log_write(front_door->context.log, LOG_LEVEL_DEBUG, "HTTP", LOG_FIELDS(log_text("detail", text)));
 }
 
-/* Requests. */
-
-static bool is_known(const char *path)
+/*
+ * Decodes a part of the URL in place. An encoded NUL becomes another control character: libmicrohttpd would end the text
+ * there, and `acme%00evil` would be taken for `acme`.
+ */
+static size_t on_unescape(void *context, struct MHD_Connection *connection, char *text)
 {
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-        if (strcmp(path, routes[i].path) == 0)
-            return true;
-    return strcmp(path, stream_path) == 0 || strcmp(path, stats_path) == 0;
+    (void)context;
+    (void)connection;
+    for (char *nul = strstr(text, "%00"); nul; nul = strstr(nul, "%00"))
+        nul[2] = '1';
+    return MHD_http_unescape(text);
 }
 
-/* Refuses what no path takes. Returns whether it queued an answer, in ret_result. */
-static bool refuse_early(struct http_context *context, struct MHD_Connection *connection, const char *path,
-                         const char *method, const struct request *request, enum MHD_Result *ret_result)
-{
-    bool is_options = strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0;
-    bool is_read = strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+/* Requests. */
 
+/* Refuses what is not to be trusted. Returns whether it queued an answer, in ret_result. */
+static bool refuse_early(struct http_context *context, struct MHD_Connection *connection, const struct request *request,
+                         enum MHD_Result *ret_result)
+{
     if (request->uri_size > URI_MAX_BYTES)
         *ret_result = reply_error(context, connection, 414, "The URL is too long: at most 8192 bytes",
                                   METRIC_ERROR_BAD_REQUEST);
@@ -145,18 +149,20 @@ static bool refuse_early(struct http_context *context, struct MHD_Connection *co
                                   "Host, Content-Length and Transfer-Encoding may each be given once, the last two not "
                                   "together",
                                   METRIC_ERROR_BAD_REQUEST);
-    else if (!is_options && !is_known(path))
-        *ret_result = reply_error(context, connection, MHD_HTTP_NOT_FOUND,
-                                  "There is nothing here; streams are at /stream/updates?companyId=<id>",
-                                  METRIC_ERROR_BAD_REQUEST);
-    else if (!is_options && !is_read)
-        *ret_result = reply_not_allowed(context, connection, CORS_ALLOWED_METHODS);
     else if (request_has_body(connection))
         *ret_result = reply_error(context, connection, 413, "Requests with a body are not taken",
                                   METRIC_ERROR_BAD_REQUEST);
     else
         return false;
     return true;
+}
+
+static bool is_known(const char *path)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
+        if (strcmp(path, routes[i].path) == 0)
+            return true;
+    return strcmp(path, stream_path) == 0 || strcmp(path, stats_path) == 0;
 }
 
 static enum MHD_Result answer_stats(struct http_context *context, struct MHD_Connection *connection,
@@ -174,10 +180,18 @@ static enum MHD_Result answer_stats(struct http_context *context, struct MHD_Con
 static enum MHD_Result answer(struct http_context *context, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, struct request *request)
 {
+    bool is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+
     if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0)
         return reply_options(context, connection);
+    if (!is_known(path))
+        return reply_error(context, connection, MHD_HTTP_NOT_FOUND,
+                           "There is nothing here; streams are at /stream/updates?companyId=<id>",
+                           METRIC_ERROR_BAD_REQUEST);
+    if (!is_head && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
+        return reply_not_allowed(context, connection, CORS_ALLOWED_METHODS);
     if (strcmp(path, stream_path) == 0)
-        return stream_open(context, connection, version, strcmp(method, MHD_HTTP_METHOD_HEAD) == 0);
+        return stream_open(context, connection, version, is_head);
     if (strcmp(path, stats_path) == 0)
         return answer_stats(context, connection, request);
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
@@ -201,7 +215,7 @@ static enum MHD_Result on_request(void *handler_context, struct MHD_Connection *
         request->begun = true;
         head_deadline_disarm(front_door->head_deadline, head_timer(connection));
         /* An answer on the first call ends the connection, which is right for a request that is not to be trusted. */
-        if (refuse_early(&front_door->context, connection, path, method, request, &result))
+        if (refuse_early(&front_door->context, connection, request, &result))
             return result;
         return MHD_YES;
     }
@@ -218,6 +232,7 @@ static struct MHD_Daemon *start_daemon(struct front_door *front_door, const stru
 
     return MHD_start_daemon(flags, 0, NULL, NULL, on_request, front_door, MHD_OPTION_EXTERNAL_LOGGER, on_log, front_door,
                             MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, front_door,
+                            MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, front_door,
                             MHD_OPTION_NOTIFY_COMPLETED, on_completed, front_door, MHD_OPTION_NOTIFY_CONNECTION,
                             on_connection, front_door, MHD_OPTION_CONNECTION_LIMIT, options->max_requests,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY_BYTES,

@@ -65,19 +65,19 @@ static const char *skip_space(const char *text)
     return text + strspn(text, " \t");
 }
 
-/* Whether the media range of that size stands for text/event-stream. */
-static bool covers_event_stream(const char *range, size_t size)
+/* How closely the media range of that size names text/event-stream: 0 not at all, 3 exactly. */
+static int closeness(const char *range, size_t size)
 {
     static const char *const ranges[] = {"*/*", "text/*", "text/event-stream"};
 
-    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+    for (int i = 0; i < 3; i++)
         if (strlen(ranges[i]) == size && strncasecmp(ranges[i], range, size) == 0)
-            return true;
-    return false;
+            return i + 1;
+    return 0;
 }
 
-/* Whether a `q` of 0 among the parameters of the media range takes it back. */
-static bool is_refused(const char *parameters, const char *end)
+/* Whether a `q` of 0 among the parameters of the media range excludes what it names. */
+static bool is_excluded(const char *parameters, const char *end)
 {
     for (const char *at = parameters; at < end; at++) {
         const char *parameter;
@@ -93,16 +93,22 @@ static bool is_refused(const char *parameters, const char *end)
 
 bool request_accepts_event_stream(const char *accept)
 {
+    int closest = 0;
+    bool accepted = false;
+
     if (!accept || !*skip_space(accept))
         return true;
+    /* The range that names it most closely decides. */
     while (*accept) {
         const char *range = skip_space(accept);
         const char *end = range + strcspn(range, ",");
         size_t size = strcspn(range, ",; \t");
 
-        if (covers_event_stream(range, size) && !is_refused(range + size, end))
-            return true;
+        if (closeness(range, size) > closest) {
+            closest = closeness(range, size);
+            accepted = !is_excluded(range + size, end);
+        }
         accept = *end ? end + 1 : end;
     }
-    return false;
+    return accepted;
 }

@@ -170,6 +170,15 @@ static void put_replay_cache(const struct stats_request *request, struct json *j
         if (request->counted[i].events > 0)
             json_put_number(json, request->counted[i].company, request->counted[i].events);
     json_end_object(json);
+    json_end_object(json);
+}
+
+/* Zeros above mean nothing while the store cannot be asked. */
+static void put_replay(const struct http_context *context, const struct stats_request *request, struct json *json)
+{
+    json_key(json, "replay");
+    json_begin_object(json);
+    json_put_string(json, "store", bridge_replay_kind(context->bridge) == BRIDGE_REPLAY_MEMORY ? "memory" : "redis");
     json_put_bool(json, "available", request->available);
     json_end_object(json);
 }
@@ -185,6 +194,7 @@ enum MHD_Result stats_page_answer(const struct http_context *context, struct MHD
         json_begin_object(json);
         put_connections(context, json);
         put_replay_cache(request, json);
+        put_replay(context, request, json);
         json_put_string(json, "timestamp", now);
         json_end_object(json);
     }

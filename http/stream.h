@@ -50,6 +50,7 @@ struct stream_context {
     int64_t heartbeat_ms;
     int64_t idle_timeout_ms;
     int64_t dead_peer_ms;
+    int64_t replay_ttl_ms;
     int64_t retry_ms;
     uint64_t buffer_events;
     size_t buffer_bytes;

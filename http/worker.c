@@ -64,6 +64,7 @@ static void set_context(struct stream_context *context, const struct worker_opti
     context->heartbeat_ms = config->heartbeat_seconds * 1000;
     context->idle_timeout_ms = config->idle_timeout_seconds * 1000;
     context->dead_peer_ms = config->dead_peer_seconds * 1000;
+    context->replay_ttl_ms = config->replay_ttl_seconds * 1000;
     context->retry_ms = config->retry_ms;
     context->buffer_events = (uint64_t)config->buffer_events;
     context->buffer_bytes = (size_t)config->buffer_bytes;
@@ -121,6 +122,8 @@ static void sweep_channel(const char *company, void *object, void *context)
     struct worker *worker = context;
     struct channel *channel = object;
 
+    if (channel->ring)
+        channel_trim_old(&worker->context, channel, clock_unix_ms() - worker->context.replay_ttl_ms);
     if (channel->count > 0 || channel->unsubscribing || !channel->ring ||
         worker->context.now_ns - channel->empty_ns < LINGER_S * NS_PER_S)
         return;

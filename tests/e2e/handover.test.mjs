@@ -18,8 +18,8 @@ function untilDescriptors(sluice, count, what) {
 }
 
 /** A bridge with `idle` keep-alive connections that are older than any stream; `base` counts its descriptors. */
-async function withNeighbours(world, idle, options) {
-  const bridge = await world.bridge(options);
+async function withNeighbours(world, idle, { headSeconds = 120 } = {}) {
+  const bridge = await world.bridge({ env: { REQUEST_HEAD_SECONDS: String(headSeconds) } });
   const { sluice } = bridge;
   // The first stream of a process may open what stays open (a file, an event descriptor): it is not counted.
   const first = await world.liveStream(sluice, { company: 'acme' });
@@ -35,6 +35,9 @@ async function withNeighbours(world, idle, options) {
   for (let i = 0; i < idle; i++) {
     const connection = await world.connection(sluice);
     await connection.request({ target: '/stream/health/live' });
+    // An idle connection is closed after REQUEST_HEAD_SECONDS: these are never idle for so long.
+    const timer = setInterval(() => connection.request({ target: '/stream/health/live' }).catch(() => {}), headSeconds * 200);
+    world.own(() => clearInterval(timer));
   }
   await untilDescriptors(sluice, base + idle, 'with idle neighbours');
   return { ...bridge, base: base + idle };
@@ -106,7 +109,8 @@ const STEPS = {
 
 for (const how of ['end', 'destroy', 'resetAndDestroy']) {
   e2e(`a client that goes away at any step leaves nothing behind (${how})`, async (world) => {
-    const { sluice, publisher, base } = await withNeighbours(world, 3);
+    // Whoever leaves in the middle of a request is gone when the time for its head is over, at the latest.
+    const { sluice, publisher, base } = await withNeighbours(world, 3, { headSeconds: 2 });
     const witness = await world.liveStream(sluice, { company: 'acme' });
     await publisher.publishPaced('acme', 2, 400, [witness]);
     for (const step of Object.values(STEPS)) {

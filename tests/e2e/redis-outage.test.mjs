@@ -29,7 +29,7 @@ e2e('Redis absent at start: live events flow, health says degraded, and what cam
 
   await redis.start();
   await sluice.untilHealth('ok');
-  assert.deepEqual(await client.untilControl('stream.store'), { state: 'restored' });
+  await client.untilStore('restored');
   await redis.untilStored('acme', 20);
   assert.deepEqual(await storedNumbers(redis), range(1, 20));
   await sluice.untilMetric('sluice_replay_backlog_bytes', {}, (value) => value === 0);

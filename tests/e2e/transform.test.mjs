@@ -1,6 +1,7 @@
 // What becomes of a message from NATS: the good ones pass untouched, the bad ones are counted and stop nothing.
 
 import assert from 'node:assert/strict';
+import { forEachCase } from '../support/cases.mjs';
 import { numbersOf, payload, range } from '../support/events.mjs';
 import { eventually } from '../support/wait.mjs';
 import { e2e } from '../support/world.mjs';
@@ -86,17 +87,17 @@ for (const [reason, messages] of Object.entries(REJECTED)) {
     const acme = await world.liveStream(sluice, { company: 'acme' });
     const other = await world.liveStream(sluice, { company: 'other' });
     let n = 0;
-    for (const [what, bytes] of Object.entries(messages)) {
+    await forEachCase(Object.keys(messages), async (what) => {
       const before = await sluice.metrics();
       n++;
-      await publisher.publish('metrics.bad', bytes);
+      await publisher.publish('metrics.bad', messages[what]);
       await publisher.publish('metrics.good', payload('acme', n));
-      await acme.untilEvents(n);
+      await acme.waitFor(() => numbersOf(acme.events).includes(n), 'the good event behind it');
       const after = await sluice.metrics();
       const rejected = (metrics, labels) => metrics.value('sluice_events_rejected_total', labels) ?? 0;
       assert.equal(rejected(after, { reason }) - rejected(before, { reason }), 1, `${what} as ${reason}`);
       assert.equal(rejected(after) - rejected(before), 1, `${what} counted once`);
-    }
+    });
     await publisher.publish('metrics.good', payload('other', 1));
     await other.untilEvents(1);
     assert.deepEqual(numbersOf(acme.events), range(1, n));

@@ -236,9 +236,11 @@ export class SseClient {
           if (coding !== 'chunked') throw new ProtocolError(`Transfer-Encoding: ${coding}`);
           this.chunks = new ChunkedDecoder();
         }
+        if (this.headers.has('Content-Length')) this.missingBytes = Number(this.headers.get('Content-Length'));
         bytes = this.rest.subarray(this.head.length);
       }
       const body = this.chunks ? this.chunks.push(bytes) : bytes;
+      if (this.missingBytes !== undefined) this.missingBytes -= body.length;
       if (this.status !== 200) this.errorBody = (this.errorBody ?? '') + body.toString('utf8');
       else if (body.length) this.parser.push(body);
     } catch (error) {
@@ -313,6 +315,11 @@ export class SseClient {
     return this.events;
   }
 
+  /** Waits until the last `stream.store` says this state. */
+  untilStore(state) {
+    return this.waitFor(() => this.controls('stream.store').at(-1)?.json.state === state, `stream.store ${state}`);
+  }
+
   untilControl(name, count = 1) {
     return this.waitFor(() => {
       const found = this.controls(name);
@@ -320,10 +327,11 @@ export class SseClient {
     }, `${count} × ${name}`);
   }
 
-  /** Waits for a clean end: the last chunk where there are chunks, then the close. */
+  /** Waits for a clean end: the last chunk where there are chunks, the last byte where there is a length, then the close. */
   async untilClosed() {
     await this.waitFor(() => this.closed, 'the end of the stream');
     if (this.chunks && !this.chunks.done) throw new ProtocolError('the stream was cut before its last chunk');
+    if (this.missingBytes) throw new ProtocolError(`the answer's length is wrong by ${this.missingBytes} bytes`);
     if (this.parser.unfinished.length) throw new ProtocolError('the stream ended inside a block');
   }
 

@@ -1,0 +1,1 @@
+# Tests named here are built; see CMakeLists.txt.

@@ -1,0 +1,135 @@
+#include "support/bridge_rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/fake_source.h"
+
+#define DAY_MS (INT64_C(86400) * 1000)
+
+enum { LOTS = 64 * 1024 * 1024, MAILBOX_MAX = 100000 };
+
+static size_t or_else(size_t value, size_t otherwise)
+{
+    return value > 0 ? value : otherwise;
+}
+
+static void make_mailboxes(struct bridge_rig *rig)
+{
+    for (unsigned i = 0; i < BRIDGE_RIG_WORKERS; i++)
+        rig->workers[i].mailbox = mailbox_new(MAILBOX_MAX);
+    rig->has_mailboxes = true;
+}
+
+void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *options)
+{
+    struct store *store;
+
+    memset(rig, 0, sizeof *rig);
+    rig->store = fake_store_new(options->state);
+    store = fake_store_base(rig->store);
+    rig->metrics = metrics_new();
+    rig->companies = companies_new();
+    rig->transform = transform_new("metrics.*=metric_updated", 65536);
+    if (!options->no_mailboxes)
+        make_mailboxes(rig);
+    rig->hub = hub_new(rig->workers, BRIDGE_RIG_WORKERS, store, options->ttl_ms > 0 ? options->ttl_ms : DAY_MS,
+                       rig->metrics);
+    rig->appender = appender_new(&(struct appender_options){
+        .store = store,
+        .hub = rig->hub,
+        .companies = rig->companies,
+        .recent_events = or_else(options->recent_events, 1000),
+        .recent_bytes = or_else(options->recent_bytes, LOTS),
+        .backlog_bytes = or_else(options->backlog_bytes, LOTS),
+        .metrics = rig->metrics,
+    });
+    rig->intake = intake_new(&(struct intake_options){
+        .store = store,
+        .appender = rig->appender,
+        .hub = rig->hub,
+        .transform = rig->transform,
+        .companies = rig->companies,
+        .dead_letter_subject = "",
+        .max_parked = 1000,
+        .metrics = rig->metrics,
+    });
+    if (!rig->metrics || !rig->companies || !rig->transform || !rig->hub || !rig->appender || !rig->intake)
+        abort();
+}
+
+void bridge_rig_release(struct bridge_rig *rig)
+{
+    store_free(fake_store_base(rig->store));
+    intake_free(rig->intake);
+    appender_free(rig->appender);
+    companies_free(rig->companies);
+    hub_free(rig->hub);
+    transform_free(rig->transform);
+    for (unsigned i = 0; rig->has_mailboxes && i < BRIDGE_RIG_WORKERS; i++)
+        mailbox_free(rig->workers[i].mailbox);
+    metrics_free(rig->metrics);
+}
+
+void bridge_rig_publish(struct bridge_rig *rig, const char *company, int number)
+{
+    char payload[256];
+    struct source_item item = {.received_ns = 1};
+
+    snprintf(payload, sizeof payload, "{\"companyId\":\"%s\",\"n\":%d}", company, number);
+    item.message = fake_message_new("metrics.calculated", payload);
+    intake_take(rig->intake, &item);
+}
+
+void bridge_rig_hole(struct bridge_rig *rig)
+{
+    intake_take(rig->intake, &(struct source_item){.message = NULL});
+}
+
+void bridge_rig_flush(struct bridge_rig *rig)
+{
+    hub_flush(rig->hub);
+    appender_flush(rig->appender);
+}
+
+struct company *bridge_rig_company(struct bridge_rig *rig, const char *company)
+{
+    return companies_get(rig->companies, company);
+}
+
+static struct company *get(struct bridge_rig *rig, const char *name)
+{
+    struct company *company = intake_company(rig->intake, name);
+
+    if (!company)
+        abort();
+    return company;
+}
+
+void bridge_rig_subscribe(struct bridge_rig *rig, const char *company, unsigned worker, void *token)
+{
+    hub_subscribe(rig->hub, get(rig, company), worker, token);
+}
+
+void bridge_rig_unsubscribe(struct bridge_rig *rig, const char *name, unsigned worker, void *token)
+{
+    struct company *company = get(rig, name);
+
+    hub_unsubscribe(rig->hub, company, worker, token);
+    intake_release(rig->intake, company);
+}
+
+void bridge_rig_read(struct bridge_rig *rig, const char *company, const struct hub_read *read)
+{
+    hub_read(rig->hub, get(rig, company), read);
+}
+
+void bridge_rig_settle(struct bridge_rig *rig)
+{
+    do {
+        bridge_rig_flush(rig);
+        fake_store_answer_all(rig->store);
+        bridge_rig_flush(rig);
+    } while (fake_store_waiting(rig->store) > 0);
+}

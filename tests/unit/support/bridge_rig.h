@@ -1,0 +1,57 @@
+#ifndef SLUICE_TESTS_BRIDGE_RIG_H
+#define SLUICE_TESTS_BRIDGE_RIG_H
+
+#include "bridge/appender.h"
+#include "bridge/company.h"
+#include "bridge/hub.h"
+#include "bridge/intake.h"
+#include "bridge/transform.h"
+#include "support/fake_store.h"
+
+/* The bridge's parts on the test's own thread, over a fake store, as bridge/bridge.c puts them together. */
+enum { BRIDGE_RIG_WORKERS = 3 };
+
+struct bridge_rig {
+    struct fake_store *store;
+    struct metrics *metrics;
+    struct companies *companies;
+    struct transform *transform;
+    struct hub *hub;
+    struct appender *appender;
+    struct intake *intake;
+    struct hub_worker workers[BRIDGE_RIG_WORKERS];
+    bool has_mailboxes;
+};
+
+struct bridge_rig_options {
+    enum store_state state;
+    size_t recent_events; /* 0: a thousand */
+    size_t recent_bytes;  /* 0: 64 MiB */
+    size_t backlog_bytes; /* 0: 64 MiB */
+    int64_t ttl_ms;       /* 0: a day */
+    bool no_mailboxes;    /* the workers make them */
+};
+
+void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *options);
+
+/* Frees all. */
+void bridge_rig_release(struct bridge_rig *rig);
+
+/* A message {"companyId":company,"n":number} arrives; or a hole. */
+void bridge_rig_publish(struct bridge_rig *rig, const char *company, int number);
+void bridge_rig_hole(struct bridge_rig *rig);
+
+/* What the bridge's loop does behind all else: frames to workers, appends to the store. */
+void bridge_rig_flush(struct bridge_rig *rig);
+
+/* As BRIDGE_SUBSCRIBE, BRIDGE_UNSUBSCRIBE and BRIDGE_READ do. */
+void bridge_rig_subscribe(struct bridge_rig *rig, const char *company, unsigned worker, void *token);
+void bridge_rig_unsubscribe(struct bridge_rig *rig, const char *company, unsigned worker, void *token);
+void bridge_rig_read(struct bridge_rig *rig, const char *company, const struct hub_read *read);
+
+/* Flushes and answers until nothing is left to do. */
+void bridge_rig_settle(struct bridge_rig *rig);
+
+struct company *bridge_rig_company(struct bridge_rig *rig, const char *company);
+
+#endif

@@ -1,0 +1,14 @@
+#ifndef SLUICE_TESTS_FAKE_CLOCK_H
+#define SLUICE_TESTS_FAKE_CLOCK_H
+
+#include <stdint.h>
+
+/* Takes the place of core/clock.c: time stands still until a test moves it. */
+
+/* Sets the time of day; the monotonic clock goes on where it was. */
+void fake_clock_set_ms(int64_t unix_ms);
+
+/* Moves both clocks on. */
+void fake_clock_advance_ms(int64_t ms);
+
+#endif

@@ -1,0 +1,495 @@
+#include "support/fake_store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COMPANIES_MAX = 16, FRAMES_MAX = 2048 };
+
+struct shelf {
+    char company[129];
+    struct store_head head;
+    size_t count;
+    struct frame *frames[FRAMES_MAX];
+};
+
+struct request {
+    struct request *next;
+    enum fake_request kind;
+    union {
+        store_append_done append;
+        store_head_done load;
+        store_page_done read;
+        store_count_done count;
+    } done;
+    void *context;
+    char company[129];
+    uint64_t since_ms;
+    struct event_position after;
+    size_t max_events;
+    size_t count;
+    struct frame *frames[STORE_APPEND_MAX];
+};
+
+struct fake_store {
+    struct store base;
+    struct request *first;
+    struct request **last;
+    size_t page_frames;
+    size_t company_frames;
+    uint64_t cutoff_ms;
+    bool misused;
+    bool refusing; /* the connection is gone: what comes now fails */
+    size_t shelf_count;
+    struct shelf *shelves[COMPANIES_MAX];
+};
+
+static struct fake_store *fake_of(struct store *store)
+{
+    return (struct fake_store *)(void *)store;
+}
+
+/* Data. */
+
+static struct shelf *shelf_get(struct fake_store *fake, const char *company)
+{
+    struct shelf *shelf;
+
+    for (size_t i = 0; i < fake->shelf_count; i++)
+        if (strcmp(fake->shelves[i]->company, company) == 0)
+            return fake->shelves[i];
+    if (fake->shelf_count == COMPANIES_MAX)
+        abort();
+    shelf = calloc(1, sizeof *shelf);
+    if (!shelf)
+        abort();
+    snprintf(shelf->company, sizeof shelf->company, "%s", company);
+    fake->shelves[fake->shelf_count++] = shelf;
+    return shelf;
+}
+
+static void shelf_remove(struct shelf *shelf, size_t index)
+{
+    frame_unref(shelf->frames[index]);
+    shelf->count--;
+    memmove(&shelf->frames[index], &shelf->frames[index + 1], (shelf->count - index) * sizeof shelf->frames[0]);
+}
+
+static void shelf_trim(struct shelf *shelf, size_t keep)
+{
+    size_t gone = shelf->count > keep ? shelf->count - keep : 0;
+
+    if (gone == 0)
+        return;
+    shelf->head.floor = frame_position(shelf->frames[gone - 1]);
+    for (size_t i = 0; i < gone; i++)
+        frame_unref(shelf->frames[i]);
+    shelf->count = keep;
+    memmove(&shelf->frames[0], &shelf->frames[gone], keep * sizeof shelf->frames[0]);
+}
+
+static void shelf_add(struct shelf *shelf, struct frame *frame)
+{
+    if (event_position_compare(frame_position(frame), shelf->head.position) <= 0)
+        return;
+    if (shelf->count == FRAMES_MAX)
+        abort();
+    shelf->frames[shelf->count++] = frame_ref(frame);
+    shelf->head.exists = true;
+    shelf->head.position = frame_position(frame);
+    strcpy(shelf->head.subject, frame_subject(frame));
+}
+
+static void shelf_clear(struct shelf *shelf)
+{
+    while (shelf->count > 0)
+        frame_unref(shelf->frames[--shelf->count]);
+    memset(&shelf->head, 0, sizeof shelf->head);
+}
+
+/* Requests. */
+
+static struct request *request_add(struct fake_store *fake, enum fake_request kind, const char *company, void *context)
+{
+    struct request *request = calloc(1, sizeof *request);
+
+    if (!request)
+        abort();
+    request->kind = kind;
+    request->context = context;
+    snprintf(request->company, sizeof request->company, "%s", company);
+    *fake->last = request;
+    fake->last = &request->next;
+    return request;
+}
+
+static void check_append(struct fake_store *fake, const struct store_append *append)
+{
+    for (const struct request *at = fake->first; at; at = at->next)
+        if (at->kind == FAKE_APPEND && strcmp(at->company, append->company) == 0)
+            fake->misused = true;
+    if (append->count == 0 || append->count > STORE_APPEND_MAX)
+        fake->misused = true;
+    for (size_t i = 1; i < append->count; i++)
+        if (event_position_compare(frame_position(append->frames[i - 1]), frame_position(append->frames[i])) >= 0)
+            fake->misused = true;
+}
+
+static void fake_append(struct store *store, const struct store_append *append, store_append_done done, void *context)
+{
+    struct fake_store *fake = fake_of(store);
+    struct request *request;
+
+    check_append(fake, append);
+    request = request_add(fake, FAKE_APPEND, append->company, context);
+    request->done.append = done;
+    request->since_ms = append->since_ms;
+    for (size_t i = 0; i < append->count; i++)
+        request->frames[request->count++] = frame_ref(append->frames[i]);
+}
+
+static void fake_load(struct store *store, const char *company, store_head_done done, void *context)
+{
+    request_add(fake_of(store), FAKE_LOAD, company, context)->done.load = done;
+}
+
+static void fake_read(struct store *store, const struct store_read *read, store_page_done done, void *context)
+{
+    struct request *request = request_add(fake_of(store), FAKE_READ, read->company, context);
+
+    request->done.read = done;
+    request->after = read->after;
+    request->max_events = read->max_events;
+}
+
+static void fake_count_events(struct store *store, store_count_done done, void *context)
+{
+    request_add(fake_of(store), FAKE_COUNT, "", context)->done.count = done;
+}
+
+static void fake_note_hole(struct store *store, uint64_t unix_ms)
+{
+    (void)store;
+    (void)unix_ms;
+}
+
+static int fake_poll_fd(const struct store *store, short *ret_events)
+{
+    (void)store;
+    (void)ret_events;
+    return -1;
+}
+
+static int64_t fake_deadline_ns(const struct store *store)
+{
+    (void)store;
+    return INT64_MAX;
+}
+
+/* Answers come from fake_store_answer() alone. */
+static void fake_run(struct store *store)
+{
+    (void)store;
+}
+
+/* Carrying out, and answering. */
+
+static void carry_out_append(struct fake_store *fake, const struct request *request)
+{
+    struct shelf *shelf = shelf_get(fake, request->company);
+
+    for (size_t i = 0; i < request->count; i++)
+        shelf_add(shelf, request->frames[i]);
+    shelf->head.since_ms = request->since_ms;
+    shelf_trim(shelf, fake->company_frames);
+}
+
+static void answer_read(struct fake_store *fake, const struct request *request)
+{
+    struct shelf *shelf = shelf_get(fake, request->company);
+    struct store_page page = {.head = shelf->head};
+    size_t most = request->max_events < fake->page_frames ? request->max_events : fake->page_frames;
+    size_t first = 0;
+    size_t at;
+
+    while (first < shelf->count && frame_position(shelf->frames[first]).ms < fake->cutoff_ms)
+        first++;
+    for (at = first; at < shelf->count; at++) {
+        int order = event_position_compare(frame_position(shelf->frames[at]), request->after);
+
+        page.exact |= order == 0;
+        if (order > 0)
+            break;
+    }
+    if (first < shelf->count) {
+        page.oldest = frame_position(shelf->frames[first]);
+        strcpy(page.oldest_subject, frame_subject(shelf->frames[first]));
+    }
+    page.frames = &shelf->frames[at];
+    page.count = shelf->count - at < most ? shelf->count - at : most;
+    page.last = at + page.count == shelf->count;
+    request->done.read(request->context, 0, &page);
+}
+
+static void answer(struct fake_store *fake, const struct request *request, int status)
+{
+    switch (request->kind) {
+    case FAKE_APPEND:
+        request->done.append(request->context, status);
+        break;
+    case FAKE_LOAD:
+        request->done.load(request->context, status, status < 0 ? NULL : &shelf_get(fake, request->company)->head);
+        break;
+    case FAKE_READ:
+        if (status < 0)
+            request->done.read(request->context, status, NULL);
+        else
+            answer_read(fake, request);
+        break;
+    case FAKE_COUNT:
+        request->done.count(request->context, status < 0 ? status : 0, NULL, 0);
+        break;
+    case FAKE_NONE:
+        break;
+    }
+}
+
+static struct request *take_first(struct fake_store *fake)
+{
+    struct request *request = fake->first;
+
+    fake->first = request->next;
+    if (!fake->first)
+        fake->last = &fake->first;
+    return request;
+}
+
+static void request_free(struct request *request)
+{
+    for (size_t i = 0; i < request->count; i++)
+        frame_unref(request->frames[i]);
+    free(request);
+}
+
+void fake_store_answer(struct fake_store *fake)
+{
+    struct request *request;
+    int status = fake->refusing ? -EAGAIN : 0;
+
+    if (!fake->first)
+        return;
+    request = take_first(fake);
+    if (request->kind == FAKE_APPEND && fake->base.state == STORE_FENCED)
+        status = -EAGAIN;
+    if (request->kind == FAKE_APPEND && status == 0)
+        carry_out_append(fake, request);
+    answer(fake, request, status);
+    request_free(request);
+}
+
+void fake_store_answer_all(struct fake_store *fake)
+{
+    while (fake->first)
+        fake_store_answer(fake);
+}
+
+void fake_store_fail(struct fake_store *fake, bool carried_out, int status)
+{
+    struct request *request;
+
+    if (!fake->first)
+        return;
+    request = take_first(fake);
+    if (carried_out && request->kind == FAKE_APPEND && !fake->refusing && fake->base.state != STORE_FENCED)
+        carry_out_append(fake, request);
+    answer(fake, request, status);
+    request_free(request);
+}
+
+void fake_store_lose(struct fake_store *fake, size_t carried_out)
+{
+    size_t count = fake_store_waiting(fake);
+
+    fake->refusing = true;
+    for (size_t i = 0; i < count; i++) {
+        struct request *request = take_first(fake);
+
+        if (i < carried_out && request->kind == FAKE_APPEND)
+            carry_out_append(fake, request);
+        answer(fake, request, -EAGAIN);
+        request_free(request);
+    }
+    store_set_state(&fake->base, STORE_LOST, "the test says so");
+}
+
+void fake_store_restore(struct fake_store *fake)
+{
+    size_t count = fake_store_waiting(fake);
+
+    /* Asked while it was away: that has failed by now. */
+    while (fake->refusing && count-- > 0)
+        fake_store_answer(fake);
+    fake->refusing = false;
+    store_set_state(&fake->base, STORE_READY, "the test says so");
+}
+
+void fake_store_fence(struct fake_store *fake)
+{
+    store_set_state(&fake->base, STORE_FENCED, "the test says so");
+}
+
+static void fake_free(struct store *store)
+{
+    struct fake_store *fake = fake_of(store);
+
+    fake->refusing = true;
+    fake_store_answer_all(fake);
+    for (size_t i = 0; i < fake->shelf_count; i++) {
+        shelf_clear(fake->shelves[i]);
+        free(fake->shelves[i]);
+    }
+    free(fake);
+}
+
+static const struct store_operations operations = {
+    .append = fake_append,
+    .load = fake_load,
+    .read = fake_read,
+    .count_events = fake_count_events,
+    .note_hole = fake_note_hole,
+    .poll_fd = fake_poll_fd,
+    .deadline_ns = fake_deadline_ns,
+    .run = fake_run,
+    .free = fake_free,
+    .is_memory = false,
+};
+
+struct fake_store *fake_store_new(enum store_state state)
+{
+    struct fake_store *fake = calloc(1, sizeof *fake);
+
+    if (!fake)
+        abort();
+    fake->base.operations = &operations;
+    fake->base.state = state;
+    fake->refusing = state == STORE_LOST;
+    fake->last = &fake->first;
+    fake->page_frames = STORE_PAGE_MAX;
+    fake->company_frames = FRAMES_MAX;
+    return fake;
+}
+
+struct store *fake_store_base(struct fake_store *fake)
+{
+    return &fake->base;
+}
+
+void fake_store_set_limits(struct fake_store *fake, size_t page_frames, size_t company_frames)
+{
+    fake->page_frames = page_frames;
+    fake->company_frames = company_frames;
+}
+
+void fake_store_set_cutoff(struct fake_store *fake, uint64_t cutoff_ms)
+{
+    fake->cutoff_ms = cutoff_ms;
+}
+
+enum fake_request fake_store_first(const struct fake_store *fake)
+{
+    return fake->first ? fake->first->kind : FAKE_NONE;
+}
+
+size_t fake_store_waiting(const struct fake_store *fake)
+{
+    size_t count = 0;
+
+    for (const struct request *at = fake->first; at; at = at->next)
+        count++;
+    return count;
+}
+
+size_t fake_store_append_count(const struct fake_store *fake)
+{
+    return fake->first->count;
+}
+
+struct event_position fake_store_append_first(const struct fake_store *fake)
+{
+    return frame_position(fake->first->frames[0]);
+}
+
+void fake_store_drop_tail(struct fake_store *fake, const char *company, size_t frames)
+{
+    struct shelf *shelf = shelf_get(fake, company);
+
+    while (frames-- > 0 && shelf->count > 0)
+        shelf_remove(shelf, shelf->count - 1);
+    shelf->head.exists = shelf->count > 0;
+    shelf->head.position = (struct event_position){0, 0};
+    shelf->head.subject[0] = '\0';
+    if (!shelf->head.exists)
+        return;
+    shelf->head.position = frame_position(shelf->frames[shelf->count - 1]);
+    strcpy(shelf->head.subject, frame_subject(shelf->frames[shelf->count - 1]));
+}
+
+void fake_store_drop_frame(struct fake_store *fake, const char *company, size_t index)
+{
+    shelf_remove(shelf_get(fake, company), index);
+}
+
+void fake_store_drop_everything(struct fake_store *fake)
+{
+    for (size_t i = 0; i < fake->shelf_count; i++)
+        shelf_clear(fake->shelves[i]);
+}
+
+void fake_store_trim(struct fake_store *fake, const char *company, size_t keep)
+{
+    shelf_trim(shelf_get(fake, company), keep);
+}
+
+size_t fake_store_count(struct fake_store *fake, const char *company)
+{
+    return shelf_get(fake, company)->count;
+}
+
+struct event_position fake_store_at(struct fake_store *fake, const char *company, size_t index)
+{
+    return frame_position(shelf_get(fake, company)->frames[index]);
+}
+
+struct store_head fake_store_head(struct fake_store *fake, const char *company)
+{
+    return shelf_get(fake, company)->head;
+}
+
+void fake_store_put(struct fake_store *fake, const char *company, struct event_position position)
+{
+    struct shelf *shelf = shelf_get(fake, company);
+    struct frame *frame = frame_new_event(&(struct frame_event){
+        .kind = FRAME_EVENT,
+        .subject = "metrics.old",
+        .event = "metric_updated",
+        .payload = "{}",
+        .payload_size = 2,
+        .position = position,
+    });
+
+    if (shelf->head.since_ms == 0)
+        shelf->head.since_ms = position.ms;
+    shelf_add(shelf, frame);
+    frame_unref(frame);
+}
+
+void fake_store_set_since(struct fake_store *fake, const char *company, uint64_t since_ms)
+{
+    shelf_get(fake, company)->head.since_ms = since_ms;
+}
+
+bool fake_store_misused(const struct fake_store *fake)
+{
+    return fake->misused;
+}
