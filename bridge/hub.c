@@ -115,10 +115,14 @@ static void release_plain(struct message *message)
     free(message);
 }
 
+static void flush_worker(struct hub *hub, unsigned worker);
+
 /* Sends a message of the hub; the number of those is bounded by what the worker asked for. */
 static void send(struct hub *hub, unsigned worker, struct message *message, enum hub_message_type type,
                  void (*release)(struct message *message))
 {
+    /* Frames published before go before: a stream must not join its ring in front of an event that it was replayed. */
+    flush_worker(hub, worker);
     message->type = type;
     message->release = release;
     mailbox_put_always(hub->workers[worker].mailbox, message);
@@ -166,8 +170,6 @@ void hub_subscribe(struct hub *hub, struct company *company, unsigned worker, vo
 {
     struct subscription *subscription = allocate_or_abort(sizeof *subscription);
 
-    /* Frames of before must not arrive behind a snapshot that holds them. */
-    flush_worker(hub, worker);
     *subscription = (struct subscription){.next = company->subscriptions, .worker = worker, .token = token};
     company->subscriptions = subscription;
     if (!company->loading)
@@ -187,7 +189,6 @@ void hub_unsubscribe(struct hub *hub, struct company *company, unsigned worker, 
         free(subscription);
         break;
     }
-    flush_worker(hub, worker);
     answer->token = token;
     send(hub, worker, &answer->message, HUB_UNSUBSCRIBED, release_plain);
 }
@@ -228,7 +229,6 @@ void hub_set_replay_state(struct hub *hub, bool ok)
         struct hub_replay_state *state = allocate_or_abort(sizeof *state);
 
         state->ok = ok;
-        flush_worker(hub, i);
         send(hub, i, &state->message, HUB_REPLAY_STATE, release_plain);
     }
 }
@@ -305,7 +305,7 @@ static void answer_from_recent(struct hub *hub, const struct company *company, c
     size_t bytes = 0;
 
     /* The place 0 in front of the first event: nothing behind it is missing here. */
-    if (read->first && !exact && read->after.seq > 0) {
+    if (read->first && !exact && !event_id_is_start(read->requested)) {
         char oldest[EVENT_ID_SIZE] = "";
 
         if (ring_begin(company->recent) < end)
@@ -367,13 +367,15 @@ static int64_t count_expired(struct event_position after, const struct store_pag
 }
 
 /* What the stream must be told about its own id, which is not among the recent frames. */
-static enum gap_reason judge(const struct hub *hub, const struct company *company, struct event_position after,
+static enum gap_reason judge(const struct hub *hub, const struct company *company, const struct hub_read *read,
                              const struct store_page *stored, int64_t *ret_missed)
 {
+    struct event_position after = read->after;
+
     *ret_missed = GAP_MISSED_UNKNOWN;
     if (stored->exact || (stored->head.exists && event_position_compare(after, stored->head.position) == 0))
         return GAP_NONE;
-    if (after.seq == 0) {
+    if (event_id_is_start(read->requested)) {
         /* In front of the first event: nothing is missing as long as that one is held, or still to come. */
         if (next_held(stored) > 1 && stored->head.since_ms >= after.ms)
             *ret_missed = (int64_t)next_held(stored) - 1;
@@ -395,7 +397,7 @@ static void answer_from_store(struct hub *hub, const struct company *company, co
     int64_t missed = 0;
 
     if (read->first)
-        reason = judge(hub, company, read->after, stored, &missed);
+        reason = judge(hub, company, read, stored, &missed);
     if (reason != GAP_NONE) {
         char oldest[EVENT_ID_SIZE] = "";
 

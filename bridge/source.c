@@ -19,6 +19,7 @@ enum {
     REBUILD_WAIT_MS = 1000,
     PING_INTERVAL_MS = 20000,
     WRITE_DEADLINE_MS = 500,
+    CONFIRM_TIMEOUT_MS = 5000,
     SUBJECTS_MAX = 64,
 };
 
@@ -42,12 +43,14 @@ struct source {
     pthread_t thread;
     int fd; /* an eventfd */
     natsStatistics *delivery_statistics; /* of the delivery thread alone */
+    natsStatistics *confirm_statistics;  /* of our thread alone */
     /* Guards what follows, between the threads of NATS, ours, and the taker of the inbox. */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     natsConnection *connection; /* NULL while there is none */
     struct inbox inbox;
-    int64_t seen_connects; /* reconnects of the present connection for which the inbox has a hole; -1: not even connected */
+    int64_t seen_connects; /* the present connection's count of reconnects when a hole was last written for one; -1: none */
+    bool unconfirmed;      /* connected anew: the server has not yet said that it has our subscriptions */
     bool closed;           /* the present connection ended for good */
     bool stopping;
     bool draining;
@@ -134,9 +137,8 @@ static void add_hole(struct source *source, int64_t dropped)
 }
 
 /*
- * Writes a hole down for each time that the connection was made, once. Called for each message, so that the hole stands
- * in front of the first message of a new connection, and when the library tells of a connection, so that a hole in a quiet
- * time is known at once. The lock must be held.
+ * Writes a hole down in front of the first message of each connection: what was published meanwhile was missed. The lock
+ * must be held.
  */
 static void note_connects(struct source *source, int64_t connects)
 {
@@ -178,18 +180,29 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
     }
 }
 
-/* The library tells of a connection: the first one, or another one. */
+/* The library tells of a connection: the first one, or another one. Our thread goes on from here. */
 static void on_connected(natsConnection *connection, void *context)
 {
     struct source *source = context;
-    natsStatistics *statistics = NULL;
-    int64_t connects = 0;
 
-    if (natsStatistics_Create(&statistics) == NATS_OK)
-        connects = count_connects(connection, statistics);
-    natsStatistics_Destroy(statistics);
+    (void)connection;
     pthread_mutex_lock(&source->lock);
-    note_connects(source, connects);
+    source->unconfirmed = true;
+    pthread_cond_broadcast(&source->changed);
+    pthread_mutex_unlock(&source->lock);
+}
+
+/*
+ * Waits until the server has our subscriptions, and only then counts as connected. What was published before that moment
+ * was missed, so the hole is written then; should messages have come already, another hole stands in front of them.
+ */
+static void confirm(struct source *source, natsConnection *connection)
+{
+    if (natsConnection_FlushTimeout(connection, CONFIRM_TIMEOUT_MS) != NATS_OK)
+        return; /* lost again: the next connection has its own confirmation */
+    pthread_mutex_lock(&source->lock);
+    source->seen_connects = count_connects(connection, source->confirm_statistics);
+    add_hole(source, 0);
     pthread_mutex_unlock(&source->lock);
     metrics_set(source->metrics, METRIC_NATS_CONNECTED, 1);
     log_write(source->log, LOG_LEVEL_INFO, "NATS connected", NULL);
@@ -335,13 +348,20 @@ static natsStatus subscribe_all(struct source *source, natsConnection *connectio
     return status;
 }
 
-/* Waits until the connection ended for good, or a stop is wanted. Drains it first when that is wanted. */
+/* Waits until the connection ended for good, or a stop is wanted; meanwhile confirms connections, and drains if wanted. */
 static void wait_for_end(struct source *source, natsConnection *connection)
 {
     bool draining = false;
 
     pthread_mutex_lock(&source->lock);
     while (!source->closed && !source->stopping) {
+        if (source->unconfirmed) {
+            source->unconfirmed = false;
+            pthread_mutex_unlock(&source->lock);
+            confirm(source, connection);
+            pthread_mutex_lock(&source->lock);
+            continue;
+        }
         if (source->draining && !draining) {
             draining = true;
             pthread_mutex_unlock(&source->lock);
@@ -362,13 +382,10 @@ static void set_connection(struct source *source, natsConnection *connection, bo
     source->connection = connection;
     source->closed = false;
     source->seen_connects = -1;
-    /* In front of the first message: what was published before we subscribed was missed. */
+    /* Otherwise on_connected() says so, perhaps already. */
     if (connected)
-        note_connects(source, 0);
+        source->unconfirmed = true;
     pthread_mutex_unlock(&source->lock);
-    metrics_set(source->metrics, METRIC_NATS_CONNECTED, connected);
-    if (connected)
-        log_write(source->log, LOG_LEVEL_INFO, "NATS connected", NULL);
 }
 
 /* One connection, from its making to its end. Returns once it is over. */
@@ -442,6 +459,7 @@ static void source_destroy(struct source *source)
         source_message_free(inbox_at(&source->inbox, i)->message);
     free(source->inbox.items);
     natsStatistics_Destroy(source->delivery_statistics);
+    natsStatistics_Destroy(source->confirm_statistics);
     if (source->fd >= 0)
         close(source->fd);
     pthread_cond_destroy(&source->changed);
@@ -474,6 +492,7 @@ struct source *source_new(const struct source_options *options)
     /* 0: the library's locks must not spin on two cores. */
     if (source->fd < 0 || !source->url || !source->subjects || nats_Open(0) != NATS_OK ||
         natsStatistics_Create(&source->delivery_statistics) != NATS_OK ||
+        natsStatistics_Create(&source->confirm_statistics) != NATS_OK ||
         thread_start(&source->thread, "source", run, source) < 0) {
         source_destroy(source);
         return NULL;

@@ -173,18 +173,6 @@ const char *config_check_subject(const char *value)
     return "one NATS subject without wildcards, not below sluice.";
 }
 
-const char *config_check_nats_url(const char *value)
-{
-    const char *item;
-    size_t size;
-    int count = 0;
-
-    for (; config_list_next(&value, &item, &size); count++)
-        if (strncmp(item, "nats://", 7) != 0 || size < 8)
-            return "a list of servers such as nats://localhost:4222";
-    return count > 0 ? NULL : "a list of servers such as nats://localhost:4222";
-}
-
 /* `host`, `host:port` or `[address]:port`, followed by nothing or a path. */
 static bool is_authority(const char *text)
 {
@@ -200,6 +188,28 @@ static bool is_authority(const char *text)
         return true;
     port = strtol(colon + 1, &port_end, 10);
     return colon > text && port_end == end && colon[1] >= '0' && colon[1] <= '9' && port > 0 && port < 65536;
+}
+
+const char *config_check_nats_url(const char *value)
+{
+    static const char expected[] = "a list of servers such as nats://localhost:4222";
+    const char *item;
+    size_t size;
+    int count = 0;
+
+    for (; config_list_next(&value, &item, &size); count++) {
+        char url[512];
+        const char *at;
+
+        if (strncmp(item, "nats://", 7) != 0 || size >= sizeof url)
+            return expected;
+        memcpy(url, item, size);
+        url[size] = '\0';
+        at = strrchr(url, '@');
+        if (!is_authority(at ? at + 1 : url + 7))
+            return expected;
+    }
+    return count > 0 ? NULL : expected;
 }
 
 static bool is_redis_url(const char *value)

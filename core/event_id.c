@@ -62,11 +62,6 @@ static bool parse_number_before(const char *text, size_t *end, uint64_t *ret_num
     return true;
 }
 
-static bool is_name(const char *text, size_t size, const char *name)
-{
-    return strlen(name) == size && memcmp(text, name, size) == 0;
-}
-
 bool event_id_parse(const char *text, size_t size, struct event_position *ret_position)
 {
     struct event_position position;
@@ -81,9 +76,11 @@ bool event_id_parse(const char *text, size_t size, struct event_position *ret_po
         return false;
     if (end == 0)
         return false;
-    /* Events are numbered from 1; the place in front of the first has names of its own. */
-    if (position.seq == 0 && !is_name(text, end, "start") && !is_name(text, end, "hole"))
-        return false;
     *ret_position = position;
     return true;
+}
+
+bool event_id_is_start(const char *id)
+{
+    return strncmp(id, "start-0-", 8) == 0 || strncmp(id, "hole-0-", 7) == 0;
 }

@@ -14,6 +14,7 @@ struct event_position {
     uint64_t seq;
 };
 
+
 enum {
     EVENT_ID_MAX = 128,      /* bytes of an id; longer ones are not well-formed */
     EVENT_SUBJECT_MAX = 64,  /* bytes of the subject inside an id */
@@ -29,7 +30,10 @@ void event_id_subject(const char *subject, size_t size, char ret_text[EVENT_SUBJ
 /* Writes `<subject>-<seq>-<ms>`; subject as event_id_subject() gives it. Returns the length. */
 size_t event_id_format(const char *subject, struct event_position position, char ret_text[EVENT_ID_SIZE]);
 
-/* Whether text is a well-formed id (seq 0 only in `start` and `hole` ids); if so, the place it names goes to ret_position. */
+/* Whether text is a well-formed id; if so, the place it names goes to ret_position. */
 bool event_id_parse(const char *text, size_t size, struct event_position *ret_position);
+
+/* Whether a well-formed id is that of the place in front of the first event, where no event needs to be held. */
+bool event_id_is_start(const char *id);
 
 #endif

@@ -51,13 +51,28 @@ bool request_has_body(struct MHD_Connection *connection)
            request_header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING).text;
 }
 
+/* White space in front of the colon (RFC 9112, 5.1): libmicrohttpd 0.9.75 takes it for a part of the name. */
+static enum MHD_Result find_space_in_name(void *context, enum MHD_ValueKind kind, const char *key, size_t key_size,
+                                          const char *value, size_t value_size)
+{
+    bool *found = context;
+
+    (void)kind;
+    (void)value;
+    (void)value_size;
+    *found |= memchr(key, ' ', key_size) || memchr(key, '\t', key_size);
+    return MHD_YES;
+}
+
 bool request_is_ambiguous(struct MHD_Connection *connection)
 {
+    bool space_in_name = false;
     unsigned hosts = request_header(connection, MHD_HTTP_HEADER_HOST).count;
     unsigned lengths = request_header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH).count;
     unsigned encodings = request_header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING).count;
 
-    return hosts > 1 || lengths > 1 || encodings > 1 || (lengths > 0 && encodings > 0);
+    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, find_space_in_name, &space_in_name);
+    return space_in_name || hosts > 1 || lengths > 1 || encodings > 1 || (lengths > 0 && encodings > 0);
 }
 
 static const char *skip_space(const char *text)

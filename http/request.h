@@ -21,7 +21,10 @@ struct request_text request_header(struct MHD_Connection *connection, const char
 /* Whether the request announces a body, of any length but 0. */
 bool request_has_body(struct MHD_Connection *connection);
 
-/* Whether it could be read in two ways: more than one Host, Content-Length or Transfer-Encoding, or the last two both. */
+/*
+ * Whether it could be read in two ways: more than one Host, Content-Length or Transfer-Encoding, the last two both, or a
+ * header name with white space.
+ */
 bool request_is_ambiguous(struct MHD_Connection *connection);
 
 /* Whether the Accept header (RFC 9110, 12.5.1; NULL: none) lets a response be text/event-stream. */

@@ -398,7 +398,7 @@ void stream_start(struct stream_context *context, struct stream *stream)
     if (stream->requested_cursor == STREAM_CURSOR_ID)
         slot = ring_find(ring, stream->last, &exact);
     /* A `start` id is no event's: behind it nothing is missing as long as the ring reaches back to it. */
-    if (stream->last.seq == 0 && event_position_compare(stream->last, begin) >= 0)
+    if (event_id_is_start(stream->requested) && event_position_compare(stream->last, begin) >= 0)
         exact = true;
     join_ring(stream, slot);
     if (stream->requested_cursor == STREAM_CURSOR_ID && !exact) {

@@ -128,7 +128,6 @@ for (const store of ['redis', 'memory']) {
       'a millisecond before the first event': `metrics.calculated-1-${events[0].position.ms - 60_000}`,
       'the year 1970': 'metrics.calculated-1-5',
       'the far future': 'metrics.calculated-3-9999999999999',
-      'number zero': `metrics.calculated-0-${events[0].position.ms}`,
       'a cursor of another life': `hole-17-${third.ms}`,
     };
     let next = 7;
@@ -155,6 +154,15 @@ for (const store of ['redis', 'memory']) {
       const again = await world.liveStream(sluice, { company: 'acme', lastEventId: client.lastEventId });
       assert.deepEqual(again.gaps, [], what);
     }
+  });
+
+  inStore('a number that no event has is told as a gap', async (world) => {
+    const { sluice, publisher, events } = await withHistory(world, 3, { store });
+    const lastEventId = `metrics.calculated-0-${events[0].position.ms}`;
+    const client = await world.liveStream(sluice, { company: 'acme', lastEventId });
+    assert.equal(client.gaps.length, 1);
+    await publisher.publish('metrics.calculated', payload('acme', 4));
+    await client.waitFor(() => numbersOf(client.events).at(-1) === 4, 'the live event');
   });
 
   inStore('an id that is no id is told as a gap and never refused', async (world) => {

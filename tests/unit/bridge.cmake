@@ -1,1 +1,17 @@
 # Tests named here are built; see CMakeLists.txt.
+
+# What several tests stand on: a clock, a source, a store, sockets and clients that the test drives.
+add_library(sluice_test_bridge OBJECT support/bridge_rig.c support/fake_clock.c support/fake_source.c
+                                      support/fake_store.c)
+target_link_libraries(sluice_test_bridge PRIVATE sluice_flags)
+target_include_directories(sluice_test_bridge PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+add_library(sluice_test_http OBJECT support/fake_socket.c support/sse_reader.c support/worker_rig.c)
+target_link_libraries(sluice_test_http PRIVATE sluice_flags)
+target_include_directories(sluice_test_http PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+
+set(sluice_bridge_parts sluice_test_bridge sluice_bridge sluice_replay sluice_core)
+set(sluice_http_parts sluice_test_http sluice_test_bridge sluice_http sluice_bridge sluice_replay sluice_core)
+set(sluice_fake_sockets LINKER:--wrap=send,--wrap=sendmsg,--wrap=close)
+
+sluice_unit_test(http/seam_test ${sluice_http_parts})
+target_link_options(http_seam_test PRIVATE ${sluice_fake_sockets} LINKER:--wrap=hub_publish)

@@ -19,7 +19,6 @@ static void make_mailboxes(struct bridge_rig *rig)
 {
     for (unsigned i = 0; i < BRIDGE_RIG_WORKERS; i++)
         rig->workers[i].mailbox = mailbox_new(MAILBOX_MAX);
-    rig->has_mailboxes = true;
 }
 
 void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *options)
@@ -29,13 +28,15 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
     memset(rig, 0, sizeof *rig);
     rig->store = fake_store_new(options->state);
     store = fake_store_base(rig->store);
-    rig->metrics = metrics_new();
+    rig->owns_metrics = options->metrics == NULL;
+    rig->metrics = options->metrics ? options->metrics : metrics_new();
     rig->companies = companies_new();
     rig->transform = transform_new("metrics.*=metric_updated", 65536);
-    if (!options->no_mailboxes)
+    if (!options->workers)
         make_mailboxes(rig);
-    rig->hub = hub_new(rig->workers, BRIDGE_RIG_WORKERS, store, options->ttl_ms > 0 ? options->ttl_ms : DAY_MS,
-                       rig->metrics);
+    rig->hub = hub_new(options->workers ? options->workers : rig->workers,
+                       options->workers ? options->worker_count : BRIDGE_RIG_WORKERS, store,
+                       options->ttl_ms > 0 ? options->ttl_ms : DAY_MS, rig->metrics);
     rig->appender = appender_new(&(struct appender_options){
         .store = store,
         .hub = rig->hub,
@@ -43,6 +44,7 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
         .recent_events = or_else(options->recent_events, 1000),
         .recent_bytes = or_else(options->recent_bytes, LOTS),
         .backlog_bytes = or_else(options->backlog_bytes, LOTS),
+        .ttl_ms = options->ttl_ms > 0 ? options->ttl_ms : DAY_MS,
         .metrics = rig->metrics,
     });
     rig->intake = intake_new(&(struct intake_options){
@@ -53,6 +55,7 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
         .companies = rig->companies,
         .dead_letter_subject = "",
         .max_parked = 1000,
+        .max_event_bytes = 65536,
         .metrics = rig->metrics,
     });
     if (!rig->metrics || !rig->companies || !rig->transform || !rig->hub || !rig->appender || !rig->intake)
@@ -67,9 +70,10 @@ void bridge_rig_release(struct bridge_rig *rig)
     companies_free(rig->companies);
     hub_free(rig->hub);
     transform_free(rig->transform);
-    for (unsigned i = 0; rig->has_mailboxes && i < BRIDGE_RIG_WORKERS; i++)
+    for (unsigned i = 0; i < BRIDGE_RIG_WORKERS; i++)
         mailbox_free(rig->workers[i].mailbox);
-    metrics_free(rig->metrics);
+    if (rig->owns_metrics)
+        metrics_free(rig->metrics);
 }
 
 void bridge_rig_publish(struct bridge_rig *rig, const char *company, int number)

@@ -19,8 +19,8 @@ struct bridge_rig {
     struct hub *hub;
     struct appender *appender;
     struct intake *intake;
-    struct hub_worker workers[BRIDGE_RIG_WORKERS];
-    bool has_mailboxes;
+    bool owns_metrics;
+    struct hub_worker workers[BRIDGE_RIG_WORKERS]; /* their mailboxes are the rig's; unused with workers of the test's */
 };
 
 struct bridge_rig_options {
@@ -29,7 +29,9 @@ struct bridge_rig_options {
     size_t recent_bytes;  /* 0: 64 MiB */
     size_t backlog_bytes; /* 0: 64 MiB */
     int64_t ttl_ms;       /* 0: a day */
-    bool no_mailboxes;    /* the workers make them */
+    struct hub_worker *workers; /* NULL: the rig's own */
+    unsigned worker_count;
+    struct metrics *metrics; /* NULL: the rig's own */
 };
 
 void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *options);
