@@ -39,9 +39,10 @@ static int identify_by_request(const struct auth_request *request, struct identi
     if (!request->company || request->company_size == 0)
         return refuse(ret_refusal, 400, "companyId is required: add ?companyId=<id> to the URL");
     if (!config_is_company_id(request->company, request->company_size))
-        return refuse(ret_refusal, 400,
-                      "companyId is malformed: it must be 1 to 128 characters of A-Za-z0-9._:- and begin with a letter or "
-                      "a digit");
+        return refuse(
+            ret_refusal, 400,
+            "companyId is malformed: it must be 1 to 128 characters of A-Za-z0-9._:- and begin with a letter or "
+            "a digit");
     memcpy(ret_identity->company, request->company, request->company_size);
     ret_identity->company[request->company_size] = '\0';
     return 0;

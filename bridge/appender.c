@@ -8,6 +8,8 @@
 #define NS_PER_S INT64_C(1000000000)
 
 enum {
+    GATHER_NS = 5000000,        /* how long frames wait for others to be appended with */
+    GATHER_EVENTS = 64,         /* and how many at most */
     APPEND_BYTES = 1024 * 1024, /* of one append, but at least one event */
     LIST_INTERVAL_S = 30,       /* between two entries of a company in the store's list */
     RESTORED_BACKLOG_BYTES = 256 * 1024,
@@ -17,6 +19,8 @@ enum {
 struct appender {
     struct appender_options options;
     struct company *first_due; /* companies with something to append */
+    int64_t flush_ns;          /* when those are appended; INT64_MAX: there are none */
+    size_t gathered;           /* frames added since the last flush */
     size_t recent_bytes;       /* of all frames in memory */
     size_t backlog_bytes;      /* of those not yet stored */
     size_t unsynced;           /* companies whose head in the store is not known */
@@ -59,8 +63,8 @@ static void trim_to_limits(struct appender *appender, struct company *company)
     uint64_t end = ring_end(company->recent);
     size_t max_bytes = appender->options.recent_bytes / RECENT_SHARE;
 
-    while (begin < company->stored && (end - begin > appender->options.recent_events ||
-                                       ring_bytes(company->recent, begin, end) > max_bytes))
+    while (begin < company->stored &&
+           (end - begin > appender->options.recent_events || ring_bytes(company->recent, begin, end) > max_bytes))
         begin++;
     if (begin > ring_begin(company->recent))
         trim(appender, company, begin);
@@ -85,6 +89,8 @@ static void set_due(struct appender *appender, struct company *company)
     company->due = true;
     company->next_due = appender->first_due;
     appender->first_due = company;
+    if (appender->flush_ns == INT64_MAX)
+        appender->flush_ns = clock_monotonic_ns() + GATHER_NS;
 }
 
 static void find_largest_backlog(struct company *company, void *context)
@@ -187,6 +193,10 @@ void appender_flush(struct appender *appender)
 
     if (store_state(appender->options.store) != STORE_READY)
         return;
+    if (appender->gathered < GATHER_EVENTS && clock_monotonic_ns() < appender->flush_ns)
+        return;
+    appender->gathered = 0;
+    appender->flush_ns = INT64_MAX;
     appender->first_due = NULL;
     while (company) {
         struct company *next = company->next_due;
@@ -281,6 +291,11 @@ static void on_store_state(void *context, enum store_state state, const char *re
     update_replay_state(appender);
 }
 
+int64_t appender_deadline_ns(const struct appender *appender)
+{
+    return store_state(appender->options.store) == STORE_READY ? appender->flush_ns : INT64_MAX;
+}
+
 int appender_add(struct appender *appender, struct company *company, struct frame *frame)
 {
     int64_t size = (int64_t)frame_memory_size(frame);
@@ -295,6 +310,7 @@ int appender_add(struct appender *appender, struct company *company, struct fram
         set_stored(appender, company, ring_end(company->recent));
     else
         set_due(appender, company);
+    appender->gathered++;
     if (appender->backlog_bytes > appender->options.backlog_bytes)
         give_up_backlog(appender);
     if (appender->recent_bytes > limit + limit / 8 + appender->backlog_bytes)
@@ -366,6 +382,7 @@ struct appender *appender_new(const struct appender_options *options)
     if (!appender)
         return NULL;
     appender->options = *options;
+    appender->flush_ns = INT64_MAX;
     store_observe(options->store, on_store_state, appender);
     update_replay_state(appender);
     return appender;

@@ -42,8 +42,14 @@ int appender_add(struct appender *appender, struct company *company, struct fram
 /* The company's head in the store is not known: it is asked for as soon as the store is ready. */
 void appender_set_unsynced(struct appender *appender, struct company *company);
 
-/* Sends to the store what is due. */
+/*
+ * Sends to the store what is due. Frames gather for a few milliseconds: an append of several costs little more than one of
+ * a single event.
+ */
 void appender_flush(struct appender *appender);
+
+/* When appender_flush() has something to do; INT64_MAX: nothing waits. */
+int64_t appender_deadline_ns(const struct appender *appender);
 
 /* Now and then: tries again what failed, and lets go what is too old. */
 void appender_tick(struct appender *appender);

@@ -17,6 +17,7 @@
 #include "replay/store_redis.h"
 
 #define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S INT64_C(1000000000)
 
 enum {
     TAKE_MAX = 512, /* messages from NATS before workers and store get their turn */
@@ -48,6 +49,8 @@ struct bridge {
     struct appender *appender;
     struct intake *intake;
     int64_t next_tick_ns;
+    int64_t nap_end_ns; /* the source is not looked at before: messages that come closely are taken together */
+    int64_t nap_ns;
     bool memory_store;
     pthread_t thread;
     bool started;
@@ -193,6 +196,11 @@ static bool may_take(const struct bridge *bridge)
     return intake_may_take(bridge->intake) && !hub_is_behind(bridge->hub);
 }
 
+static bool is_napping(const struct bridge *bridge)
+{
+    return clock_monotonic_ns() < bridge->nap_end_ns;
+}
+
 static size_t take_from_source(struct bridge *bridge)
 {
     struct source_item items[TAKE_MAX];
@@ -202,19 +210,28 @@ static size_t take_from_source(struct bridge *bridge)
         intake_take(bridge->intake, &items[i]);
     if (count > 0)
         atomic_store(&bridge->source_begun, true);
+    /* A full hand means that more wait already. */
+    if (count > 0 && count < TAKE_MAX)
+        bridge->nap_end_ns = clock_monotonic_ns() + bridge->nap_ns;
     return count;
 }
 
-static int timeout_ms(const struct bridge *bridge)
+static struct timespec timeout(const struct bridge *bridge)
 {
     int64_t now_ns = clock_monotonic_ns();
     int64_t deadline_ns = store_deadline_ns(bridge->store);
+    int64_t left_ns;
 
     if (bridge->next_tick_ns < deadline_ns)
         deadline_ns = bridge->next_tick_ns;
-    if (deadline_ns <= now_ns)
-        return 0;
-    return (int)((deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS);
+    if (hub_deadline_ns(bridge->hub) < deadline_ns)
+        deadline_ns = hub_deadline_ns(bridge->hub);
+    if (appender_deadline_ns(bridge->appender) < deadline_ns)
+        deadline_ns = appender_deadline_ns(bridge->appender);
+    if (is_napping(bridge) && bridge->nap_end_ns < deadline_ns)
+        deadline_ns = bridge->nap_end_ns;
+    left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    return (struct timespec){.tv_sec = left_ns / NS_PER_S, .tv_nsec = left_ns % NS_PER_S};
 }
 
 static void tick(struct bridge *bridge)
@@ -233,6 +250,7 @@ static void note_drained(struct bridge *bridge, bool quiet)
 
     if (!atomic_load(&bridge->draining))
         return;
+    hub_drain(bridge->hub);
     unstored = appender_backlog_events(bridge->appender) + intake_parked(bridge->intake);
     atomic_store(&bridge->unstored, unstored);
     atomic_store(&bridge->drained, quiet && unstored == 0);
@@ -248,12 +266,14 @@ static void *run(void *context)
             {.fd = -1, .events = POLLIN},
             {.fd = -1},
         };
+        struct timespec wait;
         size_t taken = 0;
 
         fds[2].fd = store_poll_fd(bridge->store, &fds[2].events);
-        if (may_take(bridge))
+        if (may_take(bridge) && !is_napping(bridge))
             fds[1].fd = source_fd(bridge->source);
-        if (poll(fds, sizeof fds / sizeof fds[0], timeout_ms(bridge)) < 0 && errno != EINTR)
+        wait = timeout(bridge);
+        if (ppoll(fds, sizeof fds / sizeof fds[0], &wait, NULL) < 0 && errno != EINTR)
             break;
         handle_mailbox(bridge);
         if (fds[1].revents)
@@ -279,9 +299,17 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
     bridge->transform = transform_new(config->event_names, (size_t)config->max_event_bytes);
     if (!bridge->mailbox || !bridge->store || !bridge->companies || !bridge->transform)
         return -ENOMEM;
+    bridge->nap_ns = config->flush_window_ms * NS_PER_MS / 2;
     bridge->memory_store = store_is_memory(bridge->store);
-    bridge->hub = hub_new(options->workers, options->worker_count, bridge->store, config->replay_ttl_seconds * 1000,
-                          options->metrics);
+    bridge->hub = hub_new(&(struct hub_options){
+        .workers = options->workers,
+        .worker_count = options->worker_count,
+        .store = bridge->store,
+        .ttl_ms = config->replay_ttl_seconds * 1000,
+        .flush_window_ns = config->flush_window_ms * NS_PER_MS,
+        .max_waiting = (size_t)config->buffer_events / 2,
+        .metrics = options->metrics,
+    });
     if (!bridge->hub)
         return -ENOMEM;
     bridge->appender = appender_new(&(struct appender_options){

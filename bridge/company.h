@@ -40,12 +40,12 @@ struct company {
     struct appender *appender;
 
     /* Numbering. */
-    bool loading;                          /* its head was asked for: what arrives is parked */
-    struct event_position head;            /* of the last event or hole */
-    bool hole_due;                         /* an event was lost to a lack of memory: a hole goes before the next */
-    struct event_position floor;           /* up to there events are not held, as far as we know */
-    uint64_t since_ms;                     /* when this numbering began; 0: it has not yet */
-    char subject[EVENT_SUBJECT_MAX + 1];   /* of the last event or hole; empty: there is none */
+    bool loading;                        /* its head was asked for: what arrives is parked */
+    struct event_position head;          /* of the last event or hole */
+    bool hole_due;                       /* an event was lost to a lack of memory: a hole goes before the next */
+    struct event_position floor;         /* up to there events are not held, as far as we know */
+    uint64_t since_ms;                   /* when this numbering began; 0: it has not yet */
+    char subject[EVENT_SUBJECT_MAX + 1]; /* of the last event or hole; empty: there is none */
     struct parked *parked;
     struct parked **parked_last;
 
@@ -60,7 +60,10 @@ struct company {
     struct company *next_due;
     int64_t listed_ns; /* when the store last entered it in its list of companies */
 
-    /* Who gets the frames. */
+    /* Who gets the frames, and when. */
+    int64_t window_end_ns; /* frames published before that wait for it */
+    bool held;             /* in the hub's list of those with waiting frames */
+    struct company *next_held;
     struct subscription *subscriptions;
     struct reading *readings; /* history asked for, not answered yet */
 };

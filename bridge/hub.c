@@ -19,11 +19,10 @@ struct outgoing {
 };
 
 struct hub {
-    struct hub_worker *workers;
-    unsigned worker_count;
-    struct store *store;
-    int64_t ttl_ms;
-    struct metrics *metrics;
+    struct hub_options options;
+    struct company *held;  /* companies with frames that wait for the end of their window */
+    int64_t window_end_ns; /* the first of those ends; INT64_MAX: none waits */
+    bool flush_due;        /* a frame is to leave at once */
     /* Written by the bridge's thread; pages read it. It stands alone, so relaxed. */
     atomic_bool replay_ok;
     struct outgoing outgoing[];
@@ -45,18 +44,14 @@ struct reading {
     bool asked; /* the store was asked; false: the company's numbering is not known yet */
 };
 
-struct hub *hub_new(struct hub_worker *workers, unsigned worker_count, struct store *store, int64_t ttl_ms,
-                    struct metrics *metrics)
+struct hub *hub_new(const struct hub_options *options)
 {
-    struct hub *hub = calloc(1, sizeof *hub + worker_count * sizeof hub->outgoing[0]);
+    struct hub *hub = calloc(1, sizeof *hub + options->worker_count * sizeof hub->outgoing[0]);
 
     if (!hub)
         return NULL;
-    hub->workers = workers;
-    hub->worker_count = worker_count;
-    hub->store = store;
-    hub->ttl_ms = ttl_ms;
-    hub->metrics = metrics;
+    hub->options = *options;
+    hub->window_end_ns = INT64_MAX;
     return hub;
 }
 
@@ -64,7 +59,7 @@ void hub_free(struct hub *hub)
 {
     if (!hub)
         return;
-    for (unsigned i = 0; i < hub->worker_count; i++) {
+    for (unsigned i = 0; i < hub->options.worker_count; i++) {
         for (size_t j = 0; j < hub->outgoing[i].count; j++)
             frame_unref(hub->outgoing[i].events[j].frame);
         free(hub->outgoing[i].events);
@@ -125,7 +120,7 @@ static void send(struct hub *hub, unsigned worker, struct message *message, enum
     flush_worker(hub, worker);
     message->type = type;
     message->release = release;
-    mailbox_put_always(hub->workers[worker].mailbox, message);
+    mailbox_put_always(hub->options.workers[worker].mailbox, message);
 }
 
 static void send_snapshot(struct hub *hub, const struct company *company, const struct subscription *subscription)
@@ -156,14 +151,72 @@ static void flush_worker(struct hub *hub, unsigned worker)
     memcpy(events->events, outgoing->events, outgoing->count * sizeof events->events[0]);
     events->count = outgoing->count;
     outgoing->count = 0;
-    atomic_fetch_add_explicit(&hub->workers[worker].behind, events->count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&hub->options.workers[worker].behind, events->count, memory_order_relaxed);
     send(hub, worker, &events->message, HUB_EVENTS, release_events);
+}
+
+/* The windows that ended with frames waiting go on: what follows gathers too. */
+static void renew_windows(struct hub *hub, int64_t now_ns)
+{
+    while (hub->held) {
+        struct company *company = hub->held;
+
+        hub->held = company->next_held;
+        company->held = false;
+        company->window_end_ns = now_ns + hub->options.flush_window_ns;
+    }
+    hub->window_end_ns = INT64_MAX;
 }
 
 void hub_flush(struct hub *hub)
 {
-    for (unsigned i = 0; i < hub->worker_count; i++)
+    int64_t now_ns = clock_monotonic_ns();
+
+    if (!hub->flush_due && now_ns < hub->window_end_ns)
+        return;
+    hub->flush_due = false;
+    renew_windows(hub, now_ns);
+    for (unsigned i = 0; i < hub->options.worker_count; i++)
         flush_worker(hub, i);
+}
+
+int64_t hub_deadline_ns(const struct hub *hub)
+{
+    return hub->flush_due ? 0 : hub->window_end_ns;
+}
+
+void hub_drain(struct hub *hub)
+{
+    hub->options.flush_window_ns = 0;
+    hub->flush_due = true;
+}
+
+void hub_forget(struct hub *hub, struct company *company)
+{
+    for (struct company **at = &hub->held; *at; at = &(*at)->next_held)
+        if (*at == company) {
+            *at = company->next_held;
+            return;
+        }
+}
+
+/* Decides when a frame of the company leaves. */
+static void schedule(struct hub *hub, struct company *company)
+{
+    int64_t now_ns = clock_monotonic_ns();
+
+    if (now_ns >= company->window_end_ns && !company->held) {
+        company->window_end_ns = now_ns + hub->options.flush_window_ns;
+        hub->flush_due = true;
+        return;
+    }
+    if (company->held)
+        return;
+    company->held = true;
+    company->next_held = hub->held;
+    hub->held = company;
+    if (company->window_end_ns < hub->window_end_ns)
+        hub->window_end_ns = company->window_end_ns;
 }
 
 void hub_subscribe(struct hub *hub, struct company *company, unsigned worker, void *token)
@@ -211,8 +264,15 @@ void hub_publish(struct hub *hub, struct company *company, struct frame *frame)
 {
     if (company->loading)
         return;
-    for (struct subscription *at = company->subscriptions; at; at = at->next)
-        outgoing_add(&hub->outgoing[at->worker], (struct hub_event){.token = at->token, .frame = frame_ref(frame)});
+    for (struct subscription *at = company->subscriptions; at; at = at->next) {
+        struct outgoing *outgoing = &hub->outgoing[at->worker];
+
+        outgoing_add(outgoing, (struct hub_event){.token = at->token, .frame = frame_ref(frame)});
+        if (outgoing->count >= hub->options.max_waiting)
+            hub->flush_due = true;
+    }
+    if (company->subscriptions)
+        schedule(hub, company);
 }
 
 bool hub_replay_ok(const struct hub *hub)
@@ -225,7 +285,7 @@ void hub_set_replay_state(struct hub *hub, bool ok)
     if (hub_replay_ok(hub) == ok)
         return;
     atomic_store_explicit(&hub->replay_ok, ok, memory_order_relaxed);
-    for (unsigned i = 0; i < hub->worker_count; i++) {
+    for (unsigned i = 0; i < hub->options.worker_count; i++) {
         struct hub_replay_state *state = allocate_or_abort(sizeof *state);
 
         state->ok = ok;
@@ -235,8 +295,8 @@ void hub_set_replay_state(struct hub *hub, bool ok)
 
 bool hub_is_behind(const struct hub *hub)
 {
-    for (unsigned i = 0; i < hub->worker_count; i++)
-        if (atomic_load_explicit(&hub->workers[i].behind, memory_order_relaxed) > HUB_BEHIND_MAX)
+    for (unsigned i = 0; i < hub->options.worker_count; i++)
+        if (atomic_load_explicit(&hub->options.workers[i].behind, memory_order_relaxed) > HUB_BEHIND_MAX)
             return true;
     return false;
 }
@@ -255,7 +315,7 @@ static struct hub_page *page_new(const struct hub_read *read, size_t max_frames)
 static void page_send(struct hub *hub, const struct hub_read *read, struct hub_page *page)
 {
     if (read->first)
-        metrics_add(hub->metrics, page->gap ? METRIC_REPLAY_MISSES : METRIC_REPLAY_HITS, 1);
+        metrics_add(hub->options.metrics, page->gap ? METRIC_REPLAY_MISSES : METRIC_REPLAY_HITS, 1);
     send(hub, read->worker, &page->message, HUB_PAGE, release_page);
 }
 
@@ -347,7 +407,7 @@ static bool is_before_held(struct event_position after, const struct store_page 
 static bool is_expired(const struct hub *hub, struct event_position after, const struct store_page *stored)
 {
     return event_position_compare(after, stored->head.floor) <= 0 ||
-           (int64_t)after.ms < clock_unix_ms() - hub->ttl_ms;
+           (int64_t)after.ms < clock_unix_ms() - hub->options.ttl_ms;
 }
 
 /* The number of the first event that is held, or of the one to come. */
@@ -457,7 +517,7 @@ static void reading_start(struct reading *reading)
         return;
     }
     reading->asked = true;
-    store_read(reading->hub->store, &read, on_page, reading);
+    store_read(reading->hub->options.store, &read, on_page, reading);
 }
 
 static struct reading *reading_get(struct hub *hub, struct company *company, struct event_position after)

@@ -94,13 +94,22 @@ struct hub_read {
     unsigned worker;
     void *token;
     struct event_position after;
-    bool first;                     /* the stream's own id: whether it is held is part of the answer */
-    char requested[EVENT_ID_SIZE];  /* that id, as it came */
+    bool first;                    /* the stream's own id: whether it is held is part of the answer */
+    char requested[EVENT_ID_SIZE]; /* that id, as it came */
 };
 
-/* workers: the array must outlive the hub. store: what history is read from. NULL: no memory. */
-struct hub *hub_new(struct hub_worker *workers, unsigned worker_count, struct store *store, int64_t ttl_ms,
-                    struct metrics *metrics);
+struct hub_options {
+    struct hub_worker *workers; /* the array must outlive the hub */
+    unsigned worker_count;
+    struct store *store; /* what history is read from */
+    int64_t ttl_ms;      /* its retention */
+    int64_t flush_window_ns;
+    size_t max_waiting; /* frames that may wait for a window to end, for each worker */
+    struct metrics *metrics;
+};
+
+/* NULL: no memory. */
+struct hub *hub_new(const struct hub_options *options);
 void hub_free(struct hub *hub);
 
 /* Adds a subscription. The snapshot follows at once, or as soon as the company's numbering is known. */
@@ -113,12 +122,27 @@ void hub_read(struct hub *hub, struct company *company, const struct hub_read *r
 /* The company's numbering has become known: what waited for it goes on. */
 void hub_company_ready(struct hub *hub, struct company *company);
 
-/* Gives a new frame, the company's last, to all who subscribed. It leaves with the next hub_flush(). */
+/*
+ * Gives a new frame, the company's last, to all who subscribed. The first frame after a quiet moment leaves with the next
+ * hub_flush(). Those that follow within the flush window gather, and leave together at its end, or sooner when something
+ * else leaves for the same worker or too many wait: a wake-up and a write then serve many frames.
+ */
 void hub_publish(struct hub *hub, struct company *company, struct frame *frame);
+
+/* Sends what is due. */
 void hub_flush(struct hub *hub);
+
+/* When hub_flush() has something to do; INT64_MAX: nothing waits. */
+int64_t hub_deadline_ns(const struct hub *hub);
+
+/* No more windows: the end is near, and every frame leaves with the next hub_flush(). */
+void hub_drain(struct hub *hub);
 
 /* Tells all workers, when it changed. */
 void hub_set_replay_state(struct hub *hub, bool ok);
+
+/* The company is about to be freed. */
+void hub_forget(struct hub *hub, struct company *company);
 
 /* What was set last. Any thread. */
 bool hub_replay_ok(const struct hub *hub);

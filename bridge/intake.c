@@ -233,11 +233,13 @@ struct company *intake_company(struct intake *intake, const char *name)
 
 void intake_release(struct intake *intake, struct company *company)
 {
-    bool quiet = company->head.seq == 0 || (!company->unsynced && (int64_t)company->head.ms < clock_unix_ms() - QUIET_MS);
+    bool quiet =
+        company->head.seq == 0 || (!company->unsynced && (int64_t)company->head.ms < clock_unix_ms() - QUIET_MS);
 
     if (!quiet || company->loading || company->readings || company->subscriptions || !appender_is_done_with(company))
         return;
     appender_forget(intake->options.appender, company);
+    hub_forget(intake->options.hub, company);
     companies_remove(intake->options.companies, company);
 }
 

@@ -27,7 +27,7 @@ struct intake_options {
     struct store *store;
     struct appender *appender;
     struct hub *hub;
-    struct source *source;           /* for dead letters */
+    struct source *source; /* for dead letters */
     const struct transform *transform;
     struct companies *companies;
     const char *dead_letter_subject; /* empty: none */

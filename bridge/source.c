@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <nats/nats.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "bridge/inbox.h"
 #include "core/clock.h"
 #include "core/config_value.h"
 #include "core/thread.h"
@@ -20,16 +22,8 @@ enum {
     PING_INTERVAL_MS = 20000,
     WRITE_DEADLINE_MS = 500,
     CONFIRM_TIMEOUT_MS = 5000,
+    COMPLETE_TIMEOUT_MS = 2000,
     SUBJECTS_MAX = 64,
-};
-
-/* Messages and holes in order: a growing circle. */
-struct inbox {
-    struct source_item *items;
-    size_t capacity;
-    size_t first;
-    size_t count;
-    size_t bytes;
 };
 
 struct source {
@@ -42,16 +36,21 @@ struct source {
     struct log_limiter error_limiter; /* used under the lock */
     pthread_t thread;
     int fd; /* an eventfd */
+    /* From the loss of a connection (or its making) to the confirmation of the next: a message may be the first of a new one.
+       The library waits much longer before it connects again than this takes to be seen, so relaxed will do. */
+    atomic_bool unsettled;
     natsStatistics *delivery_statistics; /* of the delivery thread alone */
     natsStatistics *confirm_statistics;  /* of our thread alone */
     /* Guards what follows, between the threads of NATS, ours, and the taker of the inbox. */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     natsConnection *connection; /* NULL while there is none */
-    struct inbox inbox;
-    int64_t seen_connects; /* the present connection's count of reconnects when a hole was last written for one; -1: none */
-    bool unconfirmed;      /* connected anew: the server has not yet said that it has our subscriptions */
-    bool closed;           /* the present connection ended for good */
+    struct inbox *inbox;
+    int64_t
+        seen_connects; /* the present connection's count of reconnects when a hole was last written for one; -1: none */
+    int open_subscriptions; /* whose last callback has not returned yet */
+    bool unconfirmed;       /* connected anew: the server has not yet said that it has our subscriptions */
+    bool closed;            /* the present connection ended for good */
     bool stopping;
     bool draining;
 };
@@ -86,39 +85,15 @@ static void wake(struct source *source)
     (void)written; /* it fails only when the counter is full, and then the taker is awake */
 }
 
-static struct source_item *inbox_at(struct inbox *inbox, size_t index)
-{
-    return &inbox->items[(inbox->first + index) % inbox->capacity];
-}
-
-static int inbox_grow(struct inbox *inbox)
-{
-    size_t capacity = inbox->capacity ? inbox->capacity * 2 : 64;
-    struct source_item *items = malloc(capacity * sizeof *items);
-
-    if (!items)
-        return -ENOMEM;
-    for (size_t i = 0; i < inbox->count; i++)
-        items[i] = *inbox_at(inbox, i);
-    free(inbox->items);
-    inbox->items = items;
-    inbox->capacity = capacity;
-    inbox->first = 0;
-    return 0;
-}
-
 /* Adds an item. The lock must be held. Returns 0 or -ENOMEM. */
-static int inbox_add(struct source *source, struct source_item item, size_t bytes)
+static int add_item(struct source *source, const struct source_item *item, size_t bytes)
 {
-    struct inbox *inbox = &source->inbox;
+    bool was_empty = inbox_count(source->inbox) == 0;
+    int status = inbox_add(source->inbox, item, bytes);
 
-    if (inbox->count == inbox->capacity && inbox_grow(inbox) < 0)
-        return -ENOMEM;
-    *inbox_at(inbox, inbox->count) = item;
-    inbox->bytes += bytes;
-    if (inbox->count++ == 0)
+    if (status == 0 && was_empty)
         wake(source);
-    return 0;
+    return status;
 }
 
 /*
@@ -127,13 +102,12 @@ static int inbox_add(struct source *source, struct source_item item, size_t byte
  */
 static void add_hole(struct source *source, int64_t dropped)
 {
-    struct inbox *inbox = &source->inbox;
+    struct source_item *last = inbox_last(source->inbox);
 
-    if (inbox->count > 0 && !inbox_at(inbox, inbox->count - 1)->message) {
-        inbox_at(inbox, inbox->count - 1)->dropped += dropped;
-        return;
-    }
-    (void)inbox_add(source, (struct source_item){.received_ns = clock_monotonic_ns(), .dropped = dropped}, 0);
+    if (last && !last->message)
+        last->dropped += dropped;
+    else
+        (void)add_item(source, &(struct source_item){.received_ns = clock_monotonic_ns(), .dropped = dropped}, 0);
 }
 
 /*
@@ -162,14 +136,18 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
     struct source *source = context;
     size_t size = (size_t)natsMsg_GetDataLength(message);
     struct source_item item = {.message = (struct source_message *)message, .received_ns = clock_monotonic_ns()};
-    int64_t connects = count_connects(connection, source->delivery_statistics);
+    bool unsettled = atomic_load_explicit(&source->unsettled, memory_order_relaxed);
+    /* Not asked for each message: the library's lock is what its reader needs. */
+    int64_t connects = unsettled ? count_connects(connection, source->delivery_statistics) : 0;
     bool kept = false;
 
     (void)subscription;
     pthread_mutex_lock(&source->lock);
-    note_connects(source, connects);
-    if (source->inbox.count < source->max_pending_events && source->inbox.bytes + size <= source->max_pending_bytes)
-        kept = inbox_add(source, item, size) == 0;
+    if (unsettled)
+        note_connects(source, connects);
+    if (inbox_count(source->inbox) < source->max_pending_events &&
+        inbox_bytes(source->inbox) + size <= source->max_pending_bytes)
+        kept = add_item(source, &item, size) == 0;
     if (!kept)
         add_hole(source, 1);
     pthread_mutex_unlock(&source->lock);
@@ -203,6 +181,8 @@ static void confirm(struct source *source, natsConnection *connection)
     pthread_mutex_lock(&source->lock);
     source->seen_connects = count_connects(connection, source->confirm_statistics);
     add_hole(source, 0);
+    if (!source->unconfirmed)
+        atomic_store_explicit(&source->unsettled, false, memory_order_relaxed);
     pthread_mutex_unlock(&source->lock);
     metrics_set(source->metrics, METRIC_NATS_CONNECTED, 1);
     log_write(source->log, LOG_LEVEL_INFO, "NATS connected", NULL);
@@ -214,6 +194,7 @@ static void on_disconnected(natsConnection *connection, void *context)
     bool expected;
 
     (void)connection;
+    atomic_store_explicit(&source->unsettled, true, memory_order_relaxed);
     pthread_mutex_lock(&source->lock);
     expected = source->stopping || source->draining;
     pthread_mutex_unlock(&source->lock);
@@ -327,6 +308,35 @@ static natsStatus connect_nats(struct source *source, natsConnection **ret_conne
     return status;
 }
 
+/* The library is done with a subscription: no callback of it runs any more. */
+static void on_subscription_complete(void *context)
+{
+    struct source *source = context;
+
+    pthread_mutex_lock(&source->lock);
+    source->open_subscriptions--;
+    pthread_cond_broadcast(&source->changed);
+    pthread_mutex_unlock(&source->lock);
+}
+
+static natsStatus subscribe_one(struct source *source, natsConnection *connection, const char *subject,
+                                natsSubscription **ret_subscription)
+{
+    natsStatus status = natsConnection_Subscribe(ret_subscription, connection, subject, on_message, source);
+
+    /* Our inbox is the limit: it knows where in the order it dropped. */
+    if (status == NATS_OK)
+        status = natsSubscription_SetPendingLimits(*ret_subscription, -1, -1);
+    if (status == NATS_OK)
+        status = natsSubscription_SetOnCompleteCB(*ret_subscription, on_subscription_complete, source);
+    if (status == NATS_OK) {
+        pthread_mutex_lock(&source->lock);
+        source->open_subscriptions++;
+        pthread_mutex_unlock(&source->lock);
+    }
+    return status;
+}
+
 static natsStatus subscribe_all(struct source *source, natsConnection *connection, natsSubscription **subscriptions)
 {
     const char *cursor = source->subjects;
@@ -339,10 +349,7 @@ static natsStatus subscribe_all(struct source *source, natsConnection *connectio
 
         if (!subject)
             return NATS_NO_MEMORY;
-        status = natsConnection_Subscribe(&subscriptions[i], connection, subject, on_message, source);
-        /* Our inbox is the limit: it knows where in the order it dropped. */
-        if (status == NATS_OK)
-            status = natsSubscription_SetPendingLimits(subscriptions[i], -1, -1);
+        status = subscribe_one(source, connection, subject, &subscriptions[i]);
         free(subject);
     }
     return status;
@@ -382,9 +389,30 @@ static void set_connection(struct source *source, natsConnection *connection, bo
     source->connection = connection;
     source->closed = false;
     source->seen_connects = -1;
+    atomic_store_explicit(&source->unsettled, true, memory_order_relaxed);
     /* Otherwise on_connected() says so, perhaps already. */
     if (connected)
         source->unconfirmed = true;
+    pthread_mutex_unlock(&source->lock);
+}
+
+/* For pthread_cond_timedwait() on `changed`. */
+static struct timespec deadline(int timeout_ms)
+{
+    int64_t ns = clock_monotonic_ns() + (int64_t)timeout_ms * 1000000;
+
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+}
+
+/* What the library still has to do with the subscriptions of a closed connection would leak if it ended before. */
+static void wait_for_subscriptions(struct source *source)
+{
+    struct timespec until = deadline(COMPLETE_TIMEOUT_MS);
+
+    pthread_mutex_lock(&source->lock);
+    while (source->open_subscriptions > 0)
+        if (pthread_cond_timedwait(&source->changed, &source->lock, &until) == ETIMEDOUT)
+            break;
     pthread_mutex_unlock(&source->lock);
 }
 
@@ -404,24 +432,18 @@ static void run_connection(struct source *source)
     if (status == NATS_OK)
         wait_for_end(source, connection);
     else
-        log_write(source->log, LOG_LEVEL_ERROR, "NATS cannot be used", LOG_FIELDS(log_text("error", natsStatus_GetText(status))));
+        log_write(source->log, LOG_LEVEL_ERROR, "NATS cannot be used",
+                  LOG_FIELDS(log_text("error", natsStatus_GetText(status))));
     pthread_mutex_lock(&source->lock);
     source->connection = NULL;
     pthread_mutex_unlock(&source->lock);
     /* Subscriptions go behind the close: libnats 3.4.1 crashes on one destroyed while messages arrive. */
     if (connection)
         natsConnection_Close(connection);
+    wait_for_subscriptions(source);
     for (int i = 0; i < SUBJECTS_MAX; i++)
         natsSubscription_Destroy(subscriptions[i]);
     natsConnection_Destroy(connection);
-}
-
-/* For pthread_cond_timedwait() on `changed`. */
-static struct timespec deadline(int timeout_ms)
-{
-    int64_t ns = clock_monotonic_ns() + (int64_t)timeout_ms * 1000000;
-
-    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
 }
 
 /* Whether to go on; waits a moment first, so that a server that refuses us is not hammered. */
@@ -453,11 +475,18 @@ static void *run(void *context)
     return NULL;
 }
 
+static void free_items(struct source *source)
+{
+    struct source_item item;
+
+    while (source->inbox && inbox_take(source->inbox, &item))
+        source_message_free(item.message);
+}
+
 static void source_destroy(struct source *source)
 {
-    for (size_t i = 0; i < source->inbox.count; i++)
-        source_message_free(inbox_at(&source->inbox, i)->message);
-    free(source->inbox.items);
+    free_items(source);
+    inbox_free(source->inbox);
     natsStatistics_Destroy(source->delivery_statistics);
     natsStatistics_Destroy(source->confirm_statistics);
     if (source->fd >= 0)
@@ -487,10 +516,11 @@ struct source *source_new(const struct source_options *options)
     pthread_cond_init(&source->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     source->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    source->inbox = inbox_new();
     source->url = strdup(options->url);
     source->subjects = strdup(options->subjects);
     /* 0: the library's locks must not spin on two cores. */
-    if (source->fd < 0 || !source->url || !source->subjects || nats_Open(0) != NATS_OK ||
+    if (source->fd < 0 || !source->inbox || !source->url || !source->subjects || nats_Open(0) != NATS_OK ||
         natsStatistics_Create(&source->delivery_statistics) != NATS_OK ||
         natsStatistics_Create(&source->confirm_statistics) != NATS_OK ||
         thread_start(&source->thread, "source", run, source) < 0) {
@@ -522,11 +552,7 @@ void source_free(struct source *source)
     source_drain(source, 0);
     pthread_join(source->thread, NULL);
     /* Messages still held must go before the library does. */
-    while (source->inbox.count > 0) {
-        source_message_free(inbox_at(&source->inbox, 0)->message);
-        source->inbox.first = (source->inbox.first + 1) % source->inbox.capacity;
-        source->inbox.count--;
-    }
+    free_items(source);
     nats_CloseAndWait(0);
     source_destroy(source);
 }
@@ -538,25 +564,15 @@ int source_fd(const struct source *source)
 
 size_t source_take(struct source *source, struct source_item *items, size_t max)
 {
-    struct inbox *inbox = &source->inbox;
     uint64_t count;
     size_t taken = 0;
     ssize_t read_bytes;
 
     pthread_mutex_lock(&source->lock);
-    while (taken < max && inbox->count > 0) {
-        struct source_item *item = inbox_at(inbox, 0);
-        size_t size = 0;
-
-        if (item->message)
-            source_message_payload(item->message, &size);
-        inbox->bytes -= size;
-        items[taken++] = *item;
-        inbox->first = (inbox->first + 1) % inbox->capacity;
-        inbox->count--;
-    }
+    while (taken < max && inbox_take(source->inbox, &items[taken]))
+        taken++;
     /* Items that stay keep the descriptor readable. */
-    if (inbox->count == 0) {
+    if (inbox_count(source->inbox) == 0) {
         read_bytes = read(source->fd, &count, sizeof count);
         (void)read_bytes;
     }

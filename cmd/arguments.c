@@ -12,12 +12,9 @@ static const struct {
     const char *flag;
     enum command command;
 } commands[] = {
-    {"--help", COMMAND_HELP},
-    {"-h", COMMAND_HELP},
-    {"--version", COMMAND_VERSION},
-    {"--check-config", COMMAND_CHECK_CONFIG},
-    {"--probe", COMMAND_PROBE},
-    {"--write-docs", COMMAND_WRITE_DOCS},
+    {"--help", COMMAND_HELP},       {"-h", COMMAND_HELP},
+    {"--version", COMMAND_VERSION}, {"--check-config", COMMAND_CHECK_CONFIG},
+    {"--probe", COMMAND_PROBE},     {"--write-docs", COMMAND_WRITE_DOCS},
 };
 
 enum command arguments_take_command(int *argc, char **argv)
@@ -67,13 +64,13 @@ void arguments_print_docs(void)
 {
     struct buffer text = buffer_make(TEXT_MAX_BYTES);
 
-    buffer_append_text(&text,
-                       "# Configuration\n\n"
-                       "Generated from the table in `core/config.c` by `sluice --write-docs`; do not edit.\n\n"
-                       "Each setting is an environment variable, and a flag of the same name: `PORT_ANALYTICS=3007` is\n"
-                       "`--port-analytics 3007`. A flag wins over the variable. An empty variable counts as unset,\n"
-                       "`REDIS_URL` apart. A bad value stops the start; all of them are listed at once, and\n"
-                       "`sluice --check-config` lists them without starting.\n");
+    buffer_append_text(
+        &text, "# Configuration\n\n"
+               "Generated from the table in `core/config.c` by `sluice --write-docs`; do not edit.\n\n"
+               "Each setting is an environment variable, and a flag of the same name: `PORT_ANALYTICS=3007` is\n"
+               "`--port-analytics 3007`. A flag wins over the variable. An empty variable counts as unset,\n"
+               "`REDIS_URL` apart. A bad value stops the start; all of them are listed at once, and\n"
+               "`sluice --check-config` lists them without starting.\n");
     config_write_markdown(&text);
     print(&text);
 }

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,8 +247,8 @@ static int run(const struct config *config)
     if (!program.log)
         return EXIT_FAILURE;
     if (!*config->redis_url)
-        log_write(program.log, LOG_LEVEL_WARN, "Replay in memory only: history ends with this process (REDIS_URL is empty)",
-                  NULL);
+        log_write(program.log, LOG_LEVEL_WARN,
+                  "Replay in memory only: history ends with this process (REDIS_URL is empty)", NULL);
     status = start(&program);
     if (status == 0) {
         sigwait(&signals, &signal_number);
@@ -279,8 +280,9 @@ int main(int argc, char **argv)
 {
     struct config config;
     struct buffer errors = buffer_make(ERRORS_MAX_BYTES);
-    int status;
     enum command command;
+    bool usable;
+    int status;
 
     argc--;
     argv++;
@@ -298,7 +300,9 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     status = config_load(&config, argc, argv, lookup_environment, NULL, &errors);
-    if (status < 0) {
+    /* The probe runs beside the process that has all the settings: address and port are all that it needs. */
+    usable = status == 0 || (command == COMMAND_PROBE && config.bind_address);
+    if (!usable) {
         fprintf(stderr, "%.*ssluice: %s; see sluice --help\n", (int)errors.size, errors.data ? errors.data : "",
                 status == -ENOMEM ? "out of memory" : "the configuration is not valid");
         status = EXIT_BAD_CONFIG;

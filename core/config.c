@@ -24,16 +24,28 @@ struct option {
     const char *help;
 };
 
-#define BOOL(name, field, fallback, help)                                                                             \
-    {NULL, name, OPTION_BOOL, offsetof(struct config, field), fallback, 0, 0, NULL, NULL, help}
-#define NUMBER(name, field, fallback, min, max, help)                                                                 \
-    {NULL, name, OPTION_NUMBER, offsetof(struct config, field), fallback, min, max, NULL, NULL, help}
-#define TEXT(name, field, fallback, check, help)                                                                      \
-    {NULL, name, OPTION_TEXT, offsetof(struct config, field), fallback, 0, 0, NULL, check, help}
-#define CHOICE(name, field, fallback, choices, help)                                                                  \
-    {NULL, name, OPTION_CHOICE, offsetof(struct config, field), fallback, 0, 0, choices, NULL, help}
-#define GROUP(title)                                                                                                  \
-    {title, NULL, OPTION_TEXT, 0, NULL, 0, 0, NULL, NULL, NULL}
+/* clang-format off: its versions differ on the braces of these macros. */
+#define BOOL(name, field, fallback, help)                                                         \
+    {                                                                                             \
+        NULL, name, OPTION_BOOL, offsetof(struct config, field), fallback, 0, 0, NULL, NULL, help \
+    }
+#define NUMBER(name, field, fallback, min, max, help)                                                   \
+    {                                                                                                   \
+        NULL, name, OPTION_NUMBER, offsetof(struct config, field), fallback, min, max, NULL, NULL, help \
+    }
+#define TEXT(name, field, fallback, check, help)                                                   \
+    {                                                                                              \
+        NULL, name, OPTION_TEXT, offsetof(struct config, field), fallback, 0, 0, NULL, check, help \
+    }
+#define CHOICE(name, field, fallback, choices, help)                                                   \
+    {                                                                                                  \
+        NULL, name, OPTION_CHOICE, offsetof(struct config, field), fallback, 0, 0, choices, NULL, help \
+    }
+#define GROUP(title)                                              \
+    {                                                             \
+        title, NULL, OPTION_TEXT, 0, NULL, 0, 0, NULL, NULL, NULL \
+    }
+/* clang-format on */
 
 #define KIB INT64_C(1024)
 #define MIB (INT64_C(1024) * 1024)
@@ -60,7 +72,8 @@ static const struct option options[] = {
     NUMBER("DRAIN_SECONDS", drain_seconds, "10", 0, 3600, "time for an orderly end after SIGTERM or SIGINT"),
     GROUP("Events"),
     TEXT("NATS_URL", nats_url, "nats://localhost:4222", config_check_nats_url, "NATS servers, comma-separated"),
-    TEXT("NATS_SUBJECTS", nats_subjects, "metrics.*,journey.*,q2q.*", config_check_subjects, "subjects to subscribe to"),
+    TEXT("NATS_SUBJECTS", nats_subjects, "metrics.*,journey.*,q2q.*", config_check_subjects,
+         "subjects to subscribe to"),
     TEXT("EVENT_NAMES", event_names,
          "metrics.sroi*=sroi_updated,metrics.*=metric_updated,journey.*=journey_flag_updated,q2q.*=vis_updated",
          config_check_event_names, "event name by subject pattern, the first match wins; * matches within one token"),
@@ -74,7 +87,7 @@ static const struct option options[] = {
     GROUP("Replay"),
     TEXT("REDIS_URL", redis_url, "redis://localhost:6379", config_check_redis_url,
          "replay store; set but empty: replay in memory, gone with the process"),
-    NUMBER("REPLAY_TTL_SECONDS", replay_ttl_seconds, "86400", 1, 30 * 86400, "age up to which events can be replayed"),
+    NUMBER("REPLAY_TTL_SECONDS", replay_ttl_seconds, "86400", 1, INT64_C(30) * 86400, "age up to which events can be replayed"),
     NUMBER("REPLAY_MAX_EVENTS", replay_max_events, "1000000", 1, 1000000000, "events kept per company at most"),
     NUMBER("REPLAY_MAX_BYTES", replay_max_bytes, "268435456", 64 * KIB, 1024 * GIB,
            "bytes of events kept per company at most"),
@@ -94,8 +107,9 @@ static const struct option options[] = {
            "time after which a client's host that answers nothing at all is given up (TCP_USER_TIMEOUT)"),
     NUMBER("RETRY_MS", retry_ms, "2000", 100, 3600000,
            "reconnection time told to clients; each gets another value up to twice that"),
-    NUMBER("BUFFER_EVENTS", buffer_events, "100", 2, 100000,
-           "events that may wait for a client whose socket is full; beyond it the oldest are dropped and told as a gap"),
+    NUMBER(
+        "BUFFER_EVENTS", buffer_events, "100", 2, 100000,
+        "events that may wait for a client whose socket is full; beyond it the oldest are dropped and told as a gap"),
     NUMBER("BUFFER_BYTES", buffer_bytes, "1048576", 4 * KIB, GIB, "bytes that may wait for a client likewise"),
     NUMBER("SOCKET_BUFFER_BYTES", socket_buffer_bytes, "131072", 4 * KIB, 64 * MIB,
            "send buffer of a client's socket in the kernel"),
@@ -115,7 +129,7 @@ static void flag_name(const char *name, char ret_flag[FLAG_MAX])
 {
     size_t i = 0;
 
-    for (; name[i] && i < FLAG_MAX - 1; i++)
+    for (; i < FLAG_MAX - 1 && name[i]; i++)
         ret_flag[i] = name[i] == '_' ? '-' : (char)(name[i] | 0x20);
     ret_flag[i] = '\0';
 }

@@ -14,10 +14,9 @@ struct event_position {
     uint64_t seq;
 };
 
-
 enum {
-    EVENT_ID_MAX = 128,      /* bytes of an id; longer ones are not well-formed */
-    EVENT_SUBJECT_MAX = 64,  /* bytes of the subject inside an id */
+    EVENT_ID_MAX = 128,     /* bytes of an id; longer ones are not well-formed */
+    EVENT_SUBJECT_MAX = 64, /* bytes of the subject inside an id */
     EVENT_ID_SIZE = EVENT_ID_MAX + 1,
 };
 

@@ -8,6 +8,8 @@
 enum {
     CHUNK_HEAD_MAX = 10, /* 8 hexadecimal digits, CR LF */
     CHUNK_TAIL_SIZE = 2,
+    HEAD_SIZE = EVENT_ID_SIZE + 256,
+    TAIL_SIZE = EVENT_ID_SIZE + 16,
 };
 
 struct frame {
@@ -102,7 +104,11 @@ static size_t sse_tail(const struct frame_event *event, char *ret_text, size_t s
 
 size_t frame_encoded_size(const struct frame_event *event)
 {
-    return sse_head(event, NULL, 0) + data_lines_size(event->payload, event->payload_size) + sse_tail(event, NULL, 0);
+    char head[HEAD_SIZE];
+    char tail[TAIL_SIZE];
+
+    return sse_head(event, head, sizeof head) + data_lines_size(event->payload, event->payload_size) +
+           sse_tail(event, tail, sizeof tail);
 }
 
 static struct frame *frame_allocate(size_t names_size, size_t sse_size, bool chunk_framing)
@@ -135,8 +141,8 @@ static struct frame *frame_allocate(size_t names_size, size_t sse_size, bool chu
 
 struct frame *frame_new_event(const struct frame_event *event)
 {
-    char head[EVENT_ID_SIZE + 256];
-    char tail[EVENT_ID_SIZE + 16];
+    char head[HEAD_SIZE];
+    char tail[TAIL_SIZE];
     size_t head_size = sse_head(event, head, sizeof head);
     size_t tail_size = sse_tail(event, tail, sizeof tail);
     size_t data_size = data_lines_size(event->payload, event->payload_size);

@@ -23,13 +23,13 @@ struct log_field {
 };
 
 /* The fields of one line: LOG_FIELDS(log_text("companyId", company), log_number("recipients", 3)), or NULL for none. */
-#define LOG_FIELDS(...)                                                                                               \
-    (const struct log_field[])                                                                                        \
-    {                                                                                                                 \
-        __VA_ARGS__,                                                                                                  \
-        {                                                                                                             \
-            .type = LOG_FIELD_END                                                                                     \
-        }                                                                                                             \
+#define LOG_FIELDS(...)           \
+    (const struct log_field[])    \
+    {                             \
+        __VA_ARGS__,              \
+        {                         \
+            .type = LOG_FIELD_END \
+        }                         \
     }
 
 /* text may be NULL: written as null. */

@@ -8,9 +8,9 @@
 #define NS_PER_S 1e9
 
 /* Upper bounds of the latency buckets, in nanoseconds. */
-static const int64_t latency_bounds_ns[] = {500000,    1000000,   2000000,   5000000,    10000000,   20000000,
-                                            50000000,  100000000, 250000000, 500000000,  1000000000, 2500000000,
-                                            5000000000};
+static const int64_t latency_bounds_ns[] = {500000,     1000000,    2000000,   5000000,   10000000,
+                                            20000000,   50000000,   100000000, 250000000, 500000000,
+                                            1000000000, 2500000000, 5000000000};
 enum { LATENCY_BUCKETS = sizeof latency_bounds_ns / sizeof latency_bounds_ns[0] };
 
 struct metrics {
@@ -49,8 +49,7 @@ static const struct description descriptions[METRIC_COUNT] = {
     [METRIC_REJECTED_NOT_JSON] = {"sluice_events_rejected_total", "reason=\"not_json\"", "counter",
                                   "Messages refused, by reason."},
     [METRIC_REJECTED_NOT_OBJECT] = {"sluice_events_rejected_total", "reason=\"not_object\"", "counter", NULL},
-    [METRIC_REJECTED_MISSING_COMPANY] = {"sluice_events_rejected_total", "reason=\"missing_company\"", "counter",
-                                         NULL},
+    [METRIC_REJECTED_MISSING_COMPANY] = {"sluice_events_rejected_total", "reason=\"missing_company\"", "counter", NULL},
     [METRIC_REJECTED_BAD_COMPANY] = {"sluice_events_rejected_total", "reason=\"bad_company\"", "counter", NULL},
     [METRIC_REJECTED_DUPLICATE_COMPANY] = {"sluice_events_rejected_total", "reason=\"duplicate_company\"", "counter",
                                            NULL},

@@ -13,36 +13,30 @@ enum {
 
 void schedule_init(struct schedule *schedule)
 {
-    schedule->due_last = &schedule->due;
-    schedule->window_last = &schedule->window;
+    schedule->last = &schedule->first;
 }
 
-static void unlink_channel(struct schedule *schedule, struct channel *channel)
+static void unschedule(struct schedule *schedule, struct channel *channel)
 {
-    if (channel->state == CHANNEL_IDLE)
+    if (!channel->link)
         return;
     *channel->link = channel->next;
     if (channel->next)
         channel->next->link = channel->link;
-    else if (channel->state == CHANNEL_DUE)
-        schedule->due_last = channel->link;
     else
-        schedule->window_last = channel->link;
+        schedule->last = channel->link;
     channel->next = NULL;
-    channel->state = CHANNEL_IDLE;
+    channel->link = NULL;
 }
 
-static void set_state(struct schedule *schedule, struct channel *channel, enum channel_state state)
+/* Puts the channel behind the others, unless it has its place already. */
+static void put_in_schedule(struct schedule *schedule, struct channel *channel)
 {
-    struct channel ***last = state == CHANNEL_DUE ? &schedule->due_last : &schedule->window_last;
-
-    unlink_channel(schedule, channel);
-    channel->state = state;
-    if (state == CHANNEL_IDLE)
+    if (channel->link)
         return;
-    channel->link = *last;
-    **last = channel;
-    *last = &channel->next;
+    channel->link = schedule->last;
+    *schedule->last = channel;
+    schedule->last = &channel->next;
 }
 
 struct channel *channel_new(const char *company)
@@ -56,7 +50,7 @@ struct channel *channel_new(const char *company)
 
 void channel_free(struct schedule *schedule, struct channel *channel)
 {
-    unlink_channel(schedule, channel);
+    unschedule(schedule, channel);
     ring_free(channel->ring);
     free(channel->streams);
     free(channel);
@@ -126,8 +120,8 @@ static void trim(const struct schedule *schedule, const struct stream_context *c
     uint64_t begin = ring_begin(channel->ring);
     uint64_t end = ring_end(channel->ring);
 
-    while (begin < owed(context, channel) && (end - begin > schedule->recent_events ||
-                            ring_bytes(channel->ring, begin, end) > schedule->recent_bytes))
+    while (begin < owed(context, channel) &&
+           (end - begin > schedule->recent_events || ring_bytes(channel->ring, begin, end) > schedule->recent_bytes))
         begin++;
     ring_trim(channel->ring, begin);
 }
@@ -152,9 +146,7 @@ void channel_push(struct schedule *schedule, const struct stream_context *contex
         abort(); /* a frame left out would be a loss unsaid */
     frame_unref(frame);
     trim(schedule, context, channel);
-    if (channel->state == CHANNEL_IDLE ||
-        (channel->state == CHANNEL_WINDOW && channel_is_saturated(context, channel)))
-        set_state(schedule, channel, CHANNEL_DUE);
+    put_in_schedule(schedule, channel);
 }
 
 static bool is_over_limits(const struct stream_context *context, const struct stream *stream)
@@ -194,14 +186,15 @@ static void finish_round(struct schedule *schedule, struct stream_context *conte
     channel->flushed = channel->round_end;
     channel->turn = 0;
     channel->recipients = 0;
-    channel->window_end_ns = clock_monotonic_ns() + schedule->flush_window_ns;
-    set_state(schedule, channel, channel_is_saturated(context, channel) ? CHANNEL_DUE : CHANNEL_WINDOW);
+    if (unflushed(channel) > 0)
+        put_in_schedule(schedule, channel);
 }
 
 static void take_turn(struct schedule *schedule, struct stream_context *context, struct channel *channel)
 {
     int64_t end_ns = clock_monotonic_ns() + TURN_NS;
 
+    unschedule(schedule, channel);
     if (channel->turn == 0)
         channel->round_end = ring_end(channel->ring);
     while (channel->turn < channel->count) {
@@ -211,30 +204,20 @@ static void take_turn(struct schedule *schedule, struct stream_context *context,
     }
     stream_end_batch(context);
     if (channel->turn < channel->count)
-        set_state(schedule, channel, CHANNEL_DUE); /* behind the others */
+        put_in_schedule(schedule, channel);
     else
         finish_round(schedule, context, channel);
-}
-
-static void close_windows(struct schedule *schedule)
-{
-    int64_t now_ns = clock_monotonic_ns();
-
-    while (schedule->window && schedule->window->window_end_ns <= now_ns)
-        set_state(schedule, schedule->window,
-                  unflushed(schedule->window) > 0 ? CHANNEL_DUE : CHANNEL_IDLE);
 }
 
 void schedule_run(struct schedule *schedule, struct stream_context *context)
 {
     struct channel *last = NULL;
 
-    close_windows(schedule);
     /* One turn for each that is due now; those that come back wait until sockets and mailbox were looked at. */
-    for (struct channel *channel = schedule->due; channel; channel = channel->next)
+    for (struct channel *channel = schedule->first; channel; channel = channel->next)
         last = channel;
     while (last) {
-        struct channel *channel = schedule->due;
+        struct channel *channel = schedule->first;
         bool was_last = channel == last;
 
         take_turn(schedule, context, channel);
@@ -243,9 +226,7 @@ void schedule_run(struct schedule *schedule, struct stream_context *context)
     }
 }
 
-int64_t schedule_deadline_ns(const struct schedule *schedule)
+bool schedule_is_due(const struct schedule *schedule)
 {
-    if (schedule->due)
-        return 0;
-    return schedule->window ? schedule->window->window_end_ns : INT64_MAX;
+    return schedule->first != NULL;
 }

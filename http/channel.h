@@ -10,21 +10,13 @@
 
 /*
  * A company as one worker sees it: the ring of its last frames, and the worker's streams of it. New frames are written to
- * all streams in a round. The first frame after a quiet moment starts a round at once; then the channel's window is open
- * for a few milliseconds, in which frames gather for the next round. A round is done in turns of about a millisecond, so
- * that a company with many streams leaves the worker to others.
+ * all streams in a round; the hub has gathered those that follow each other closely. A round is done in turns of about a
+ * millisecond, so that a company with many streams leaves the worker to others.
  */
-enum channel_state {
-    CHANNEL_IDLE,   /* all is written, and no window is open */
-    CHANNEL_WINDOW, /* frames gather until window_end_ns */
-    CHANNEL_DUE,    /* a round is due or under way */
-};
 
 struct channel {
-    struct channel *next; /* in the schedule's list, by state */
-    struct channel **link;
-    enum channel_state state;
-    int64_t window_end_ns;
+    struct channel *next;  /* in the schedule */
+    struct channel **link; /* what points here; NULL: not in the schedule */
     char company[129];
     char head_id[EVENT_ID_SIZE]; /* for when the ring is empty */
     struct ring *ring;           /* NULL until the snapshot */
@@ -39,13 +31,10 @@ struct channel {
     int64_t empty_ns;   /* since when there is no stream */
 };
 
-/* The channels of one worker that have something to do, in the order of their turns. */
+/* The channels of one worker with a round due or under way, in the order of their turns. */
 struct schedule {
-    struct channel *due;
-    struct channel **due_last;
-    struct channel *window;
-    struct channel **window_last;
-    int64_t flush_window_ns;
+    struct channel *first;
+    struct channel **last;
     uint64_t recent_events;
     size_t recent_bytes;
 };
@@ -69,10 +58,10 @@ void channel_trim_old(const struct stream_context *context, struct channel *chan
 /* Whether so many frames wait for a round that no stream should be given more before it. */
 bool channel_is_saturated(const struct stream_context *context, const struct channel *channel);
 
-/* Gives each channel that is due its turn, and opens and closes windows. */
+/* Gives each channel in the schedule one turn. */
 void schedule_run(struct schedule *schedule, struct stream_context *context);
 
-/* When schedule_run() has something to do: 0 for at once, INT64_MAX for never. */
-int64_t schedule_deadline_ns(const struct schedule *schedule);
+/* Whether schedule_run() has something to do. */
+bool schedule_is_due(const struct schedule *schedule);
 
 #endif

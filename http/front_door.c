@@ -142,16 +142,16 @@ static bool refuse_early(struct http_context *context, struct MHD_Connection *co
                          enum MHD_Result *ret_result)
 {
     if (request->uri_size > URI_MAX_BYTES)
-        *ret_result = reply_error(context, connection, 414, "The URL is too long: at most 8192 bytes",
-                                  METRIC_ERROR_BAD_REQUEST);
+        *ret_result =
+            reply_error(context, connection, 414, "The URL is too long: at most 8192 bytes", METRIC_ERROR_BAD_REQUEST);
     else if (request_is_ambiguous(connection))
         *ret_result = reply_error(context, connection, MHD_HTTP_BAD_REQUEST,
                                   "Host, Content-Length and Transfer-Encoding may each be given once, the last two not "
                                   "together",
                                   METRIC_ERROR_BAD_REQUEST);
     else if (request_has_body(connection))
-        *ret_result = reply_error(context, connection, 413, "Requests with a body are not taken",
-                                  METRIC_ERROR_BAD_REQUEST);
+        *ret_result =
+            reply_error(context, connection, 413, "Requests with a body are not taken", METRIC_ERROR_BAD_REQUEST);
     else
         return false;
     return true;
@@ -227,16 +227,16 @@ static enum MHD_Result on_request(void *handler_context, struct MHD_Connection *
 
 static struct MHD_Daemon *start_daemon(struct front_door *front_door, const struct front_door_options *options, int fd)
 {
-    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_TURBO | MHD_USE_ERROR_LOG |
-                     MHD_ALLOW_SUSPEND_RESUME;
+    unsigned flags =
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_TURBO | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
 
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, front_door, MHD_OPTION_EXTERNAL_LOGGER, on_log, front_door,
-                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, front_door,
-                            MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, front_door,
-                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, front_door, MHD_OPTION_NOTIFY_CONNECTION,
-                            on_connection, front_door, MHD_OPTION_CONNECTION_LIMIT, options->max_requests,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY_BYTES,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)options->config->request_head_seconds,
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, front_door, MHD_OPTION_EXTERNAL_LOGGER, on_log,
+                            front_door, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, front_door,
+                            MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, front_door, MHD_OPTION_NOTIFY_COMPLETED,
+                            on_completed, front_door, MHD_OPTION_NOTIFY_CONNECTION, on_connection, front_door,
+                            MHD_OPTION_CONNECTION_LIMIT, options->max_requests, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                            (size_t)REQUEST_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+                            (unsigned)options->config->request_head_seconds,
 #if MHD_VERSION >= 0x00097701
                             MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
 #else

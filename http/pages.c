@@ -19,7 +19,8 @@ static void put_timestamp(struct json *json)
     json_put_string(json, "timestamp", now);
 }
 
-static void put_health(const struct http_context *context, struct json *json, const char *status, bool nats, bool replay)
+static void put_health(const struct http_context *context, struct json *json, const char *status, bool nats,
+                       bool replay)
 {
     json_begin_object(json);
     json_put_string(json, "status", status);

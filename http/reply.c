@@ -11,8 +11,7 @@ const char *reply_request_header(struct MHD_Connection *connection, const char *
 static void add_cors(const struct http_context *context, struct MHD_Connection *connection,
                      struct MHD_Response *response)
 {
-    const char *origin =
-        cors_allowed_origin(context->cors, reply_request_header(connection, MHD_HTTP_HEADER_ORIGIN));
+    const char *origin = cors_allowed_origin(context->cors, reply_request_header(connection, MHD_HTTP_HEADER_ORIGIN));
 
     if (origin)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -104,7 +103,8 @@ static enum MHD_Result send_error(const struct http_context *context, struct MHD
     json_end_object(json);
     reply->content_type = "application/json; charset=utf-8";
     reply->body = json_text(json, &reply->size);
-    result = reply->body ? reply_send(context, connection, reply) : reply_json(context, connection, reply->status, NULL);
+    result =
+        reply->body ? reply_send(context, connection, reply) : reply_json(context, connection, reply->status, NULL);
     json_free(json);
     return result;
 }
@@ -128,8 +128,9 @@ enum MHD_Result reply_unavailable(const struct http_context *context, struct MHD
                                   const char *message, enum metric metric, int retry_after_seconds)
 {
     metrics_add(context->metrics, metric, 1);
-    return send_error(context, connection, message,
-                      &(struct reply){.status = MHD_HTTP_SERVICE_UNAVAILABLE, .retry_after_seconds = retry_after_seconds});
+    return send_error(
+        context, connection, message,
+        &(struct reply){.status = MHD_HTTP_SERVICE_UNAVAILABLE, .retry_after_seconds = retry_after_seconds});
 }
 
 enum MHD_Result reply_options(const struct http_context *context, struct MHD_Connection *connection)

@@ -288,7 +288,8 @@ void stream_drop_oldest(struct stream_context *context, struct stream *stream)
         stream->missed_unknown = ring_before(ring, cursor).seq < stream->last.seq;
     }
     stream->cursor = cursor;
-    while (cursor < end && (end - cursor > context->buffer_events || ring_bytes(ring, cursor, end) > context->buffer_bytes))
+    while (cursor < end &&
+           (end - cursor > context->buffer_events || ring_bytes(ring, cursor, end) > context->buffer_bytes))
         cursor++;
     count_dropped(stream, stream->cursor, cursor);
     stream->cursor = cursor;

@@ -111,9 +111,9 @@ struct stream {
     bool patient; /* TCP_USER_TIMEOUT was raised for a client that is there but does not read */
     enum stream_end end;
 
-    uint64_t cursor;             /* RING: the next slot */
-    struct event_position last;  /* HISTORY: the place behind which to go on; RING: the same, set when blocked */
-    struct frame *partial;       /* begun, or to be written first */
+    uint64_t cursor;            /* RING: the next slot */
+    struct event_position last; /* HISTORY: the place behind which to go on; RING: the same, set when blocked */
+    struct frame *partial;      /* begun, or to be written first */
     size_t partial_offset;
     struct frame *gap; /* to be told next */
     struct stream_reading *reading;

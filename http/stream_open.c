@@ -31,11 +31,10 @@ static enum MHD_Result send_come_back(struct http_context *context, struct MHD_C
     int size = snprintf(body, sizeof body, "retry: %lld\n\n", (long long)retry_ms);
 
     metrics_add(context->metrics, metric, 1);
-    return reply_send(context, connection,
-                      &(struct reply){.status = MHD_HTTP_OK,
-                                      .content_type = "text/event-stream",
-                                      .body = body,
-                                      .size = (size_t)size});
+    return reply_send(
+        context, connection,
+        &(struct reply){
+            .status = MHD_HTTP_OK, .content_type = "text/event-stream", .body = body, .size = (size_t)size});
 }
 
 static enum MHD_Result refuse_full(struct http_context *context, struct MHD_Connection *connection)
@@ -43,8 +42,9 @@ static enum MHD_Result refuse_full(struct http_context *context, struct MHD_Conn
     if (strcmp(context->config->overload_answer, "retry") == 0)
         return send_come_back(context, connection, jittered(context, COME_BACK_FACTOR * context->config->retry_ms),
                               METRIC_ERROR_FULL);
-    return reply_unavailable(context, connection, "Too many streams are open; try again later, or raise MAX_CONNECTIONS",
-                             METRIC_ERROR_FULL, (int)jittered(context, RETRY_AFTER_SECONDS));
+    return reply_unavailable(context, connection,
+                             "Too many streams are open; try again later, or raise MAX_CONNECTIONS", METRIC_ERROR_FULL,
+                             (int)jittered(context, RETRY_AFTER_SECONDS));
 }
 
 /* The id that the client has: the header, else the query parameter. An empty one is none. */
@@ -158,8 +158,7 @@ enum MHD_Result stream_open(struct http_context *context, struct MHD_Connection 
         return reply_send(context, connection,
                           &(struct reply){.status = MHD_HTTP_OK, .content_type = "text/event-stream", .body = ""});
     if (atomic_load(&context->draining))
-        return send_come_back(context, connection, jittered(context, context->config->retry_ms),
-                              METRIC_ERROR_DRAINING);
+        return send_come_back(context, connection, jittered(context, context->config->retry_ms), METRIC_ERROR_DRAINING);
     read_cursor(connection, &request);
     strcpy(request.company, identity.company);
     return open_for(context, connection, &request);

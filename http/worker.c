@@ -22,7 +22,7 @@
 enum {
     EPOLL_EVENTS = 256,
     MAILBOX_MAX = 65536,
-    LINGER_S = 10, /* how long a company without streams stays subscribed */
+    LINGER_S = 10,    /* how long a company without streams stays subscribed */
     RECENT_SHARE = 8, /* of RECENT_BYTES for one company at most, as in the bridge */
 };
 
@@ -87,10 +87,10 @@ struct worker *worker_new(const struct worker_options *options)
     worker->context.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     set_context(&worker->context, options);
     schedule_init(&worker->schedule);
-    worker->schedule.flush_window_ns = options->config->flush_window_ms * NS_PER_MS;
     worker->schedule.recent_events = (uint64_t)options->config->recent_events;
     worker->schedule.recent_bytes = (size_t)options->config->recent_bytes / RECENT_SHARE;
-    if (!worker->hub_worker->mailbox || !worker->channels || worker->context.epoll_fd < 0 || register_mailbox(worker) < 0) {
+    if (!worker->hub_worker->mailbox || !worker->channels || worker->context.epoll_fd < 0 ||
+        register_mailbox(worker) < 0) {
         worker_free(worker);
         return NULL;
     }
@@ -287,7 +287,7 @@ static bool push_events(struct worker *worker, struct hub_events *events)
     for (; i < events->count; i++) {
         struct channel *channel = events->events[i].token;
 
-        if (channel_is_saturated(&worker->context, channel) && channel->state == CHANNEL_DUE)
+        if (channel_is_saturated(&worker->context, channel))
             break;
         channel_push(&worker->schedule, &worker->context, channel, events->events[i].frame);
         events->events[i].frame = NULL;
@@ -342,13 +342,11 @@ static void on_timer(struct wheel_timer *timer, void *context)
 
 static int timeout_ms(const struct worker *worker)
 {
-    int64_t deadline_ns = schedule_deadline_ns(&worker->schedule);
+    int64_t deadline_ns = wheel_deadline_ns(&worker->context.wheel);
     int64_t now_ns = clock_monotonic_ns();
 
-    if (worker->pending)
+    if (worker->pending || schedule_is_due(&worker->schedule))
         return 0;
-    if (wheel_deadline_ns(&worker->context.wheel) < deadline_ns)
-        deadline_ns = wheel_deadline_ns(&worker->context.wheel);
     if (deadline_ns <= now_ns)
         return 0;
     return (int)((deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS);

@@ -55,7 +55,7 @@ struct redis_command redis_command_make(void)
 }
 
 int redis_command_send(struct redis_command *command, struct redis_connection *connection, redis_reply_done done,
-                        void *context)
+                       void *context)
 {
     const char *arguments[REDIS_ARGUMENTS_MAX];
     int status = -ENOMEM;

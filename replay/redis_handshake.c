@@ -22,10 +22,15 @@ struct handshake {
 
 static void handshake_step(struct handshake *handshake, const redisReply *reply)
 {
-    if (handshake->result.error[0] == '\0' && !reply)
-        snprintf(handshake->result.error, sizeof handshake->result.error, "the connection ended");
-    if (handshake->result.error[0] == '\0' && reply->type == REDIS_REPLY_ERROR)
-        snprintf(handshake->result.error, sizeof handshake->result.error, "%s", reply->str);
+    const char *error = NULL;
+
+    if (!reply)
+        error = "the connection ended";
+    else if (reply->type == REDIS_REPLY_ERROR)
+        error = reply->str;
+    /* The first error says why; those behind it follow from it. */
+    if (error && !handshake->result.error[0])
+        snprintf(handshake->result.error, sizeof handshake->result.error, "%s", error);
     if (--handshake->waiting > 0)
         return;
     handshake->done(handshake->context, &handshake->result);

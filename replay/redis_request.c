@@ -13,7 +13,8 @@
 #include "replay/redis_reply.h"
 
 /* The beginning of a script call: by its name, or whole where Redis does not know the name any more. */
-static void command_add_script(struct redis_command *command, const struct redis_request *request, enum redis_script script)
+static void command_add_script(struct redis_command *command, const struct redis_request *request,
+                               enum redis_script script)
 {
     const char *text = redis_script_text(script);
 
@@ -112,8 +113,10 @@ static struct store_head reply_head(const redisReply *reply)
 {
     const redisReply *subject = redis_reply_element(reply, 2);
     struct store_head head = {
-        .position = {.seq = redis_reply_number(redis_reply_element(reply, 0)), .ms = redis_reply_number(redis_reply_element(reply, 1))},
-        .floor = {.seq = redis_reply_number(redis_reply_element(reply, 3)), .ms = redis_reply_number(redis_reply_element(reply, 4))},
+        .position = {.seq = redis_reply_number(redis_reply_element(reply, 0)),
+                     .ms = redis_reply_number(redis_reply_element(reply, 1))},
+        .floor = {.seq = redis_reply_number(redis_reply_element(reply, 3)),
+                  .ms = redis_reply_number(redis_reply_element(reply, 4))},
         .since_ms = redis_reply_number(redis_reply_element(reply, 5)),
     };
 
@@ -175,7 +178,8 @@ static void on_read(struct redis_request *request, const redisReply *reply)
 
         /* What is no member of ours is left out; the break in the numbers is then told as a gap. */
         if (member->type == REDIS_REPLY_STRING)
-            frames[page.count] = redis_member_read(member->str, member->len, redis_reply_number(members->element[2 * i + 1]));
+            frames[page.count] =
+                redis_member_read(member->str, member->len, redis_reply_number(members->element[2 * i + 1]));
         if (frames[page.count])
             page.count++;
     }

@@ -30,8 +30,8 @@ struct store_head {
 /* A part of a company's history, in order. The frames are the store's: a callback takes references of those it keeps. */
 struct store_page {
     struct store_head head;
-    bool exact;                 /* exactly the place asked from is held */
-    bool last;                  /* nothing is held behind these frames */
+    bool exact;                   /* exactly the place asked from is held */
+    bool last;                    /* nothing is held behind these frames */
     struct event_position oldest; /* the first that is held; {0, 0}: nothing is */
     char oldest_subject[EVENT_SUBJECT_MAX + 1];
     struct frame *const *frames;

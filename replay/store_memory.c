@@ -183,8 +183,7 @@ static int append_frames(struct store_memory *memory, const struct store_append 
     return 0;
 }
 
-static void memory_append(struct store *store, const struct store_append *append, store_append_done done,
-                          void *context)
+static void memory_append(struct store *store, const struct store_append *append, store_append_done done, void *context)
 {
     struct store_memory *memory = memory_of(store);
     struct request *request = request_new(memory, REQUEST_APPEND, append->company, context);

@@ -37,7 +37,7 @@ struct store_redis {
     int backoff_ms;
     int64_t next_ping_ns;
     unsigned jitter_seed;
-    char failure[128]; /* why the connection has to end; set in callbacks, acted on behind them */
+    char failure[128];             /* why the connection has to end; set in callbacks, acted on behind them */
     struct redis_request *refused; /* asked while there was no connection; failed by the next run */
 };
 
@@ -250,7 +250,8 @@ static void redis_run(struct store *store)
         ping_when_quiet(redis);
         status = redis_connection_run(redis->requests.connection);
         if (status < 0)
-            fail(redis, "the connection to Redis ended", status == -ETIMEDOUT ? "no answer in time" : strerror(-status));
+            fail(redis, "the connection to Redis ended",
+                 status == -ETIMEDOUT ? "no answer in time" : strerror(-status));
         if (redis->failure[0]) {
             char reason[sizeof redis->failure];
 

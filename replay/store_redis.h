@@ -20,9 +20,9 @@
 struct store_redis_options {
     const char *url;
     struct store_limits limits;
-    int timeout_ms;           /* for a connect and for the reply to a command */
+    int timeout_ms; /* for a connect and for the reply to a command */
     struct metrics *metrics;
-    const char *holder;       /* who we are, for people who look into sluice:owner */
+    const char *holder; /* who we are, for people who look into sluice:owner */
 };
 
 /* Connects in the background, for ever. NULL: the URL is none, or no memory. The strings are copied. */

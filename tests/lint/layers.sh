@@ -29,6 +29,7 @@ openssl/ auth replay
 yajl/ core
 jansson.h core
 uthash.h core
+unistr.h core
 '
 
 # Headers of the C library and the kernel, which every folder may include.

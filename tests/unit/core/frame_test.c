@@ -48,8 +48,9 @@ static void test_an_event_is_encoded_byte_for_byte_as_the_protocol_says(void **s
     struct frame *frame = new_frame("{\"companyId\":\"acme\"}");
 
     (void)state;
-    assert_bytes(frame, false,
-                 "id: metrics.calculated-12345-1699999999999\nevent: metric_updated\ndata: {\"companyId\":\"acme\"}\n\n");
+    assert_bytes(
+        frame, false,
+        "id: metrics.calculated-12345-1699999999999\nevent: metric_updated\ndata: {\"companyId\":\"acme\"}\n\n");
     assert_bytes(frame, true,
                  "5d\r\nid: metrics.calculated-12345-1699999999999\nevent: metric_updated\n"
                  "data: {\"companyId\":\"acme\"}\n\n\r\n");
@@ -82,8 +83,8 @@ static void test_each_line_of_the_payload_becomes_one_data_line(void **state)
         struct frame *frame = new_frame(cases[i].payload);
         char expected[256];
 
-        snprintf(expected, sizeof expected,
-                 "id: metrics.calculated-12345-1699999999999\nevent: metric_updated\n%s\n", cases[i].lines);
+        snprintf(expected, sizeof expected, "id: metrics.calculated-12345-1699999999999\nevent: metric_updated\n%s\n",
+                 cases[i].lines);
         assert_bytes(frame, false, expected);
         frame_unref(frame);
     }
@@ -179,8 +180,7 @@ static void test_a_hole_is_a_gap_without_id_and_then_a_bare_id(void **state)
     event.event = FRAME_GAP_EVENT;
     frame = frame_new_event(&event);
     assert_non_null(frame);
-    assert_bytes(frame, false,
-                 "event: stream.gap\ndata: {\"reason\":\"source\"}\n\nid: hole-12345-1699999999999\n\n");
+    assert_bytes(frame, false, "event: stream.gap\ndata: {\"reason\":\"source\"}\n\nid: hole-12345-1699999999999\n\n");
     bytes = frame_bytes(frame, false, &size);
     assert_int_equal(frame_encoded_size(&event), size);
     stream = sse_parse(bytes, size);

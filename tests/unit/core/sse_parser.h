@@ -18,9 +18,9 @@ struct sse_event {
 struct sse_stream {
     struct sse_event *events;
     size_t count;
-    char *id;            /* the last event id string: what a reconnecting client would send */
-    bool is_cut;         /* the text ends inside a block */
-    size_t odd_lines;    /* lines that are no comment and hold no known field */
+    char *id;         /* the last event id string: what a reconnecting client would send */
+    bool is_cut;      /* the text ends inside a block */
+    size_t odd_lines; /* lines that are no comment and hold no known field */
     size_t comment_lines;
     size_t blank_blocks; /* blocks that dispatch nothing and hold no id either */
 };

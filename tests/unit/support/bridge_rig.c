@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/fake_clock.h"
 #include "support/fake_source.h"
 
+#define NS_PER_MS INT64_C(1000000)
 #define DAY_MS (INT64_C(86400) * 1000)
 
 enum { LOTS = 64 * 1024 * 1024, MAILBOX_MAX = 100000 };
@@ -34,9 +36,15 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
     rig->transform = transform_new("metrics.*=metric_updated", 65536);
     if (!options->workers)
         make_mailboxes(rig);
-    rig->hub = hub_new(options->workers ? options->workers : rig->workers,
-                       options->workers ? options->worker_count : BRIDGE_RIG_WORKERS, store,
-                       options->ttl_ms > 0 ? options->ttl_ms : DAY_MS, rig->metrics);
+    rig->hub = hub_new(&(struct hub_options){
+        .workers = options->workers ? options->workers : rig->workers,
+        .worker_count = options->workers ? options->worker_count : BRIDGE_RIG_WORKERS,
+        .store = store,
+        .ttl_ms = options->ttl_ms > 0 ? options->ttl_ms : DAY_MS,
+        .flush_window_ns = options->flush_window_ms * NS_PER_MS,
+        .max_waiting = or_else(options->max_waiting, 1000),
+        .metrics = rig->metrics,
+    });
     rig->appender = appender_new(&(struct appender_options){
         .store = store,
         .hub = rig->hub,
@@ -70,8 +78,11 @@ void bridge_rig_release(struct bridge_rig *rig)
     companies_free(rig->companies);
     hub_free(rig->hub);
     transform_free(rig->transform);
-    for (unsigned i = 0; i < BRIDGE_RIG_WORKERS; i++)
+    for (unsigned i = 0; i < BRIDGE_RIG_WORKERS; i++) {
+        if (rig->workers[i].mailbox)
+            bridge_rig_skip(rig, i);
         mailbox_free(rig->workers[i].mailbox);
+    }
     if (rig->owns_metrics)
         metrics_free(rig->metrics);
 }
@@ -129,10 +140,59 @@ void bridge_rig_read(struct bridge_rig *rig, const char *company, const struct h
     hub_read(rig->hub, get(rig, company), read);
 }
 
+struct message *bridge_rig_take(struct bridge_rig *rig, unsigned worker)
+{
+    struct message *message;
+
+    if (!rig->mail[worker])
+        rig->mail[worker] = mailbox_take(rig->workers[worker].mailbox);
+    message = rig->mail[worker];
+    if (message)
+        rig->mail[worker] = message->next;
+    return message;
+}
+
+static struct message *take(struct bridge_rig *rig, unsigned worker, int type)
+{
+    struct message *message = bridge_rig_take(rig, worker);
+
+    if (!message || message->type != type) {
+        fprintf(stderr, "expected message %d, not %d\n", type, message ? message->type : 0);
+        abort();
+    }
+    return message;
+}
+
+struct hub_snapshot *bridge_rig_take_snapshot(struct bridge_rig *rig, unsigned worker)
+{
+    return (struct hub_snapshot *)(void *)take(rig, worker, HUB_SNAPSHOT);
+}
+
+struct hub_page *bridge_rig_take_page(struct bridge_rig *rig, unsigned worker)
+{
+    return (struct hub_page *)(void *)take(rig, worker, HUB_PAGE);
+}
+
+void bridge_rig_skip(struct bridge_rig *rig, unsigned worker)
+{
+    struct message *message = bridge_rig_take(rig, worker);
+
+    while (message) {
+        message->release(message);
+        message = bridge_rig_take(rig, worker);
+    }
+}
+
+void bridge_rig_flush_late(struct bridge_rig *rig)
+{
+    fake_clock_advance_ms(6);
+    bridge_rig_flush(rig);
+}
+
 void bridge_rig_settle(struct bridge_rig *rig)
 {
     do {
-        bridge_rig_flush(rig);
+        bridge_rig_flush_late(rig);
         fake_store_answer_all(rig->store);
         bridge_rig_flush(rig);
     } while (fake_store_waiting(rig->store) > 0);

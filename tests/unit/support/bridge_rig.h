@@ -20,7 +20,9 @@ struct bridge_rig {
     struct appender *appender;
     struct intake *intake;
     bool owns_metrics;
-    struct hub_worker workers[BRIDGE_RIG_WORKERS]; /* their mailboxes are the rig's; unused with workers of the test's */
+    struct hub_worker
+        workers[BRIDGE_RIG_WORKERS]; /* their mailboxes are the rig's; unused with workers of the test's */
+    struct message *mail[BRIDGE_RIG_WORKERS];
 };
 
 struct bridge_rig_options {
@@ -29,6 +31,8 @@ struct bridge_rig_options {
     size_t recent_bytes;  /* 0: 64 MiB */
     size_t backlog_bytes; /* 0: 64 MiB */
     int64_t ttl_ms;       /* 0: a day */
+    int64_t flush_window_ms;
+    size_t max_waiting;         /* frames that wait for the window's end; 0: a thousand */
     struct hub_worker *workers; /* NULL: the rig's own */
     unsigned worker_count;
     struct metrics *metrics; /* NULL: the rig's own */
@@ -53,6 +57,19 @@ void bridge_rig_read(struct bridge_rig *rig, const char *company, const struct h
 
 /* Flushes and answers until nothing is left to do. */
 void bridge_rig_settle(struct bridge_rig *rig);
+
+/* The next message to a worker of the rig's own, which the caller releases; NULL: there is none. */
+struct message *bridge_rig_take(struct bridge_rig *rig, unsigned worker);
+
+/* The same, if it is of that type, and fails the program if it is not. */
+struct hub_snapshot *bridge_rig_take_snapshot(struct bridge_rig *rig, unsigned worker);
+struct hub_page *bridge_rig_take_page(struct bridge_rig *rig, unsigned worker);
+
+/* Releases all messages to a worker. */
+void bridge_rig_skip(struct bridge_rig *rig, unsigned worker);
+
+/* Flushes when what gathers is due. */
+void bridge_rig_flush_late(struct bridge_rig *rig);
 
 struct company *bridge_rig_company(struct bridge_rig *rig, const char *company);
 

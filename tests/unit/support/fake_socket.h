@@ -10,16 +10,16 @@
  */
 struct fake_socket {
     int fd;
-    size_t capacity;   /* of the kernel's buffer */
-    bool gone;         /* the client went: writes fail */
-    bool full;         /* a write took less than all since the last edge */
-    bool edge;         /* EPOLLOUT is due */
-    bool closed;       /* by the code under test */
+    size_t capacity; /* of the kernel's buffer */
+    bool gone;       /* the client went: writes fail */
+    bool full;       /* a write took less than all since the last edge */
+    bool edge;       /* EPOLLOUT is due */
+    bool closed;     /* by the code under test */
     size_t writes_refused;
-    char *bytes;       /* all that was written */
+    char *bytes; /* all that was written */
     size_t size;
     size_t allocated;
-    size_t read;       /* by the client */
+    size_t read; /* by the client */
 };
 
 /* A socket with that much room. */

@@ -116,6 +116,7 @@ struct worker_rig *worker_rig_new(const struct worker_rig_options *options)
         .recent_bytes = options->recent_bytes * RECENT_SHARE,
         .socket_buffer_bytes = 4096,
         .flush_window_ms = 5,
+        .replay_ttl_seconds = 86400,
     };
     rig->worker = worker_new(&(struct worker_options){
         .config = &rig->config,
@@ -230,5 +231,6 @@ void worker_rig_drain(struct worker_rig *rig)
 
 bool worker_rig_is_busy(const struct worker_rig *rig)
 {
-    return rig->worker->pending || rig->worker->schedule.due || mailbox_size(rig->worker->hub_worker->mailbox) > 0;
+    return rig->worker->pending || schedule_is_due(&rig->worker->schedule) ||
+           mailbox_size(rig->worker->hub_worker->mailbox) > 0;
 }

@@ -1,0 +1,416 @@
+#include "core/config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* An environment: name, value, …, NULL. */
+static const char *look_up(void *context, const char *name)
+{
+    const char *const *variables = context;
+
+    for (; variables[0]; variables += 2)
+        if (strcmp(variables[0], name) == 0)
+            return variables[1];
+    return NULL;
+}
+
+struct loaded {
+    struct config config;
+    struct buffer errors;
+    int status;
+};
+
+/* flags: a list that ends with NULL. */
+static struct loaded load(const char *const *flags, const char *const *variables)
+{
+    struct loaded loaded = {.errors = buffer_make(65536)};
+    int count = 0;
+
+    while (flags[count])
+        count++;
+    loaded.status = config_load(&loaded.config, count, (char **)(uintptr_t)flags, look_up, (void *)(uintptr_t)variables,
+                                &loaded.errors);
+    buffer_append(&loaded.errors, "", 1);
+    return loaded;
+}
+
+static void release(struct loaded *loaded)
+{
+    config_release(&loaded->config);
+    buffer_release(&loaded->errors);
+}
+
+#define FLAGS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define NO_FLAGS ((const char *const[]){NULL})
+#define VARIABLES(...) ((const char *const[]){"AUTH_MODE", "none", __VA_ARGS__, NULL})
+#define NO_VARIABLES ((const char *const[]){"AUTH_MODE", "none", NULL})
+
+static void test_the_defaults_are_those_of_the_documentation(void **state)
+{
+    struct loaded loaded = load(NO_FLAGS, NO_VARIABLES);
+    const struct config *config = &loaded.config;
+
+    (void)state;
+    assert_int_equal(loaded.status, 0);
+    assert_string_equal(loaded.errors.data, "");
+    assert_true(config->streaming_enabled);
+    assert_int_equal(config->port, 3007);
+    assert_string_equal(config->bind_address, "0.0.0.0");
+    assert_string_equal(config->auth_mode, "none");
+    assert_string_equal(config->cors_origins, "*");
+    assert_string_equal(config->nats_url, "nats://localhost:4222");
+    assert_string_equal(config->nats_subjects, "metrics.*,journey.*,q2q.*");
+    assert_string_equal(config->dead_letter_subject, "");
+    assert_string_equal(config->redis_url, "redis://localhost:6379");
+    assert_int_equal(config->heartbeat_seconds, 30);
+    assert_int_equal(config->idle_timeout_seconds, 900);
+    assert_int_equal(config->buffer_events, 100);
+    assert_int_equal(config->buffer_bytes, 1048576);
+    assert_int_equal(config->replay_ttl_seconds, 86400);
+    assert_int_equal(config->replay_max_events, 1000000);
+    assert_int_equal(config->replay_max_bytes, 268435456);
+    assert_int_equal(config->max_event_bytes, 262144);
+    assert_int_equal(config->flush_window_ms, 5);
+    assert_int_equal(config->drain_seconds, 10);
+    assert_int_equal(config->request_head_seconds, 10);
+    assert_string_equal(config->log_level, "info");
+    release(&loaded);
+}
+
+static void test_a_flag_goes_before_the_environment(void **state)
+{
+    struct loaded loaded =
+        load(FLAGS("--port-analytics", "1", "--heartbeat-seconds=7", "--log-level", "debug", "--log-level=warn"),
+             VARIABLES("PORT_ANALYTICS", "2", "HEARTBEAT_SECONDS", "8", "BUFFER_EVENTS", "9"));
+
+    (void)state;
+    assert_int_equal(loaded.status, 0);
+    assert_int_equal(loaded.config.port, 1);
+    assert_int_equal(loaded.config.heartbeat_seconds, 7);
+    assert_int_equal(loaded.config.buffer_events, 9);
+    assert_string_equal(loaded.config.log_level, "warn");
+    release(&loaded);
+}
+
+static void test_a_flags_value_may_hold_an_equals_sign(void **state)
+{
+    struct loaded loaded = load(FLAGS("--event-names=a.*=x", "--nats-subjects", "a.*"), NO_VARIABLES);
+
+    (void)state;
+    assert_int_equal(loaded.status, 0);
+    assert_string_equal(loaded.config.event_names, "a.*=x");
+    release(&loaded);
+}
+
+static void test_an_empty_variable_is_an_unset_one(void **state)
+{
+    struct loaded loaded =
+        load(NO_FLAGS, VARIABLES("PORT_ANALYTICS", "", "NATS_URL", "", "LOG_LEVEL", "", "CORS_ORIGINS", ""));
+
+    (void)state;
+    assert_int_equal(loaded.status, 0);
+    assert_int_equal(loaded.config.port, 3007);
+    assert_string_equal(loaded.config.nats_url, "nats://localhost:4222");
+    assert_string_equal(loaded.config.log_level, "info");
+    assert_string_equal(loaded.config.cors_origins, "*");
+    release(&loaded);
+}
+
+static void test_an_empty_redis_url_means_a_replay_in_memory(void **state)
+{
+    struct loaded loaded = load(NO_FLAGS, VARIABLES("REDIS_URL", ""));
+
+    (void)state;
+    assert_int_equal(loaded.status, 0);
+    assert_string_equal(loaded.config.redis_url, "");
+    release(&loaded);
+    loaded = load(FLAGS("--redis-url="), VARIABLES("REDIS_URL", "redis://elsewhere"));
+    assert_int_equal(loaded.status, 0);
+    assert_string_equal(loaded.config.redis_url, "");
+    release(&loaded);
+}
+
+static void test_an_open_bridge_is_a_decision(void **state)
+{
+    static const char *const values[] = {NULL, "", "None", "open"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        struct loaded loaded = load(NO_FLAGS, (const char *const[]){"AUTH_MODE", values[i], NULL});
+
+        assert_int_equal(loaded.status, -EINVAL);
+        assert_non_null(strstr(loaded.errors.data, "AUTH_MODE"));
+        assert_non_null(strstr(loaded.errors.data, "none"));
+        release(&loaded);
+    }
+}
+
+static size_t count_of(const char *text, const char *part)
+{
+    size_t count = 0;
+
+    for (const char *at = text; (at = strstr(at, part)); at += strlen(part))
+        count++;
+    return count;
+}
+
+static void test_every_bad_value_is_named_at_once(void **state)
+{
+    static const char *const names[] = {"STREAMING_ENABLED", "PORT_ANALYTICS", "BIND_ADDRESS",  "AUTH_MODE",
+                                        "CORS_ORIGINS",      "NATS_URL",       "NATS_SUBJECTS", "EVENT_NAMES",
+                                        "REDIS_URL",         "BUFFER_EVENTS",  "LOG_LEVEL",     "DEAD_LETTER_SUBJECT"};
+    enum { COUNT = sizeof names / sizeof names[0] };
+    const char *variables[2 * COUNT + 1] = {NULL};
+    struct loaded loaded;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        variables[2 * i] = names[i];
+        variables[2 * i + 1] = "* b@d";
+    }
+    loaded = load(FLAGS("--no-such-option", "--workers", "many", "stray"), variables);
+    assert_int_equal(loaded.status, -EINVAL);
+    for (size_t i = 0; i < COUNT; i++) {
+        char start[64];
+
+        snprintf(start, sizeof start, "%s: \"", names[i]);
+        assert_int_equal(count_of(loaded.errors.data, start), 1);
+    }
+    assert_int_equal(count_of(loaded.errors.data, "WORKERS: \"many\""), 1);
+    assert_int_equal(count_of(loaded.errors.data, "--no-such-option"), 1);
+    assert_int_equal(count_of(loaded.errors.data, "stray"), 1);
+    assert_int_equal(count_of(loaded.errors.data, "\n"), COUNT + 3);
+    assert_int_equal(count_of(loaded.errors.data, "expected "), COUNT + 1);
+    release(&loaded);
+}
+
+static void test_numbers_are_whole_and_within_their_range(void **state)
+{
+    static const char *const bad[] = {
+        "-1",  "65536", "1.5", "1e3", "0x10", "+1", " 1", "1 ", "1 2", "--1", "1-", "port", "99999999999999999999",
+        "1\n", "\t1"};
+    static const char *const good[] = {"0", "65535", "8080"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct loaded loaded = load(NO_FLAGS, VARIABLES("PORT_ANALYTICS", bad[i]));
+
+        if (loaded.status != -EINVAL)
+            fail_msg("\"%s\" was accepted", bad[i]);
+        assert_non_null(strstr(loaded.errors.data, "from 0 to 65535"));
+        release(&loaded);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        struct loaded loaded = load(NO_FLAGS, VARIABLES("PORT_ANALYTICS", good[i]));
+
+        assert_int_equal(loaded.status, 0);
+        release(&loaded);
+    }
+}
+
+static void test_truth_values_have_few_spellings(void **state)
+{
+    static const struct {
+        const char *value;
+        int expected; /* -1: refused */
+    } cases[] = {{"true", 1}, {"1", 1}, {"false", 0}, {"0", 0}, {"TRUE", -1}, {"yes", -1}, {"2", -1}, {" true", -1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct loaded loaded = load(NO_FLAGS, VARIABLES("STREAMING_ENABLED", cases[i].value));
+
+        if (cases[i].expected < 0)
+            assert_int_equal(loaded.status, -EINVAL);
+        else
+            assert_int_equal(loaded.config.streaming_enabled, cases[i].expected);
+        release(&loaded);
+    }
+}
+
+static void assert_not_told(const char *const *flags, const char *const *variables)
+{
+    struct loaded loaded = load(flags, variables);
+
+    assert_int_equal(loaded.status, -EINVAL);
+    if (strstr(loaded.errors.data, "secret") || strstr(loaded.errors.data, "SECRET"))
+        fail_msg("told: %s", loaded.errors.data);
+    release(&loaded);
+}
+
+static void test_passwords_are_never_told(void **state)
+{
+    (void)state;
+    assert_not_told(NO_FLAGS, VARIABLES("NATS_URL", "http://u:secret@h"));
+    assert_not_told(NO_FLAGS, VARIABLES("NATS_URL", "nats://u:secret@h,u:secret@i"));
+    assert_not_told(NO_FLAGS, VARIABLES("NATS_URL", "nats://u:s@secret@h,http://i"));
+    assert_not_told(NO_FLAGS, VARIABLES("REDIS_URL", "rediss://:secret@h"));
+    assert_not_told(NO_FLAGS, VARIABLES("REDIS_URL", "rediss://u:p@secret@h:6379/2"));
+    assert_not_told(NO_FLAGS, VARIABLES("REDIS_URL", "rediss://secret,secret@h"));
+    assert_not_told(FLAGS("--redis-url=http://:secret@h"), NO_VARIABLES);
+    assert_not_told(FLAGS("--redis-url", "http://:secret@h"), NO_VARIABLES);
+    assert_not_told(FLAGS("--nats-ur=nats://:secret@h"), NO_VARIABLES);
+}
+
+/* The value of a flag that is misspelt, or of one that takes none, stands alone. */
+static void test_the_password_of_a_stray_url_is_not_told_either(void **state)
+{
+    (void)state;
+    assert_not_told(FLAGS("--redis_url", "redis://:secret@h"), NO_VARIABLES);
+    assert_not_told(FLAGS("redis://:secret@h"), NO_VARIABLES);
+}
+
+static void test_a_flag_without_a_value_is_told(void **state)
+{
+    struct loaded loaded = load(FLAGS("--port-analytics"), NO_VARIABLES);
+
+    (void)state;
+    assert_int_equal(loaded.status, -EINVAL);
+    assert_non_null(strstr(loaded.errors.data, "--port-analytics"));
+    release(&loaded);
+}
+
+static void test_flags_are_spelt_in_full(void **state)
+{
+    static const char *const bad[] = {
+        "--port", "--PORT-ANALYTICS=1", "--port_analytics=1", "-port-analytics=1", "--", "-", "", "port-analytics=1"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct loaded loaded = load(FLAGS(bad[i]), NO_VARIABLES);
+
+        if (loaded.status != -EINVAL)
+            fail_msg("\"%s\" was accepted", bad[i]);
+        release(&loaded);
+    }
+}
+
+static void test_dead_letters_never_come_back_as_events(void **state)
+{
+    static const char *const covered[] = {"metrics.dead", "journey.x", "q2q.y"};
+    struct loaded loaded;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof covered / sizeof covered[0]; i++) {
+        loaded = load(NO_FLAGS, VARIABLES("DEAD_LETTER_SUBJECT", covered[i]));
+        assert_int_equal(loaded.status, -EINVAL);
+        assert_non_null(strstr(loaded.errors.data, "DEAD_LETTER_SUBJECT"));
+        release(&loaded);
+    }
+    loaded = load(NO_FLAGS, VARIABLES("DEAD_LETTER_SUBJECT", "a.b.c", "NATS_SUBJECTS", "x,a.>"));
+    assert_int_equal(loaded.status, -EINVAL);
+    release(&loaded);
+    loaded = load(NO_FLAGS, VARIABLES("DEAD_LETTER_SUBJECT", "dead.letters"));
+    assert_int_equal(loaded.status, 0);
+    assert_string_equal(loaded.config.dead_letter_subject, "dead.letters");
+    release(&loaded);
+}
+
+static const char *const every_option[] = {
+    "STREAMING_ENABLED",
+    "PORT_ANALYTICS",
+    "BIND_ADDRESS",
+    "AUTH_MODE",
+    "CORS_ORIGINS",
+    "MAX_CONNECTIONS",
+    "OVERLOAD_ANSWER",
+    "REQUEST_HEAD_SECONDS",
+    "DRAIN_SECONDS",
+    "NATS_URL",
+    "NATS_SUBJECTS",
+    "EVENT_NAMES",
+    "DEAD_LETTER_SUBJECT",
+    "MAX_EVENT_BYTES",
+    "SOURCE_PENDING_EVENTS",
+    "REDIS_URL",
+    "SOURCE_PENDING_BYTES",
+    "REPLAY_TTL_SECONDS",
+    "REPLAY_MAX_EVENTS",
+    "REPLAY_MAX_BYTES",
+    "REDIS_TIMEOUT_MS",
+    "REPLAY_BACKLOG_BYTES",
+    "RECENT_EVENTS",
+    "RECENT_BYTES",
+    "HEARTBEAT_SECONDS",
+    "DEAD_PEER_SECONDS",
+    "IDLE_TIMEOUT_SECONDS",
+    "RETRY_MS",
+    "BUFFER_EVENTS",
+    "BUFFER_BYTES",
+    "FLUSH_WINDOW_MS",
+    "SOCKET_BUFFER_BYTES",
+    "WORKERS",
+    "LOG_LEVEL",
+    "LOG_FORMAT",
+};
+
+static void test_help_and_documentation_hold_every_option(void **state)
+{
+    struct buffer help = buffer_make(65536);
+    struct buffer markdown = buffer_make(65536);
+
+    (void)state;
+    config_write_help(&help);
+    config_write_markdown(&markdown);
+    assert_false(help.failed);
+    assert_false(markdown.failed);
+    buffer_append(&help, "", 1);
+    buffer_append(&markdown, "", 1);
+    for (size_t i = 0; i < sizeof every_option / sizeof every_option[0]; i++) {
+        char flag[64];
+        char entry[80];
+
+        for (size_t k = 0; k <= strlen(every_option[i]); k++)
+            flag[k] = every_option[i][k] == '_' ? '-' : every_option[i][k] ? (char)(every_option[i][k] | 0x20) : '\0';
+        snprintf(entry, sizeof entry, "  --%s, %s\n", flag, every_option[i]);
+        assert_int_equal(count_of(help.data, entry), 1);
+        snprintf(entry, sizeof entry, "| `%s` | ", every_option[i]);
+        assert_int_equal(count_of(markdown.data, entry), 1);
+    }
+    buffer_release(&help);
+    buffer_release(&markdown);
+}
+
+/* Each row has the cells of its heading. */
+static void test_the_table_of_the_documentation_is_well_formed(void **state)
+{
+    struct buffer text = buffer_make(65536);
+    char *line;
+    char *rest;
+
+    (void)state;
+    config_write_markdown(&text);
+    buffer_append(&text, "", 1);
+    for (line = strtok_r(text.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        if (*line == '|')
+            assert_int_equal(count_of(line, "|") - count_of(line, "\\|"), 5);
+    buffer_release(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_defaults_are_those_of_the_documentation),
+        cmocka_unit_test(test_a_flag_goes_before_the_environment),
+        cmocka_unit_test(test_a_flags_value_may_hold_an_equals_sign),
+        cmocka_unit_test(test_an_empty_variable_is_an_unset_one),
+        cmocka_unit_test(test_an_empty_redis_url_means_a_replay_in_memory),
+        cmocka_unit_test(test_an_open_bridge_is_a_decision),
+        cmocka_unit_test(test_every_bad_value_is_named_at_once),
+        cmocka_unit_test(test_numbers_are_whole_and_within_their_range),
+        cmocka_unit_test(test_truth_values_have_few_spellings),
+        cmocka_unit_test(test_passwords_are_never_told),
+        cmocka_unit_test(test_the_password_of_a_stray_url_is_not_told_either),
+        cmocka_unit_test(test_a_flag_without_a_value_is_told),
+        cmocka_unit_test(test_flags_are_spelt_in_full),
+        cmocka_unit_test(test_dead_letters_never_come_back_as_events),
+        cmocka_unit_test(test_help_and_documentation_hold_every_option),
+        cmocka_unit_test(test_the_table_of_the_documentation_is_well_formed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

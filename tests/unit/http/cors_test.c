@@ -1,0 +1,75 @@
+#include "http/cors.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void assert_allowed(const struct cors *cors, const char *origin, const char *expected)
+{
+    const char *allowed = cors_allowed_origin(cors, origin);
+
+    if (expected) {
+        assert_non_null(allowed);
+        assert_string_equal(allowed, expected);
+    } else {
+        assert_null(allowed);
+    }
+}
+
+static void test_a_star_allows_every_page_alike(void **state)
+{
+    struct cors *cors = cors_new("*");
+
+    (void)state;
+    assert_allowed(cors, "https://any.example", "*");
+    assert_allowed(cors, "null", "*");
+    assert_allowed(cors, NULL, "*");
+    assert_false(cors_varies(cors));
+    cors_free(cors);
+    cors_free(NULL);
+}
+
+static void test_a_list_allows_exactly_its_origins(void **state)
+{
+    struct cors *cors = cors_new("https://a.example, http://localhost:5173");
+
+    (void)state;
+    assert_allowed(cors, "https://a.example", "https://a.example");
+    assert_allowed(cors, "http://localhost:5173", "http://localhost:5173");
+    assert_allowed(cors, NULL, NULL);
+    assert_allowed(cors, "", NULL);
+    assert_allowed(cors, "null", NULL);
+    assert_allowed(cors, "http://a.example", NULL);
+    assert_allowed(cors, "https://a.example:443", NULL);
+    assert_allowed(cors, "https://a.example.evil", NULL);
+    assert_allowed(cors, "https://a.exampl", NULL);
+    assert_allowed(cors, "https://evil.a.example", NULL);
+    assert_allowed(cors, "https://a.example, http://localhost:5173", NULL);
+    assert_allowed(cors, "http://localhost:51730", NULL);
+    assert_true(cors_varies(cors));
+    cors_free(cors);
+}
+
+static void test_a_star_among_others_allows_all(void **state)
+{
+    struct cors *cors = cors_new("https://a.example,*");
+
+    (void)state;
+    assert_allowed(cors, "https://b.example", "*");
+    assert_false(cors_varies(cors));
+    cors_free(cors);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_star_allows_every_page_alike),
+        cmocka_unit_test(test_a_list_allows_exactly_its_origins),
+        cmocka_unit_test(test_a_star_among_others_allows_all),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

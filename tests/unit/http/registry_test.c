@@ -1,0 +1,137 @@
+#include "http/registry.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void assert_counts(struct registry *registry, const struct metrics *metrics, int64_t connections,
+                          int64_t companies)
+{
+    assert_int_equal(registry_connections(registry), connections);
+    assert_int_equal(registry_companies(registry), companies);
+    assert_int_equal(metrics_get(metrics, METRIC_CONNECTIONS), connections);
+}
+
+static void test_streams_are_counted_in_and_out(void **state)
+{
+    struct metrics *metrics = metrics_new();
+    struct registry *registry = registry_new(100, metrics);
+
+    (void)state;
+    assert_counts(registry, metrics, 0, 0);
+    assert_int_equal(registry_enter(registry, "acme"), 0);
+    assert_int_equal(registry_enter(registry, "acme"), 0);
+    assert_int_equal(registry_enter(registry, "other"), 0);
+    assert_counts(registry, metrics, 3, 2);
+    registry_leave(registry, "acme");
+    assert_counts(registry, metrics, 2, 2);
+    registry_leave(registry, "acme");
+    assert_counts(registry, metrics, 1, 1);
+    registry_leave(registry, "other");
+    assert_counts(registry, metrics, 0, 0);
+    registry_free(registry);
+    registry_free(NULL);
+    metrics_free(metrics);
+}
+
+static void test_the_limit_refuses_until_one_leaves(void **state)
+{
+    struct metrics *metrics = metrics_new();
+    struct registry *registry = registry_new(2, metrics);
+
+    (void)state;
+    assert_int_equal(registry_enter(registry, "a"), 0);
+    assert_int_equal(registry_enter(registry, "b"), 0);
+    assert_int_equal(registry_enter(registry, "b"), -EBUSY);
+    assert_int_equal(registry_enter(registry, "c"), -EBUSY);
+    assert_counts(registry, metrics, 2, 2);
+    registry_leave(registry, "a");
+    assert_int_equal(registry_enter(registry, "c"), 0);
+    assert_counts(registry, metrics, 2, 2);
+    registry_free(registry);
+    metrics_free(metrics);
+}
+
+static int64_t listed(struct registry *registry, size_t max, const char *company, ptrdiff_t expected)
+{
+    struct registry_count *counts = NULL;
+    int64_t found = -1;
+
+    assert_int_equal(registry_list(registry, max, &counts), expected);
+    for (ptrdiff_t i = 0; i < expected; i++)
+        if (strcmp(counts[i].company, company) == 0)
+            found = counts[i].connections;
+    free(counts);
+    return found;
+}
+
+static void test_the_list_gives_each_company_once(void **state)
+{
+    struct metrics *metrics = metrics_new();
+    struct registry *registry = registry_new(1000, metrics);
+    char longest[129];
+
+    (void)state;
+    assert_int_equal(listed(registry, 10, "a", 0), -1);
+    memset(longest, 'c', 128);
+    longest[128] = '\0';
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(registry_enter(registry, longest), 0);
+    assert_int_equal(registry_enter(registry, "b"), 0);
+    assert_int_equal(listed(registry, 10, longest, 2), 7);
+    assert_int_equal(listed(registry, 2, "b", 2), 1);
+    assert_int_equal(listed(registry, 1, longest, 1), 7);
+    assert_int_equal(listed(registry, 0, "b", 0), -1);
+    registry_free(registry);
+    metrics_free(metrics);
+}
+
+enum { THREADS = 4, ROUNDS = 5000, LIMIT = 3 };
+
+static void *come_and_go(void *context)
+{
+    struct registry *registry = context;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        while (registry_enter(registry, "acme") != 0)
+            sched_yield();
+        if (registry_connections(registry) > LIMIT)
+            abort();
+        registry_leave(registry, "acme");
+    }
+    return NULL;
+}
+
+static void test_threads_never_pass_the_limit_together(void **state)
+{
+    struct metrics *metrics = metrics_new();
+    struct registry *registry = registry_new(LIMIT, metrics);
+    pthread_t threads[THREADS];
+
+    (void)state;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, registry), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_counts(registry, metrics, 0, 0);
+    registry_free(registry);
+    metrics_free(metrics);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_streams_are_counted_in_and_out),
+        cmocka_unit_test(test_the_limit_refuses_until_one_leaves),
+        cmocka_unit_test(test_the_list_gives_each_company_once),
+        cmocka_unit_test(test_threads_never_pass_the_limit_together),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
