@@ -19,7 +19,7 @@
 #include "http/stream_open.h"
 
 enum {
-    REQUEST_MEMORY_BYTES = 16384, /* for a whole request head: large cookies and tokens exist */
+    REQUEST_MEMORY_BYTES = 32768, /* for a whole request head: large cookies and tokens exist */
     URI_MAX_BYTES = 8192,
 };
 

@@ -130,8 +130,10 @@ e2e('a client that cannot read event streams is told 406', async (world) => {
   assert.equal((await world.stream(sluice, { company: 'acme', bytes })).status, 200, 'no Accept at all');
 });
 
-e2e('a request target that is far too long is 414, a head that is too large 431', async (world) => {
+e2e('a request target that is too long is 414, a head that is too large 431', async (world) => {
   const { sluice } = await world.bridge();
+  assertError(await sluice.get(`/stream/updates?companyId=acme&x=${'y'.repeat(9000)}`), 414, 'a target of 9 KB');
+  // What does not even fit into the memory for one head is answered by libmicrohttpd itself, with a page of its own.
   const large = [['X-Large', 'y'.repeat(100_000)]];
   const many = Array.from({ length: 5000 }, (_, i) => [`X-${i}`, 'value of a header']);
   const tooLarge = [
@@ -140,7 +142,7 @@ e2e('a request target that is far too long is 414, a head that is too large 431'
     [431, '5000 headers', { target: '/stream/stats', headers: many }],
   ];
   await forEachCase(tooLarge, async ([status, what, options]) => {
-    assertError(await request(sluice.port, options), status, what);
+    assert.equal((await request(sluice.port, options)).status, status, what);
   });
   // Large cookies and tokens exist.
   const cookie = [['Cookie', 'c'.repeat(8000)]];

@@ -14,5 +14,6 @@ set(sluice_http_parts sluice_test_http sluice_test_bridge sluice_http sluice_bri
 set(sluice_fake_sockets LINKER:--wrap=send,--wrap=sendmsg,--wrap=close)
 
 sluice_unit_test(bridge/intake_test ${sluice_bridge_parts})
+sluice_unit_test(bridge/appender_test ${sluice_bridge_parts})
 sluice_unit_test(http/seam_test ${sluice_http_parts})
 target_link_options(http_seam_test PRIVATE ${sluice_fake_sockets} LINKER:--wrap=hub_publish)

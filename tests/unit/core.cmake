@@ -22,3 +22,8 @@ sluice_unit_test(http/request_test sluice_http lib_microhttpd)
 sluice_unit_test(http/wheel_test sluice_http)
 sluice_unit_test(http/registry_test sluice_http sluice_core)
 sluice_unit_test(http/head_deadline_test sluice_http sluice_core)
+
+add_library(sluice_test_store STATIC replay/store_client.c replay/store_suite.c)
+target_link_libraries(sluice_test_store PUBLIC sluice_flags lib_cmocka)
+
+sluice_unit_test(replay/store_memory_test sluice_test_store sluice_replay sluice_core)

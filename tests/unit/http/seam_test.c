@@ -164,7 +164,9 @@ static void note_truth(struct world *world, int company, const struct frame *fra
     entry->number = entry->is_hole ? -1 : payload_number(payload.data);
     frame_id(frame, entry->id);
     buffer_release(&payload);
-    if (world->truth_count[company] > 0 && event_position_compare(entry[-1].position, entry->position) >= 0)
+    /* In front of the first event holes may share a place: a company that has none is forgotten at once. */
+    if (world->truth_count[company] > 0 && entry->position.seq > 0 &&
+        event_position_compare(entry[-1].position, entry->position) >= 0)
         violate(world, "positions increase", "%s after %s", entry->id, entry[-1].id);
     world->truth_count[company]++;
 }

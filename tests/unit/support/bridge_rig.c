@@ -68,6 +68,8 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
     });
     if (!rig->metrics || !rig->companies || !rig->transform || !rig->hub || !rig->appender || !rig->intake)
         abort();
+    for (unsigned i = 0; !options->workers && i < BRIDGE_RIG_WORKERS; i++)
+        bridge_rig_skip(rig, i);
 }
 
 void bridge_rig_release(struct bridge_rig *rig)
@@ -195,5 +197,6 @@ void bridge_rig_settle(struct bridge_rig *rig)
         bridge_rig_flush_late(rig);
         fake_store_answer_all(rig->store);
         bridge_rig_flush(rig);
-    } while (fake_store_waiting(rig->store) > 0);
+    } while (fake_store_waiting(rig->store) > 0 || hub_deadline_ns(rig->hub) != INT64_MAX ||
+             appender_deadline_ns(rig->appender) != INT64_MAX);
 }

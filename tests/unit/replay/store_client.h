@@ -1,0 +1,72 @@
+#ifndef SLUICE_TESTS_UNIT_REPLAY_STORE_CLIENT_H
+#define SLUICE_TESTS_UNIT_REPLAY_STORE_CLIENT_H
+
+#include "replay/store.h"
+
+/* Waits for a store's answers as its owner does: polls its descriptor until its deadline, and lets it run. */
+
+/* One turn. */
+void store_pump(struct store *store);
+
+/* An answer to come. It must come once, and never while the request is made. */
+struct answer {
+    int calls;
+    int status;
+};
+
+/* Runs until the answer is there. */
+void store_wait(struct store *store, const struct answer *answer);
+
+/* Runs until the store is in that state. */
+void store_wait_state(struct store *store, enum store_state state);
+
+/* Where a run of events begins, and what they hold. */
+struct events {
+    const char *company;
+    struct event_position first;
+    uint64_t ms_step; /* between two events */
+    size_t payload_size;
+    uint64_t since_ms;
+};
+
+/* The frame of number index: its payload tells its seq. The caller's reference. */
+struct frame *events_frame(const struct events *events, size_t index);
+struct frame *hole_frame(struct event_position position);
+
+/* Starts an append of frames from `from`, `count` of them, at most STORE_APPEND_MAX. */
+void events_start_append(struct store *store, const struct events *events, size_t from, size_t count,
+                         struct answer *ret_answer);
+
+/* Appends `count` events in as many appends as needed; each must succeed. */
+void events_append(struct store *store, const struct events *events, size_t count);
+
+/* Appends frames and gives the references up. Returns the status. */
+int frames_append(struct store *store, const char *company, struct frame **frames, size_t count);
+
+/* A page with references of its own; page_release() is due. */
+struct page {
+    struct answer answer;
+    struct store_page page;
+    struct frame *frames[2 * STORE_PAGE_MAX];
+};
+void page_start(struct store *store, const struct store_read *read, struct page *ret_page);
+void page_read(struct store *store, const char *company, struct event_position after, size_t max_events,
+               size_t max_bytes, struct page *ret_page);
+void page_release(struct page *page);
+
+struct loaded_head {
+    struct answer answer;
+    struct store_head head;
+};
+void head_start(struct store *store, const char *company, struct loaded_head *ret_head);
+struct store_head head_load(struct store *store, const char *company);
+
+/* The number of events of one company among the counts; -1: it is not there. */
+int64_t events_count(struct store *store, const char *company);
+void count_start(struct store *store, struct answer *ret_answer);
+
+/* Everything of a company from `after` on, page by page: the number of frames, which must be in order. */
+size_t read_all(struct store *store, const char *company, struct event_position after, size_t page_size,
+                struct event_position *ret_first);
+
+#endif
