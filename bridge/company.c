@@ -104,8 +104,11 @@ size_t company_backlog_bytes(const struct company *company)
 
 void company_head_id(const struct company *company, char ret_id[EVENT_ID_SIZE])
 {
+    uint64_t now_ms = (uint64_t)clock_unix_ms();
+    uint64_t head_ms = company->head.ms;
+
     if (company->subject[0])
         event_id_format(company->subject, company->head, ret_id);
     else
-        event_id_format("start", (struct event_position){.ms = (uint64_t)clock_unix_ms(), .seq = 0}, ret_id);
+        event_id_format("start", (struct event_position){.ms = now_ms > head_ms ? now_ms : head_ms, .seq = 0}, ret_id);
 }

@@ -88,10 +88,14 @@ static void add_hole(struct intake *intake, struct company *company, uint64_t un
         .subject = "hole",
         .event = FRAME_GAP_EVENT,
         .payload = data,
-        /* It has no number of its own, so it must have a time of its own. */
-        .position = {.seq = head.seq, .ms = unix_ms > head.ms ? unix_ms : head.ms + 1},
+        .position = {.seq = head.seq, .ms = unix_ms},
     };
 
+    /* It has no number of its own, so it must have a time of its own, also behind the start ids given in this one. */
+    if (head.seq == 0)
+        hole.position.ms++;
+    if (hole.position.ms <= head.ms)
+        hole.position.ms = head.ms + 1;
     company->hole_due = true;
     if (!data)
         return;
@@ -191,7 +195,7 @@ static void adopt_head(struct intake *intake, struct company *company, const str
         company->floor = head->floor;
         strcpy(company->subject, head->subject);
     } else if (head) {
-        company->head = (struct event_position){.ms = noted_hole_ms, .seq = 0};
+        company->head = (struct event_position){.ms = noted_hole_ms > 0 ? noted_hole_ms + 1 : 0, .seq = 0};
         company->floor = company->head;
     }
     recent = ring_new(company->head);

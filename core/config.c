@@ -158,7 +158,10 @@ static void read_flags(int argc, char **argv, const char *values[OPTION_COUNT], 
         const struct option *option = strncmp(argv[i], "--", 2) == 0 ? find_flag(flag, size) : NULL;
 
         if (!option) {
-            buffer_printf(errors, "%.*s: unknown option; --help lists them all\n", (int)strcspn(argv[i], "="), argv[i]);
+            char shown[256];
+
+            config_redact(argv[i], shown, sizeof shown);
+            buffer_printf(errors, "%.*s: unknown option; --help lists them all\n", (int)strcspn(shown, "="), shown);
             continue;
         }
         if (flag[size] == '=')

@@ -93,39 +93,82 @@ static bool is_alphanumeric(char c)
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
+/* A-Za-z0-9._:- */
+static bool is_name_character(char c)
+{
+    return is_alphanumeric(c) || c == '.' || c == '_' || c == ':' || c == '-';
+}
+
 bool config_is_company_id(const char *text, size_t size)
 {
     if (size == 0 || size > 128 || !is_alphanumeric(text[0]))
         return false;
     for (size_t i = 1; i < size; i++)
-        if (!is_alphanumeric(text[i]) && !strchr("._:-", text[i]))
+        if (!is_name_character(text[i]))
             return false;
     return true;
 }
 
-/* NATS subject syntax: tokens divided by dots, none empty, no white space or control characters. */
-static bool is_subject(const char *text, size_t size, bool wildcards)
+enum subject_kind {
+    SUBJECT_PLAIN,        /* no wildcards */
+    SUBJECT_SUBSCRIPTION, /* NATS wildcards: `*` as a whole token, `>` as the last one */
+    SUBJECT_PATTERN,      /* `*` also within a token */
+};
+
+static bool is_token(const char *token, size_t size, enum subject_kind kind, bool is_last)
 {
-    if (size == 0 || size > 200 || text[0] == '.' || text[size - 1] == '.')
+    if (size == 0)
         return false;
+    if (size == 1 && *token == '>')
+        return kind != SUBJECT_PLAIN && is_last;
+    if (size == 1 && *token == '*')
+        return kind != SUBJECT_PLAIN;
     for (size_t i = 0; i < size; i++) {
-        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f || (text[i] == '.' && text[i + 1] == '.'))
+        if ((unsigned char)token[i] <= ' ' || token[i] == 0x7f || token[i] == '>')
             return false;
-        if (!wildcards && (text[i] == '*' || text[i] == '>'))
+        if (token[i] == '*' && kind != SUBJECT_PATTERN)
             return false;
     }
     return true;
 }
 
+/* NATS subject syntax: tokens divided by dots, none empty, no white space or control characters. */
+static bool is_subject(const char *text, size_t size, enum subject_kind kind)
+{
+    if (size == 0 || size > 200)
+        return false;
+    for (;;) {
+        size_t token = token_size(text, size);
+
+        if (!is_token(text, token, kind, token == size))
+            return false;
+        if (token == size)
+            return true;
+        text += token + 1;
+        size -= token + 1;
+    }
+}
+
+/* Whether a subscription covers subjects below `sluice.`, which are ours alone. */
+static bool covers_ours(const char *subject, size_t size)
+{
+    size_t token = token_size(subject, size);
+
+    if (token == 1 && (*subject == '*' || *subject == '>'))
+        return true;
+    return token == strlen("sluice") && memcmp(subject, "sluice", token) == 0;
+}
+
 const char *config_check_subjects(const char *value)
 {
-    static const char expected[] = "a list of NATS subjects such as metrics.*,journey.* (not below sluice.)";
+    static const char expected[] =
+        "a list of NATS subjects such as metrics.*,journey.* (whose first token is no wildcard and not sluice)";
     const char *item;
     size_t size;
     int count = 0;
 
     for (; config_list_next(&value, &item, &size); count++)
-        if (!is_subject(item, size, true) || strncmp(item, "sluice.", 7) == 0 || (size == 1 && *item == '>'))
+        if (!is_subject(item, size, SUBJECT_SUBSCRIPTION) || covers_ours(item, size))
             return expected;
     return count > 0 && count <= 64 ? NULL : expected;
 }
@@ -140,7 +183,7 @@ static bool is_event_name(const char *text, size_t size)
         if (strlen(taken[i]) == size && memcmp(taken[i], text, size) == 0)
             return false;
     for (size_t i = 0; i < size; i++)
-        if (!is_alphanumeric(text[i]) && !strchr("._:-", text[i]))
+        if (!is_name_character(text[i]))
             return false;
     return true;
 }
@@ -157,7 +200,7 @@ const char *config_check_event_names(const char *value)
     for (; config_list_next(&value, &item, &size); count++) {
         const char *divider = config_item_divider(item, size);
 
-        if (!divider || !is_subject(item, (size_t)(divider - item), true) ||
+        if (!divider || !is_subject(item, (size_t)(divider - item), SUBJECT_PATTERN) ||
             !is_event_name(divider + 1, size - (size_t)(divider - item) - 1))
             return expected;
     }
@@ -168,7 +211,7 @@ const char *config_check_subject(const char *value)
 {
     size_t size = strlen(value);
 
-    if (size == 0 || (is_subject(value, size, false) && strncmp(value, "sluice.", 7) != 0))
+    if (size == 0 || (is_subject(value, size, SUBJECT_PLAIN) && !covers_ours(value, size)))
         return NULL;
     return "one NATS subject without wildcards, not below sluice.";
 }
@@ -271,26 +314,13 @@ const char *config_check_address(const char *value)
 
 void config_redact(const char *value, char *ret_text, size_t size)
 {
-    size_t used = 0;
+    const char *at = strrchr(value, '@');
+    const char *scheme_end = strstr(value, "://");
+    int shown = scheme_end && scheme_end < at ? (int)(scheme_end + 3 - value) : 0;
 
-    while (*value && used + 4 < size) {
-        size_t item_size = strcspn(value, ",");
-        const char *scheme_end = memmem(value, item_size, "://", 3);
-        const char *authority = scheme_end ? scheme_end + 3 : value;
-        const char *at = memrchr(authority, '@', item_size - (size_t)(authority - value));
-        int written;
-
-        if (value[item_size] == ',')
-            item_size++;
-        if (at)
-            written = snprintf(ret_text + used, size - used, "%.*s***%.*s", (int)(authority - value), value,
-                               (int)(value + item_size - at), at);
-        else
-            written = snprintf(ret_text + used, size - used, "%.*s", (int)item_size, value);
-        used += (size_t)written;
-        value += item_size;
-    }
-    if (used >= size)
-        used = size - 1;
-    ret_text[used] = '\0';
+    /* One cut over everything that could be a password: where a bad value's parts end, nobody can say. */
+    if (at)
+        snprintf(ret_text, size, "%.*s***%s", shown, value, at);
+    else
+        snprintf(ret_text, size, "%s", value);
 }

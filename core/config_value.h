@@ -33,7 +33,10 @@ const char *config_check_redis_url(const char *value);
 const char *config_check_origins(const char *value);
 const char *config_check_address(const char *value);
 
-/* Writes the value with the user and password of every URL in it replaced by `***`. */
+/*
+ * Writes the value for people to see. Of one that holds an `@`, only the scheme of its first URL and what follows the last
+ * `@` are shown, with `***` for what stands between: users, passwords, and other servers of a list.
+ */
 void config_redact(const char *value, char *ret_text, size_t size);
 
 #endif

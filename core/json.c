@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistr.h>
 #include <yajl/yajl_gen.h>
 
 #include "core/buffer.h"
@@ -33,7 +34,6 @@ struct json *json_new(void)
         return NULL;
     }
     yajl_gen_config(json->generator, yajl_gen_print_callback, print, json);
-    yajl_gen_config(json->generator, yajl_gen_validate_utf8, 1);
     return json;
 }
 
@@ -82,8 +82,10 @@ void json_string(struct json *json, const char *text, size_t size)
 {
     char *copy;
 
-    if (yajl_gen_string(json->generator, (const unsigned char *)text, size) != yajl_gen_invalid_string)
+    if (!u8_check((const uint8_t *)text, size)) {
+        yajl_gen_string(json->generator, (const unsigned char *)text, size);
         return;
+    }
     copy = malloc(size);
     if (!copy) {
         json->text.failed = true;

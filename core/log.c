@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <unistr.h>
 
 #include "core/buffer.h"
 #include "core/clock.h"
@@ -159,11 +160,28 @@ static void make_json_line(struct buffer *line, enum log_level level, const char
     json_free(json);
 }
 
-/* Text of a field for a terminal: control characters could move its cursor or hide what stands before them. */
+/*
+ * Text of a field for a terminal: control characters (also U+0080 to U+009F, and bytes that are no UTF-8) could move its
+ * cursor or hide what stands before them.
+ */
 static void append_printable(struct buffer *line, const char *text)
 {
-    for (; *text; text++)
-        buffer_append(line, (unsigned char)*text < 0x20 || *text == 0x7f ? "?" : text, 1);
+    size_t size = strlen(text);
+
+    while (size > 0) {
+        ucs4_t character;
+        int length = u8_mbtoucr(&character, (const uint8_t *)text, size);
+        bool printable = length > 0 && character >= 0x20 && (character < 0x7f || character > 0x9f);
+
+        if (length < 1)
+            length = 1;
+        if (printable)
+            buffer_append(line, text, (size_t)length);
+        else
+            buffer_append(line, "?", 1);
+        text += length;
+        size -= (size_t)length;
+    }
 }
 
 static void make_text_line(struct buffer *line, enum log_level level, const char *time_text, const char *message,

@@ -208,9 +208,15 @@ static void count_frame(struct stream_context *context, struct stream *stream, c
 
 /* Live frames. */
 
+/* Whether something was dropped that the client was not told of yet. */
+static bool has_missed(const struct stream *stream)
+{
+    return stream->missed > 0 || stream->missed_unknown;
+}
+
 bool stream_is_plain(const struct stream *stream)
 {
-    return stream->phase == STREAM_RING && stream->ready && !stream->partial && !stream->gap && stream->missed == 0 &&
+    return stream->phase == STREAM_RING && stream->ready && !stream->partial && !stream->gap && !has_missed(stream) &&
            !stream->closing && !stream->heartbeat_due;
 }
 
@@ -232,6 +238,13 @@ static struct batch *live_batch(struct stream_context *context, const struct str
     batch->from = stream->cursor;
     batch->to = slot;
     return batch;
+}
+
+/* The ring may let the cursor's surroundings go while the stream is blocked: its place is needed then. */
+static void note_place(struct stream *stream)
+{
+    if (stream->phase == STREAM_RING && stream->cursor >= ring_begin(stream->channel->ring))
+        stream->last = ring_before(stream->channel->ring, stream->cursor);
 }
 
 void stream_send_live(struct stream_context *context, struct stream *stream)
@@ -256,7 +269,7 @@ void stream_send_live(struct stream_context *context, struct stream *stream)
         }
     }
     if (stream->blocked)
-        stream->last = ring_before(ring, stream->cursor);
+        note_place(stream);
 }
 
 /* The numbers of events and holes in the slots from..to, to be dropped. */
@@ -282,10 +295,12 @@ void stream_drop_oldest(struct stream_context *context, struct stream *stream)
     /* A replay loses nothing here: where the ring leaves it behind, it goes on from the store. */
     if (!stream->ready)
         return;
+    /* The ring let frames go that the stream had not got; whether a hole was among them is not known any more. */
     if (cursor < ring_begin(ring)) {
         cursor = ring_begin(ring);
-        stream->missed += (int64_t)(ring_before(ring, cursor).seq - stream->last.seq);
-        stream->missed_unknown = ring_before(ring, cursor).seq < stream->last.seq;
+        if (ring_before(ring, cursor).seq > stream->last.seq)
+            stream->missed += (int64_t)(ring_before(ring, cursor).seq - stream->last.seq);
+        stream->missed_unknown = true;
     }
     stream->cursor = cursor;
     while (cursor < end &&
@@ -487,7 +502,7 @@ static bool step_in_ring(struct stream_context *context, struct stream *stream)
         }
         stream_drop_oldest(context, stream);
     }
-    if (stream->missed > 0 && stream->cursor < ring_end(ring))
+    if (has_missed(stream) && stream->cursor < ring_end(ring))
         return put_missed(context, stream);
     if (stream->cursor < ring_end(ring)) {
         stream_send_live(context, stream);
@@ -542,6 +557,8 @@ void stream_pump(struct stream_context *context, struct stream *stream)
     }
     if (stream->fd >= 0 && stream->broken)
         close_broken(context, stream);
+    else if (stream->fd >= 0 && stream->blocked)
+        note_place(stream);
 }
 
 void stream_begin_end(struct stream_context *context, struct stream *stream, enum stream_end end)

@@ -5,7 +5,8 @@ add_library(sluice_test_bridge OBJECT support/bridge_rig.c support/fake_clock.c 
                                       support/fake_store.c)
 target_link_libraries(sluice_test_bridge PRIVATE sluice_flags)
 target_include_directories(sluice_test_bridge PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
-add_library(sluice_test_http OBJECT support/fake_socket.c support/sse_reader.c support/worker_rig.c)
+add_library(sluice_test_http OBJECT support/fake_socket.c support/sse_reader.c support/stream_rig.c
+                                    support/worker_rig.c)
 target_link_libraries(sluice_test_http PRIVATE sluice_flags)
 target_include_directories(sluice_test_http PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 
@@ -15,5 +16,8 @@ set(sluice_fake_sockets LINKER:--wrap=send,--wrap=sendmsg,--wrap=close)
 
 sluice_unit_test(bridge/intake_test ${sluice_bridge_parts})
 sluice_unit_test(bridge/appender_test ${sluice_bridge_parts})
+sluice_unit_test(bridge/hub_test ${sluice_bridge_parts})
+sluice_unit_test(http/stream_test ${sluice_http_parts})
+target_link_options(http_stream_test PRIVATE ${sluice_fake_sockets})
 sluice_unit_test(http/seam_test ${sluice_http_parts})
 target_link_options(http_seam_test PRIVATE ${sluice_fake_sockets} LINKER:--wrap=hub_publish)

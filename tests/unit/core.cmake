@@ -25,5 +25,10 @@ sluice_unit_test(http/head_deadline_test sluice_http sluice_core)
 
 add_library(sluice_test_store STATIC replay/store_client.c replay/store_suite.c)
 target_link_libraries(sluice_test_store PUBLIC sluice_flags lib_cmocka)
+add_library(sluice_test_redis STATIC replay/redis_server.c)
+target_link_libraries(sluice_test_redis PUBLIC sluice_flags lib_cmocka)
 
 sluice_unit_test(replay/store_memory_test sluice_test_store sluice_replay sluice_core)
+sluice_unit_test(replay/store_redis_test sluice_test_store sluice_test_redis sluice_replay sluice_core)
+sluice_unit_test(replay/redis_member_test sluice_replay sluice_core)
+sluice_unit_test(replay/redis_url_test sluice_replay sluice_core)

@@ -197,7 +197,10 @@ static void recent_frames_are_kept_to_their_number_once_stored(void **state)
     assert_int_equal(ring_end(recent) - ring_begin(recent), 5);
     fake_store_lose(rig.store, 0);
     publish("acme", 21, 40);
-    assert_int_equal(ring_end(recent) - ring_begin(recent), 20);
+    assert_true(ring_end(recent) - ring_begin(recent) >= 20);
+    fake_store_restore(rig.store);
+    bridge_rig_settle(&rig);
+    assert_int_equal(ring_end(recent) - ring_begin(recent), 5);
 }
 
 /* The backlog: 100 events of which at most 4000 bytes may wait. */

@@ -238,7 +238,7 @@ static void test_any_number_of_events_in_one_millisecond_is_paged(void **state)
     events.first.seq = 95; /* 99 and 100 have another number of digits */
     events_append(store, &events, 1000);
     assert_int_equal(read_all(store, "acme", beginning, 64, &first), 1000);
-    for (uint64_t seq = 95; seq < 95 + 1000; seq += 111) {
+    for (uint64_t seq = 95; seq < 95 + 999; seq += 111) {
         struct event_position after = {.ms = events.first.ms, .seq = seq};
 
         assert_int_equal(read_all(store, "acme", after, 64, &first), 95 + 1000 - 1 - seq);

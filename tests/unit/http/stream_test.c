@@ -1,0 +1,418 @@
+/* One client's stream, step by step: http/stream.c and http/worker.c over sockets that the test fills and empties. */
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/fake_clock.h"
+#include "support/stream_rig.h"
+
+static struct stream_rig rig;
+
+static void begin(const struct stream_rig_options *options)
+{
+    stream_rig_init(&rig, options);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    stream_rig_release(&rig);
+    return 0;
+}
+
+static void assert_story(struct fake_socket *socket, bool chunked, const char *expected)
+{
+    stream_rig_read(socket);
+    assert_string_equal(stream_rig_story(socket, chunked), expected);
+}
+
+/* Lets a client that was held up read until nothing more comes. */
+static void read_to_the_end(struct fake_socket *socket)
+{
+    fake_socket_set_capacity(socket, LOTS_OF_ROOM);
+    stream_rig_settle(&rig);
+    stream_rig_read(socket);
+}
+
+static void id_of(int number, char id[EVENT_ID_SIZE])
+{
+    event_id_format("metrics.calculated", fake_store_at(rig.bridge.store, "acme", (size_t)number - 1), id);
+}
+
+static void both_http_versions_get_the_same_blocks(void **state)
+{
+    struct fake_socket *bare;
+    struct fake_socket *chunked;
+
+    (void)state;
+    begin(&(struct stream_rig_options){0});
+    bare = stream_rig_open(&rig, "acme", false, NULL, LOTS_OF_ROOM);
+    chunked = stream_rig_open(&rig, "acme", true, NULL, LOTS_OF_ROOM);
+    stream_rig_settle(&rig);
+    stream_rig_publish(&rig, "acme", 1, 3);
+    stream_rig_settle(&rig);
+    assert_story(bare, false, "ready @0 1 2 3");
+    assert_story(chunked, true, "ready @0 1 2 3");
+}
+
+static void without_an_id_there_are_live_events_only(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){0});
+    stream_rig_publish(&rig, "acme", 1, 5);
+    stream_rig_settle(&rig);
+    client = stream_rig_open(&rig, "acme", true, NULL, LOTS_OF_ROOM);
+    stream_rig_settle(&rig);
+    stream_rig_publish(&rig, "acme", 6, 6);
+    stream_rig_settle(&rig);
+    assert_story(client, true, "ready @5 6");
+}
+
+static void a_client_without_an_id_gets_no_history_however_slowly_it_begins(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){.buffer_events = 2});
+    stream_rig_publish(&rig, "acme", 1, 5);
+    stream_rig_settle(&rig);
+    client = stream_rig_open(&rig, "acme", true, NULL, 10);
+    stream_rig_settle(&rig);
+    for (int i = 6; i <= 20; i++) {
+        stream_rig_publish(&rig, "acme", i, i);
+        stream_rig_settle(&rig);
+    }
+    read_to_the_end(client);
+    assert_story(client, true, "6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 ready @20");
+}
+
+static void a_malformed_id_is_a_gap_and_then_live(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){0});
+    stream_rig_publish(&rig, "acme", 1, 5);
+    stream_rig_settle(&rig);
+    client = stream_rig_open(&rig, "acme", false, "so/what", LOTS_OF_ROOM);
+    stream_rig_settle(&rig);
+    stream_rig_publish(&rig, "acme", 6, 6);
+    stream_rig_settle(&rig);
+    assert_story(client, false, "gap(unknown_id,null) ready @5 6");
+}
+
+static void a_replay_goes_over_into_live_events(void **state)
+{
+    struct fake_socket *client;
+    char id[EVENT_ID_SIZE];
+
+    (void)state;
+    begin(&(struct stream_rig_options){.recent_events = 2});
+    fake_store_set_limits(rig.bridge.store, 3, 1000);
+    stream_rig_publish(&rig, "acme", 1, 10);
+    stream_rig_settle(&rig);
+    id_of(2, id);
+    client = stream_rig_open(&rig, "acme", true, id, LOTS_OF_ROOM);
+    stream_rig_turn(&rig);
+    stream_rig_publish(&rig, "acme", 11, 11);
+    stream_rig_settle(&rig);
+    stream_rig_publish(&rig, "acme", 12, 12);
+    stream_rig_settle(&rig);
+    assert_story(client, true, "3 4 5 6 7 8 9 10 11 ready @11 12");
+}
+
+static void a_replay_loses_nothing_however_slow_the_client_is(void **state)
+{
+    struct fake_socket *client;
+    char id[EVENT_ID_SIZE];
+
+    (void)state;
+    begin(&(struct stream_rig_options){.buffer_events = 2, .recent_events = 2});
+    stream_rig_publish(&rig, "acme", 1, 10);
+    stream_rig_settle(&rig);
+    id_of(2, id);
+    client = stream_rig_open(&rig, "acme", true, id, 100);
+    stream_rig_settle(&rig);
+    for (int i = 11; i <= 30; i++) {
+        stream_rig_publish(&rig, "acme", i, i);
+        stream_rig_settle(&rig);
+    }
+    read_to_the_end(client);
+    assert_story(client, true,
+                 "3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 ready @30");
+}
+
+static struct fake_socket *open_ready(bool chunked)
+{
+    struct fake_socket *client = stream_rig_open(&rig, "acme", chunked, NULL, LOTS_OF_ROOM);
+
+    stream_rig_settle(&rig);
+    stream_rig_read(client);
+    return client;
+}
+
+static void publish_one_by_one(int first, int last)
+{
+    for (int i = first; i <= last; i++) {
+        stream_rig_publish(&rig, "acme", i, i);
+        stream_rig_settle(&rig);
+    }
+}
+
+static void a_slow_client_is_told_exactly_what_it_missed(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){.buffer_events = 4});
+    client = open_ready(true);
+    fake_socket_set_capacity(client, 10);
+    publish_one_by_one(1, 10);
+    read_to_the_end(client);
+    assert_story(client, true, "ready @0 1 gap(slow_consumer,5) 7 8 9 10");
+    assert_int_equal(metrics_get(rig.metrics, METRIC_DROPPED_SLOW_CONSUMER), 5);
+}
+
+static void a_client_held_up_by_a_heartbeat_is_told_exactly_what_it_missed(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){.buffer_events = 4, .recent_bytes = 600});
+    client = open_ready(false);
+    publish_one_by_one(1, 10);
+    stream_rig_read(client);
+    fake_socket_set_capacity(client, 3);
+    fake_clock_advance_ms(34000);
+    stream_rig_settle(&rig);
+    publish_one_by_one(11, 12);
+    stream_rig_publish(&rig, "acme", 13, 18);
+    stream_rig_settle(&rig);
+    read_to_the_end(client);
+    assert_story(client, false, "ready @0 1 2 3 4 5 6 7 8 9 10 beat gap(slow_consumer,6) 17 18");
+}
+
+static void a_client_held_up_by_stream_ready_is_told_exactly_what_it_missed(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){.buffer_events = 4, .recent_bytes = 600});
+    (void)open_ready(false);
+    publish_one_by_one(1, 10);
+    client = stream_rig_open(&rig, "acme", false, NULL, 300);
+    stream_rig_settle(&rig);
+    stream_rig_publish(&rig, "acme", 11, 18);
+    stream_rig_settle(&rig);
+    read_to_the_end(client);
+    assert_story(client, false, "ready @10 gap(slow_consumer,6) 17 18");
+}
+
+static void hole(void)
+{
+    bridge_rig_hole(&rig.bridge);
+    bridge_rig_flush(&rig.bridge);
+    stream_rig_settle(&rig);
+}
+
+static void a_dropped_hole_is_told(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){.buffer_events = 2});
+    client = open_ready(true);
+    publish_one_by_one(1, 1);
+    fake_socket_set_capacity(client, 10);
+    stream_rig_read(client);
+    publish_one_by_one(2, 2);
+    hole();
+    publish_one_by_one(3, 4);
+    read_to_the_end(client);
+    assert_story(client, true, "ready @0 1 2 gap(slow_consumer,null) 3 4");
+}
+
+static void a_dropped_hole_among_events_makes_the_number_unknown(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){.buffer_events = 2});
+    client = open_ready(true);
+    fake_socket_set_capacity(client, 10);
+    publish_one_by_one(1, 2);
+    hole();
+    publish_one_by_one(3, 9);
+    read_to_the_end(client);
+    assert_story(client, true, "ready @0 1 gap(slow_consumer,null) 8 9");
+}
+
+static void a_stream_that_opens_while_a_subscription_begins_anew_misses_nothing(void **state)
+{
+    struct fake_socket *first;
+    struct fake_socket *second;
+    struct fake_socket *third;
+
+    (void)state;
+    begin(&(struct stream_rig_options){.recent_events = 1});
+    first = open_ready(true);
+    publish_one_by_one(1, 5);
+    first->gone = true;
+    stream_rig_turn(&rig);
+    assert_true(first->closed);
+    fake_clock_advance_ms(20000);
+    stream_rig_turn(&rig);
+    assert_int_equal(worker_rig_asked(), 1);
+    second = stream_rig_open(&rig, "acme", true, NULL, LOTS_OF_ROOM);
+    stream_rig_turn(&rig);
+    worker_rig_answer(&rig.bridge);
+    stream_rig_turn(&rig);
+    third = stream_rig_open(&rig, "acme", true, NULL, LOTS_OF_ROOM);
+    stream_rig_turn(&rig);
+    stream_rig_settle(&rig);
+    stream_rig_publish(&rig, "acme", 6, 7);
+    stream_rig_settle(&rig);
+    assert_story(second, true, "ready @5 6 7");
+    assert_story(third, true, "ready @5 6 7");
+}
+
+static void a_heartbeat_comes_between_blocks_and_in_time(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){0});
+    client = open_ready(true);
+    for (int i = 0; i < 4; i++) {
+        fake_clock_advance_ms(34000);
+        stream_rig_turn(&rig);
+    }
+    assert_story(client, true, "ready @0 beat beat beat beat");
+}
+
+static void a_half_written_event_is_finished_first(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){.buffer_events = 2});
+    client = open_ready(true);
+    fake_socket_set_capacity(client, 30);
+    publish_one_by_one(1, 6);
+    fake_clock_advance_ms(34000);
+    stream_rig_settle(&rig);
+    read_to_the_end(client);
+    assert_story(client, true, "ready @0 1 gap(slow_consumer,3) 5 6");
+}
+
+static void the_store_is_told_lost_and_restored(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){0});
+    client = open_ready(true);
+    fake_store_lose(rig.bridge.store, 0);
+    stream_rig_settle(&rig);
+    stream_rig_publish(&rig, "acme", 1, 1);
+    stream_rig_settle(&rig);
+    fake_store_restore(rig.bridge.store);
+    stream_rig_settle(&rig);
+    assert_story(client, true, "ready @0 lost 1 restored");
+}
+
+static void a_drained_stream_ends_in_order(void **state)
+{
+    struct fake_socket *chunked;
+    struct fake_socket *bare;
+
+    (void)state;
+    begin(&(struct stream_rig_options){0});
+    chunked = open_ready(true);
+    bare = open_ready(false);
+    stream_rig_publish(&rig, "acme", 1, 2);
+    worker_rig_drain(rig.worker);
+    stream_rig_turn(&rig);
+    assert_true(chunked->closed);
+    assert_story(chunked, true, "ready @0 1 2 closing(shutdown) end");
+    assert_story(bare, false, "ready @0 1 2 closing(shutdown)");
+}
+
+static void a_drained_stream_that_is_full_ends_when_it_is_read(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){0});
+    client = open_ready(true);
+    fake_socket_set_capacity(client, 20);
+    publish_one_by_one(1, 3);
+    worker_rig_drain(rig.worker);
+    stream_rig_turn(&rig);
+    assert_false(client->closed);
+    fake_socket_set_capacity(client, LOTS_OF_ROOM);
+    stream_rig_turn(&rig);
+    assert_true(client->closed);
+    assert_story(client, true, "ready @0 1 2 3 closing(shutdown) end");
+}
+
+static void a_client_that_goes_while_its_history_is_read_is_forgotten(void **state)
+{
+    struct fake_socket *client;
+    char id[EVENT_ID_SIZE];
+
+    (void)state;
+    begin(&(struct stream_rig_options){.recent_events = 1});
+    stream_rig_publish(&rig, "acme", 1, 10);
+    stream_rig_settle(&rig);
+    id_of(2, id);
+    client = stream_rig_open(&rig, "acme", true, id, LOTS_OF_ROOM);
+    stream_rig_turn(&rig);
+    while (worker_rig_asked() > 0) {
+        worker_rig_answer(&rig.bridge);
+        stream_rig_turn(&rig);
+    }
+    assert_int_equal(fake_store_first(rig.bridge.store), FAKE_READ);
+    client->gone = true;
+    stream_rig_turn(&rig);
+    assert_true(client->closed);
+    stream_rig_settle(&rig);
+    assert_int_equal(worker_rig_context(rig.worker)->stream_count, 0);
+    assert_int_equal(registry_connections(rig.registry), 0);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(both_http_versions_get_the_same_blocks),
+        TEST(without_an_id_there_are_live_events_only),
+        TEST(a_client_without_an_id_gets_no_history_however_slowly_it_begins),
+        TEST(a_malformed_id_is_a_gap_and_then_live),
+        TEST(a_replay_goes_over_into_live_events),
+        TEST(a_replay_loses_nothing_however_slow_the_client_is),
+        TEST(a_slow_client_is_told_exactly_what_it_missed),
+        TEST(a_client_held_up_by_a_heartbeat_is_told_exactly_what_it_missed),
+        TEST(a_client_held_up_by_stream_ready_is_told_exactly_what_it_missed),
+        TEST(a_dropped_hole_is_told),
+        TEST(a_dropped_hole_among_events_makes_the_number_unknown),
+        TEST(a_stream_that_opens_while_a_subscription_begins_anew_misses_nothing),
+        TEST(a_heartbeat_comes_between_blocks_and_in_time),
+        TEST(a_half_written_event_is_finished_first),
+        TEST(the_store_is_told_lost_and_restored),
+        TEST(a_drained_stream_ends_in_order),
+        TEST(a_drained_stream_that_is_full_ends_when_it_is_read),
+        TEST(a_client_that_goes_while_its_history_is_read_is_forgotten),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

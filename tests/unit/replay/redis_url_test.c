@@ -1,0 +1,174 @@
+#include "replay/redis_url.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/config_value.h"
+
+static void assert_text(const char *text, const char *expected)
+{
+    if (!expected) {
+        assert_null(text);
+        return;
+    }
+    assert_non_null(text);
+    assert_string_equal(text, expected);
+}
+
+static void test_the_parts_of_a_url(void **state)
+{
+    static const struct {
+        const char *url;
+        const char *host;
+        const char *port;
+        const char *user;
+        const char *password;
+        int database;
+    } cases[] = {
+        {"redis://localhost", "localhost", "6379", NULL, NULL, 0},
+        {"redis://localhost/", "localhost", "6379", NULL, NULL, 0},
+        {"redis://localhost:1234", "localhost", "1234", NULL, NULL, 0},
+        {"redis://10.0.0.1:1234/15", "10.0.0.1", "1234", NULL, NULL, 15},
+        {"redis://user:secret@h", "h", "6379", "user", "secret", 0},
+        {"redis://:secret@h:1/2", "h", "1", "", "secret", 2},
+        {"redis://user@h", "h", "6379", "user", NULL, 0},
+        {"redis://u%40x:p%40s%3Aw%2Frd%25@h", "h", "6379", "u@x", "p@s:w/rd%", 0},
+        {"redis://u:p:q@h", "h", "6379", "u", "p:q", 0},
+        {"redis://[::1]:1234/3", "::1", "1234", NULL, NULL, 3},
+        {"redis://[2001:db8::1]", "2001:db8::1", "6379", NULL, NULL, 0},
+        {"redis://:p@[::1]:1", "::1", "1", "", "p", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct redis_url url;
+
+        if (redis_url_parse(cases[i].url, &url) != 0)
+            fail_msg("refused: %s", cases[i].url);
+        assert_string_equal(url.host, cases[i].host);
+        assert_string_equal(url.port, cases[i].port);
+        assert_text(url.password, cases[i].password);
+        if (cases[i].user && *cases[i].user)
+            assert_text(url.user, cases[i].user);
+        else
+            assert_true(!url.user || !*url.user);
+        assert_int_equal(url.database, cases[i].database);
+        redis_url_release(&url);
+        assert_null(url.password);
+        redis_url_release(&url);
+    }
+}
+
+static const char *const bad[] = {
+    "",
+    "localhost",
+    "localhost:6379",
+    "redis:",
+    "redis://",
+    "redis:///3",
+    "redis:////h",
+    "http://h",
+    "rediss://h",
+    "REDISS://h",
+    "redis://h:port",
+    "redis://h:65536",
+    "redis://h:-1",
+    "redis://h/x",
+    "redis://h/3x",
+    "redis://h/3/4",
+    "redis://h/-1",
+    "redis://h/99999999999999999999",
+    "redis://h/9999999",
+    "redis://:@",
+    "redis://u:p@",
+    "redis://u:p@/3",
+    "redis://[::1",
+    "redis://[nonsense]",
+    "redis://h h",
+    "redis://u:p%00q@h",
+    "redis://u%00:p@h",
+    "redis://h%00.evil",
+    "redis://h/3%00",
+    "redis://u:p\nq@h",
+    "redis://h\n",
+    "redis://u:p@q@h", /* an @ in a password is written %40 */
+};
+
+static void test_what_is_no_such_url_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct redis_url url = {.database = 77};
+        int status = redis_url_parse(bad[i], &url);
+
+        if (status != -EINVAL)
+            fail_msg("\"%s\" gives %d, host \"%s\"", bad[i], status, url.host);
+        assert_int_equal(url.database, 77);
+    }
+}
+
+/* A start with a bad URL must fail with a message that names the setting: the check of the settings is never laxer. */
+static void test_the_check_of_the_settings_refuses_them_too(void **state)
+{
+    static const char *const doubtful[] = {
+        "redis://h/+3",     "redis://h?db=3",    "redis://h/?db=3",   "redis://h#3",      "redis://h/3?x=y",
+        "redis://a/b@c",    "redis://:p/w@h",    "redis://u:p#q@h",   "redis://[]",       "redis://[x]:1",
+        "redis://h:6379:1", "redis://h:0006379", "redis://h:",        "redis://\xc3\xa9", "redis://h%zz",
+        "redis://h\\i",     "redis://u:p%0aq@h", "redis://h/0000001", "redis://h%20i"};
+    size_t wrong = 0;
+
+    (void)state;
+    for (size_t i = 1; i < sizeof bad / sizeof bad[0]; i++)
+        if (!config_check_redis_url(bad[i])) {
+            print_error("the settings accept \"%s\"\n", bad[i]);
+            wrong++;
+        }
+    for (size_t i = 0; i < sizeof doubtful / sizeof doubtful[0]; i++) {
+        struct redis_url url;
+
+        if (redis_url_parse(doubtful[i], &url) == 0) {
+            redis_url_release(&url);
+        } else if (!config_check_redis_url(doubtful[i])) {
+            print_error("the settings accept \"%s\"\n", doubtful[i]);
+            wrong++;
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* Nobody who writes ?db=3 means database 0. */
+static void test_a_query_or_fragment_is_not_ignored(void **state)
+{
+    static const char *const urls[] = {"redis://h?db=3", "redis://h/?db=3", "redis://h/3?x=y", "redis://h#3",
+                                       "redis://h/#3"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        struct redis_url url;
+
+        if (config_check_redis_url(urls[i]))
+            continue;
+        if (redis_url_parse(urls[i], &url) == 0) {
+            redis_url_release(&url);
+            fail_msg("accepted: %s", urls[i]);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_parts_of_a_url),
+        cmocka_unit_test(test_what_is_no_such_url_is_refused),
+        cmocka_unit_test(test_the_check_of_the_settings_refuses_them_too),
+        cmocka_unit_test(test_a_query_or_fragment_is_not_ignored),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,52 @@
+#ifndef SLUICE_TESTS_STREAM_RIG_H
+#define SLUICE_TESTS_STREAM_RIG_H
+
+#include "support/worker_rig.h"
+
+/* One worker, the bridge's parts and any number of sockets: for tests that say each step. */
+enum { STREAM_RIG_SOCKETS = 64, LOTS_OF_ROOM = 10000000 };
+
+struct stream_rig {
+    struct metrics *metrics;
+    struct registry *registry;
+    struct hub_worker hub_worker;
+    struct worker_rig *worker;
+    struct bridge_rig bridge;
+    struct fake_socket *sockets[STREAM_RIG_SOCKETS];
+    size_t count;
+};
+
+struct stream_rig_options {
+    int64_t buffer_events; /* 0: a hundred */
+    int64_t buffer_bytes;  /* 0: a mebibyte */
+    int64_t recent_bytes;  /* of the worker's ring; 0: a mebibyte */
+    size_t recent_events;  /* in the hub; 0: a thousand */
+};
+
+void stream_rig_init(struct stream_rig *rig, const struct stream_rig_options *options);
+void stream_rig_release(struct stream_rig *rig);
+
+/* A client connects: the worker sees it in its next turn. requested: its last id; NULL: none. */
+struct fake_socket *stream_rig_open(struct stream_rig *rig, const char *company, bool chunked, const char *requested,
+                                    size_t capacity);
+
+/* Events with the numbers first..last arrive and are flushed to the worker's mailbox. */
+void stream_rig_publish(struct stream_rig *rig, const char *company, int first, int last);
+
+/* One turn of the worker, with what its sockets have to say. */
+void stream_rig_turn(struct stream_rig *rig);
+
+/* Everything answers, until nothing is left to do. */
+void stream_rig_settle(struct stream_rig *rig);
+
+/* The client reads all that waits. */
+void stream_rig_read(struct fake_socket *socket);
+
+/*
+ * What the client has read, checked byte for byte by sse_reader and told in short: an event's number, `@seq` for a bare
+ * id, `gap(reason,missed)`, `ready`, `lost`, `restored`, `beat`, `closing(reason)`, `end`; or `error: …`. Valid until the
+ * next call.
+ */
+const char *stream_rig_story(const struct fake_socket *socket, bool chunked);
+
+#endif
