@@ -435,6 +435,9 @@ static enum gap_reason judge(const struct hub *hub, const struct company *compan
     *ret_missed = GAP_MISSED_UNKNOWN;
     if (stored->exact || (stored->head.exists && event_position_compare(after, stored->head.position) == 0))
         return GAP_NONE;
+    /* The last event that was trimmed: all behind it is held. */
+    if (stored->head.floor.ms > 0 && event_position_compare(after, stored->head.floor) == 0)
+        return GAP_NONE;
     if (event_id_is_start(read->requested)) {
         /* In front of the first event: nothing is missing as long as that one is held, or still to come. */
         if (next_held(stored) > 1 && stored->head.since_ms >= after.ms)

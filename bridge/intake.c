@@ -100,8 +100,12 @@ static void add_hole(struct intake *intake, struct company *company, uint64_t un
     if (!data)
         return;
     hole.payload_size = strlen(data);
-    if (add_frame(intake, company, &hole) == 0)
+    if (add_frame(intake, company, &hole) == 0) {
         company->hole_due = false;
+        /* In front of the first event the store does not have it, so it is remembered here. */
+        if (head.seq == 0)
+            company->floor = hole.position;
+    }
     free(data);
 }
 

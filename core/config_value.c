@@ -154,8 +154,10 @@ static bool covers_ours(const char *subject, size_t size)
 {
     size_t token = token_size(subject, size);
 
-    if (token == 1 && (*subject == '*' || *subject == '>'))
+    if (token == 1 && *subject == '>')
         return true;
+    if (token == 1 && *subject == '*')
+        return size > token;
     return token == strlen("sluice") && memcmp(subject, "sluice", token) == 0;
 }
 
@@ -216,21 +218,79 @@ const char *config_check_subject(const char *value)
     return "one NATS subject without wildcards, not below sluice.";
 }
 
-/* `host`, `host:port` or `[address]:port`, followed by nothing or a path. */
-static bool is_authority(const char *text)
+static bool is_host(const char *text, size_t size)
 {
-    const char *end = text + strcspn(text, "/");
-    const char *colon = *text == '[' ? memchr(text, ']', (size_t)(end - text)) : text - 1;
-    char *port_end;
-    long port;
+    char address[INET6_ADDRSTRLEN + 1];
+    unsigned char parsed[sizeof(struct in6_addr)];
 
-    if (!colon || end == text)
+    if (size > 2 && text[0] == '[' && text[size - 1] == ']') {
+        if (size - 2 >= sizeof address)
+            return false;
+        memcpy(address, text + 1, size - 2);
+        address[size - 2] = '\0';
+        return inet_pton(AF_INET6, address, parsed) == 1;
+    }
+    for (size_t i = 0; i < size; i++)
+        if (!is_alphanumeric(text[i]) && text[i] != '.' && text[i] != '-' && text[i] != '_')
+            return false;
+    return size > 0 && size < 256;
+}
+
+/* A whole number from min to max, without a sign. */
+static bool is_number(const char *text, size_t size, long min, long max)
+{
+    long number = 0;
+
+    if (size == 0 || size > 7)
         return false;
-    colon = memchr(colon + 1, ':', (size_t)(end - colon - 1));
-    if (!colon)
-        return true;
-    port = strtol(colon + 1, &port_end, 10);
-    return colon > text && port_end == end && colon[1] >= '0' && colon[1] <= '9' && port > 0 && port < 65536;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        number = number * 10 + (text[i] - '0');
+    }
+    return number >= min && number <= max;
+}
+
+static int hexadecimal(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+        return (c | 0x20) - 'a' + 10;
+    return -1;
+}
+
+/* What stands in front of the @: what RFC 3986 lets stand there, no control characters, also not encoded ones. */
+static bool is_userinfo(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if ((unsigned char)text[i] <= ' ' || (unsigned char)text[i] >= 0x7f || strchr("@/?#\\[]\"<>^`{|}", text[i]))
+            return false;
+        if (text[i] != '%')
+            continue;
+        if (i + 2 >= size || hexadecimal(text[i + 1]) < 0 || hexadecimal(text[i + 2]) < 0)
+            return false;
+        if (hexadecimal(text[i + 1]) < 2 || (text[i + 1] == '7' && hexadecimal(text[i + 2]) == 15))
+            return false;
+        i += 2;
+    }
+    return true;
+}
+
+/* `[userinfo@]host[:port]` */
+static bool is_authority(const char *text, size_t size)
+{
+    const char *at = memrchr(text, '@', size);
+    const char *host = at ? at + 1 : text;
+    const char *end = text + size;
+    const char *search = host < end && *host == '[' ? memchr(host, ']', (size_t)(end - host)) : host;
+    const char *colon = search ? memchr(search, ':', (size_t)(end - search)) : NULL;
+
+    if (at && !is_userinfo(text, (size_t)(at - text)))
+        return false;
+    if (colon && (end - colon > 6 || !is_number(colon + 1, (size_t)(end - colon - 1), 1, 65535)))
+        return false;
+    return is_host(host, (size_t)((colon ? colon : end) - host));
 }
 
 const char *config_check_nats_url(const char *value)
@@ -240,34 +300,25 @@ const char *config_check_nats_url(const char *value)
     size_t size;
     int count = 0;
 
-    for (; config_list_next(&value, &item, &size); count++) {
-        char url[512];
-        const char *at;
-
-        if (strncmp(item, "nats://", 7) != 0 || size >= sizeof url)
+    for (; config_list_next(&value, &item, &size); count++)
+        if (strncmp(item, "nats://", 7) != 0 || size < 7 || !is_authority(item + 7, size - 7))
             return expected;
-        memcpy(url, item, size);
-        url[size] = '\0';
-        at = strrchr(url, '@');
-        if (!is_authority(at ? at + 1 : url + 7))
-            return expected;
-    }
-    return count > 0 ? NULL : expected;
+    return count > 0 && count <= 64 ? NULL : expected;
 }
 
 static bool is_redis_url(const char *value)
 {
-    const char *at = strrchr(value, '@');
-    const char *authority = at ? at + 1 : value + 8;
-    const char *path;
+    const char *authority = value + strlen("redis://");
+    size_t size;
 
-    if (strncmp(value, "redis://", 8) != 0 || strstr(value, "%00") || !is_authority(authority))
+    if (strncmp(value, "redis://", strlen("redis://")) != 0)
         return false;
-    for (const char *c = value; *c; c++)
-        if ((unsigned char)*c <= ' ' || *c == 0x7f)
-            return false;
-    path = strchr(authority, '/');
-    return !path || strspn(path + 1, "0123456789") == strlen(path + 1);
+    size = strcspn(authority, "/");
+    if (!is_authority(authority, size))
+        return false;
+    if (authority[size] == '\0' || authority[size + 1] == '\0')
+        return true;
+    return is_number(authority + size + 1, strlen(authority + size + 1), 0, 1000000);
 }
 
 const char *config_check_redis_url(const char *value)
@@ -312,15 +363,47 @@ const char *config_check_address(const char *value)
     return "an IPv4 or IPv6 address such as 0.0.0.0 or ::";
 }
 
+/* Shows one URL. Returns how much it wrote, or would have. */
+static size_t redact_url(const char *url, size_t url_size, char *ret_text, size_t size)
+{
+    const char *at = memrchr(url, '@', url_size);
+    const char *scheme_end = memmem(url, url_size, "://", 3);
+    int shown = scheme_end && scheme_end < at ? (int)(scheme_end + 3 - url) : 0;
+    int written;
+
+    if (at)
+        written = snprintf(ret_text, size, "%.*s***%.*s", shown, url, (int)(url + url_size - at), at);
+    else
+        written = snprintf(ret_text, size, "%.*s", (int)url_size, url);
+    return (size_t)written;
+}
+
+/* Whether a list's commas part whole URLs: each item has a scheme and an @. Otherwise a comma may be a password's. */
+static bool is_list_of_urls(const char *value)
+{
+    const char *item;
+    size_t size;
+
+    while (config_list_next(&value, &item, &size))
+        if (!memmem(item, size, "://", 3) || !memchr(item, '@', size))
+            return false;
+    return true;
+}
+
 void config_redact(const char *value, char *ret_text, size_t size)
 {
-    const char *at = strrchr(value, '@');
-    const char *scheme_end = strstr(value, "://");
-    int shown = scheme_end && scheme_end < at ? (int)(scheme_end + 3 - value) : 0;
+    const char *item;
+    size_t item_size;
+    size_t used = 0;
 
-    /* One cut over everything that could be a password: where a bad value's parts end, nobody can say. */
-    if (at)
-        snprintf(ret_text, size, "%.*s***%s", shown, value, at);
-    else
-        snprintf(ret_text, size, "%s", value);
+    if (!is_list_of_urls(value)) {
+        redact_url(value, strlen(value), ret_text, size);
+        return;
+    }
+    ret_text[0] = '\0';
+    while (used + 1 < size && config_list_next(&value, &item, &item_size)) {
+        if (used > 0)
+            ret_text[used++] = ',';
+        used += redact_url(item, item_size, ret_text + used, size - used);
+    }
 }

@@ -34,8 +34,8 @@ const char *config_check_origins(const char *value);
 const char *config_check_address(const char *value);
 
 /*
- * Writes the value for people to see. Of one that holds an `@`, only the scheme of its first URL and what follows the last
- * `@` are shown, with `***` for what stands between: users, passwords, and other servers of a list.
+ * Writes the value for people to see: in each URL `***` stands for user and password. Of a value that is no clean list of
+ * URLs, only its first scheme and what follows its last `@` are shown.
  */
 void config_redact(const char *value, char *ret_text, size_t size);
 

@@ -4,9 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The largest number that an id may hold: what Lua and JavaScript numbers carry exactly, 2^53 - 1. */
-#define NUMBER_MAX UINT64_C(9007199254740991)
-
 int event_position_compare(struct event_position a, struct event_position b)
 {
     if (a.ms != b.ms)
@@ -55,7 +52,7 @@ static bool parse_number_before(const char *text, size_t *end, uint64_t *ret_num
         return false;
     for (size_t i = start; i < *end; i++)
         number = number * 10 + (uint64_t)(text[i] - '0');
-    if (number > NUMBER_MAX)
+    if (number > EVENT_NUMBER_MAX)
         return false;
     *ret_number = number;
     *end = start - 1;

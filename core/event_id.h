@@ -14,6 +14,9 @@ struct event_position {
     uint64_t seq;
 };
 
+/* The largest number that an id may hold: what Lua and JavaScript numbers carry exactly, 2^53 - 1. */
+#define EVENT_NUMBER_MAX UINT64_C(9007199254740991)
+
 enum {
     EVENT_ID_MAX = 128,     /* bytes of an id; longer ones are not well-formed */
     EVENT_SUBJECT_MAX = 64, /* bytes of the subject inside an id */

@@ -56,6 +56,14 @@ void channel_free(struct schedule *schedule, struct channel *channel)
     free(channel);
 }
 
+void channel_forget_ring(struct schedule *schedule, struct channel *channel)
+{
+    unschedule(schedule, channel);
+    ring_free(channel->ring);
+    channel->ring = NULL;
+    channel->turn = 0;
+}
+
 int channel_add(struct channel *channel, struct stream *stream)
 {
     if (channel->count == channel->capacity) {
@@ -102,12 +110,19 @@ bool channel_is_saturated(const struct stream_context *context, const struct cha
     return unflushed(channel) >= context->buffer_events / 2;
 }
 
-/* The first slot that a round still has to write, or that a blocked stream may still be owed. */
+/*
+ * The first slot that a round still has to write, or that a blocked stream may still be owed: twice the limits, since
+ * between two rounds it may fall behind them before it is looked at, and must be told exactly what it lost.
+ */
 static uint64_t owed(const struct stream_context *context, const struct channel *channel)
 {
     uint64_t end = ring_end(channel->ring);
-    uint64_t first = end > context->buffer_events ? end - context->buffer_events : 0;
+    uint64_t first = ring_begin(channel->ring);
 
+    if (end - first > 2 * context->buffer_events)
+        first = end - 2 * context->buffer_events;
+    while (first < channel->flushed && ring_bytes(channel->ring, first, end) > 2 * context->buffer_bytes)
+        first++;
     return first < channel->flushed ? first : channel->flushed;
 }
 
@@ -119,8 +134,9 @@ static void trim(const struct schedule *schedule, const struct stream_context *c
 {
     uint64_t begin = ring_begin(channel->ring);
     uint64_t end = ring_end(channel->ring);
+    uint64_t limit = owed(context, channel);
 
-    while (begin < owed(context, channel) &&
+    while (begin < limit &&
            (end - begin > schedule->recent_events || ring_bytes(channel->ring, begin, end) > schedule->recent_bytes))
         begin++;
     ring_trim(channel->ring, begin);

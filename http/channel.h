@@ -44,6 +44,9 @@ void schedule_init(struct schedule *schedule);
 struct channel *channel_new(const char *company);
 void channel_free(struct schedule *schedule, struct channel *channel);
 
+/* The subscription ended: streams wait for the next snapshot. */
+void channel_forget_ring(struct schedule *schedule, struct channel *channel);
+
 /* Adds a stream at the end, or takes it out. Returns 0 or -ENOMEM. */
 int channel_add(struct channel *channel, struct stream *stream);
 void channel_remove(struct channel *channel, struct stream *stream);

@@ -140,6 +140,7 @@ static void on_unsubscribed(struct worker *worker, struct channel *channel)
         channel_free(&worker->schedule, channel);
         return;
     }
+    channel_forget_ring(&worker->schedule, channel);
     subscribe(worker, channel);
 }
 

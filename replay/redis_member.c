@@ -19,7 +19,7 @@ static bool take_part(const char **at, const char *end, char *ret_text, size_t t
     const char *divider = memchr(*at, '|', (size_t)(end - *at));
     size_t size = divider ? (size_t)(divider - *at) : 0;
 
-    if (size == 0 || size >= text_size)
+    if (size == 0 || size >= text_size || memchr(*at, '\0', size))
         return false;
     memcpy(ret_text, *at, size);
     ret_text[size] = '\0';
@@ -37,7 +37,7 @@ static bool parse_seq(const char *digits, uint64_t *ret_seq)
         seq = seq * 10 + (uint64_t)(digits[i] - '0');
     }
     *ret_seq = seq;
-    return true;
+    return seq <= EVENT_NUMBER_MAX;
 }
 
 /* Redis holds what any of its clients put there: bytes that would break the framing of a block never get through. */

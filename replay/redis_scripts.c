@@ -11,7 +11,7 @@ static const char claim_text[] =
     "local mine = tonumber(ARGV[1])\n"
     "if mine == 0 then\n"
     "  local now = redis.call('TIME')\n"
-    "  mine = math.max(held + 1, now[1] * 1000 + math.floor(now[2] / 1000))\n"
+    "  mine = math.max(held + 1, now[1] * 1000000 + now[2])\n"
     "elseif held > mine then\n"
     "  return {'FENCED', string.format('%.0f', held)}\n"
     "end\n"
@@ -47,7 +47,7 @@ static const char append_text[] =
     "    local member = ARGV[i + 2]\n"
     "    add[#add + 1], add[#add + 2] = ARGV[i + 1], member\n"
     "    if string.sub(member, 18, 33) == 'hole|stream.gap|' then\n"
-    "      gaps[#gaps + 1], gaps[#gaps + 2] = ARGV[i + 1], ARGV[i + 1]\n"
+    "      gaps[#gaps + 1], gaps[#gaps + 2] = ARGV[i + 1], ARGV[i] .. '-' .. ARGV[i + 1]\n"
     "    end\n"
     "    bytes = bytes + #member\n"
     "    seq, ms = s, m\n"
@@ -78,7 +78,8 @@ static const char append_text[] =
     "    redis.call('ZREMRANGEBYRANK', log, 0, gone - 1)\n"
     "    redis.call('ZREMRANGEBYSCORE', holes, '-inf', '(' .. old[2 * gone])\n"
     "    excess = excess - gone\n"
-    "    set[#set + 1], set[#set + 2] = 'floor_seq', string.format('%.0f', tonumber(string.sub(old[2 * gone - 1], 1, 16)))\n"
+    "    set[#set + 1], set[#set + 2] = 'floor_seq', "
+    "string.format('%.0f', tonumber(string.sub(old[2 * gone - 1], 1, 16)) or 0)\n"
     "    set[#set + 1], set[#set + 2] = 'floor_ms', old[2 * gone]\n"
     "    if gone < 64 then break end\n"
     "  end\n"
@@ -92,32 +93,35 @@ static const char append_text[] =
 
 /*
  * Reads the next page behind (ms, seq). The place is found by rank, not by walking a score: a clock that was set back can
- * crowd any number of events into one millisecond.
+ * crowd any number of events into one millisecond. Members of one score sort as text, so text is what is compared: what is
+ * no member of ours does no harm ('}' comes right behind the '|' that ends a seq).
  *
  * KEYS: log, head. ARGV: ms, seq, oldest ms to show, most events, most bytes. Returns {exact, last, head fields, oldest
  * member's seq and subject, its score, members and scores}.
  */
 static const char read_text[] =
     "local log = KEYS[1]\n"
-    "local function seq_at(rank)\n"
-    "  return tonumber(string.sub(redis.call('ZRANGE', log, rank, rank)[1], 1, 16))\n"
+    "local function member_at(rank)\n"
+    "  return redis.call('ZRANGE', log, rank, rank)[1]\n"
     "end\n"
-    "local seq, most, most_bytes = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5])\n"
+    "local place = string.format('%016.0f', tonumber(ARGV[2]))\n"
+    "local most, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])\n"
     "local base = redis.call('ZCOUNT', log, '-inf', '(' .. ARGV[1])\n"
     "local low, high = base, base + redis.call('ZCOUNT', log, ARGV[1], ARGV[1])\n"
     "while low < high do\n"
     "  local middle = math.floor((low + high) / 2)\n"
-    "  if seq_at(middle) <= seq then low = middle + 1 else high = middle end\n"
+    "  if member_at(middle) < place .. '}' then low = middle + 1 else high = middle end\n"
     "end\n"
     "local first = redis.call('ZCOUNT', log, '-inf', '(' .. ARGV[3])\n"
     "local exact = 0\n"
-    "if low > base and low > first and seq_at(low - 1) == seq then exact = 1 end\n"
+    "if low > base and low > first and string.sub(member_at(low - 1), 1, 17) == place .. '|' then exact = 1 end\n"
     "if low < first then low = first end\n"
     "local oldest = redis.call('ZRANGE', log, first, first, 'WITHSCORES')\n"
     "local page, bytes, last = {}, 0, 0\n"
     "while last == 0 and #page < 2 * most and bytes < most_bytes do\n"
-    "  local part = redis.call('ZRANGE', log, low, low + 31, 'WITHSCORES')\n"
-    "  if #part < 64 then last = 1 end\n"
+    "  local take = math.min(32, most - #page / 2)\n"
+    "  local part = redis.call('ZRANGE', log, low, low + take - 1, 'WITHSCORES')\n"
+    "  if #part < 2 * take then last = 1 end\n"
     "  low = low + #part / 2\n"
     "  for i = 1, #part do\n"
     "    page[#page + 1] = part[i]\n"

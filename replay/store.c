@@ -1,5 +1,8 @@
 #include "replay/store.h"
 
+#include <stdio.h>
+#include <string.h>
+
 void store_observe(struct store *store, store_observer observer, void *context)
 {
     store->observer = observer;
@@ -18,9 +21,10 @@ bool store_is_memory(const struct store *store)
 
 void store_set_state(struct store *store, enum store_state state, const char *reason)
 {
-    if (store->state == state)
+    if (store->state == state && strcmp(store->reason, reason) == 0)
         return;
     store->state = state;
+    snprintf(store->reason, sizeof store->reason, "%s", reason);
     if (store->observer)
         store->observer(store->observer_context, state, reason);
 }

@@ -136,12 +136,13 @@ struct store_operations {
 struct store {
     const struct store_operations *operations;
     enum store_state state;
+    char reason[128]; /* of the state, as told last */
     uint64_t noted_hole_ms;
     store_observer observer;
     void *observer_context;
 };
 
-/* For the kinds: changes the state and tells the observer. */
+/* For the kinds: changes the state and tells the observer, also of another reason for the same state. */
 void store_set_state(struct store *store, enum store_state state, const char *reason);
 
 #endif

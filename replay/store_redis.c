@@ -70,19 +70,31 @@ static void on_fenced(void *context)
     store_set_state(&redis->base, STORE_FENCED, "another process claimed the intake of this Redis");
 }
 
+static void refuse(struct store_redis *redis, struct redis_request *request)
+{
+    request->next = redis->refused;
+    redis->refused = request;
+}
+
 static void submit(struct store_redis *redis, struct redis_request *request)
 {
     if (redis->phase == PHASE_READY && redis_request_send(&redis->requests, request) == 0)
         return;
-    request->next = redis->refused;
-    redis->refused = request;
+    refuse(redis, request);
 }
 
 static void redis_append(struct store *store, const struct store_append *append, store_append_done done, void *context)
 {
     struct store_redis *redis = redis_of(store);
 
-    submit(redis, redis_request_append(append, done, context));
+    struct redis_request *request = redis_request_append(append, done, context);
+
+    /* The scripts would not refuse it for a company that the new owner has not written to yet. */
+    if (store->state == STORE_FENCED) {
+        refuse(redis, request);
+        return;
+    }
+    submit(redis, request);
     if (append->list_company && redis->phase == PHASE_READY)
         redis_request_list_company(&redis->requests, append->company);
 }

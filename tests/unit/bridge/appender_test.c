@@ -254,7 +254,8 @@ static void a_later_replay_tells_exactly_what_was_given_up(void **state)
     frame_id(page->frames[3], oldest);
     snprintf(expected, sizeof expected,
              "event: stream.gap\n"
-             "data: {\"reason\":\"replay_unavailable\",\"requested\":null,\"oldest\":\"%s\",\"missed\":%" PRId64 "}\n\n",
+             "data: {\"reason\":\"replay_unavailable\",\"requested\":null,\"oldest\":\"%s\",\"missed\":%" PRId64
+             "}\n\n",
              oldest, metrics_get(rig.metrics, METRIC_REPLAY_BACKLOG_DROPPED));
     bytes = frame_bytes(page->frames[2], false, &size);
     assert_int_equal(size, strlen(expected));

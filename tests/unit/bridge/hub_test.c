@@ -86,8 +86,8 @@ static void assert_sse(struct frame *frame, const char *expected)
     assert_string_equal(text, expected);
 }
 
-#define GAP(reason, requested, oldest, missed)                                                                        \
-    "event: stream.gap\ndata: {\"reason\":\"" reason "\",\"requested\":" requested ",\"oldest\":" oldest              \
+#define GAP(reason, requested, oldest, missed)                                                           \
+    "event: stream.gap\ndata: {\"reason\":\"" reason "\",\"requested\":" requested ",\"oldest\":" oldest \
     ",\"missed\":" missed "}\n\n"
 
 /* Checks that the page holds exactly the events first..last (none: 0, 0), and all there is; releases it. */

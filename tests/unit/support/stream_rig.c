@@ -24,8 +24,8 @@ void stream_rig_init(struct stream_rig *rig, const struct stream_rig_options *op
         .metrics = rig->metrics,
         .buffer_events = options->buffer_events > 0 ? options->buffer_events : 100,
         .buffer_bytes = options->buffer_bytes > 0 ? options->buffer_bytes : MEBIBYTE,
-        .recent_events = 1,
-        .recent_bytes = options->recent_bytes > 0 ? options->recent_bytes : MEBIBYTE,
+        .recent_events = options->ring_events > 0 ? options->ring_events : 1000,
+        .recent_bytes = options->ring_bytes > 0 ? options->ring_bytes : MEBIBYTE,
     });
     bridge_rig_init(&rig->bridge, &(struct bridge_rig_options){
                                       .state = STORE_READY,
@@ -98,7 +98,8 @@ void stream_rig_read(struct fake_socket *socket)
 
 static void tell(const char *word, const char *detail)
 {
-    int size = snprintf(story + story_size, sizeof story - story_size, "%s%s%s", story_size > 0 ? " " : "", word, detail);
+    int size =
+        snprintf(story + story_size, sizeof story - story_size, "%s%s%s", story_size > 0 ? " " : "", word, detail);
 
     if (size < 0 || (size_t)size >= sizeof story - story_size)
         abort();
