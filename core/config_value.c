@@ -283,14 +283,17 @@ static bool is_authority(const char *text, size_t size)
     const char *at = memrchr(text, '@', size);
     const char *host = at ? at + 1 : text;
     const char *end = text + size;
-    const char *search = host < end && *host == '[' ? memchr(host, ']', (size_t)(end - host)) : host;
-    const char *colon = search ? memchr(search, ':', (size_t)(end - search)) : NULL;
+    const char *colon = end;
 
     if (at && !is_userinfo(text, (size_t)(at - text)))
         return false;
-    if (colon && (end - colon > 6 || !is_number(colon + 1, (size_t)(end - colon - 1), 1, 65535)))
-        return false;
-    return is_host(host, (size_t)((colon ? colon : end) - host));
+    /* The last colon divides the port, unless it stands within the brackets of an IPv6 address. */
+    while (colon > host && colon[-1] != ':' && colon[-1] != ']')
+        colon--;
+    if (colon == host || colon[-1] != ':')
+        return is_host(host, (size_t)(end - host));
+    return end - colon <= 5 && is_number(colon, (size_t)(end - colon), 1, 65535) &&
+           is_host(host, (size_t)(colon - 1 - host));
 }
 
 const char *config_check_nats_url(const char *value)

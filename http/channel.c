@@ -97,7 +97,8 @@ void channel_remove(struct channel *channel, struct stream *stream)
         index = channel->turn;
     }
     channel->count--;
-    place(channel, index, channel->streams[channel->count]);
+    if (index < channel->count)
+        place(channel, index, channel->streams[channel->count]);
 }
 
 static uint64_t unflushed(const struct channel *channel)
