@@ -156,6 +156,15 @@ void channel_trim_old(const struct stream_context *context, struct channel *chan
     ring_trim(channel->ring, begin);
 }
 
+void channel_halve(const struct stream_context *context, struct channel *channel)
+{
+    uint64_t begin = ring_begin(channel->ring);
+    uint64_t middle = begin + (ring_end(channel->ring) - begin) / 2;
+    uint64_t limit = owed(context, channel);
+
+    ring_trim(channel->ring, middle < limit ? middle : limit);
+}
+
 void channel_push(struct schedule *schedule, const struct stream_context *context, struct channel *channel,
                   struct frame *frame)
 {

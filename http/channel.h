@@ -58,6 +58,9 @@ void channel_push(struct schedule *schedule, const struct stream_context *contex
 /* Lets go the frames that are older than oldest_ms, but for those that a stream is still owed. */
 void channel_trim_old(const struct stream_context *context, struct channel *channel, int64_t oldest_ms);
 
+/* Lets the older half of the frames go, but for those that a stream is still owed. */
+void channel_halve(const struct stream_context *context, struct channel *channel);
+
 /* Whether so many frames wait for a round that no stream should be given more before it. */
 bool channel_is_saturated(const struct stream_context *context, const struct channel *channel);
 

@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "http/channel.h"
 #include "http/stream_blocks.h"
+#include "http/stream_end.h"
 #include "http/stream_io.h"
 
 #define NS_PER_MS INT64_C(1000000)
@@ -75,36 +76,6 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
 
 /* Closing. */
 
-static const char *end_text(enum stream_end end)
-{
-    switch (end) {
-    case STREAM_END_CLIENT:
-        return "client";
-    case STREAM_END_ERROR:
-        return "error";
-    case STREAM_END_IDLE:
-        return "idle";
-    case STREAM_END_SHUTDOWN:
-        return "shutdown";
-    }
-    return "";
-}
-
-static enum metric end_metric(enum stream_end end)
-{
-    switch (end) {
-    case STREAM_END_CLIENT:
-        return METRIC_CLOSED_CLIENT;
-    case STREAM_END_IDLE:
-        return METRIC_CLOSED_IDLE;
-    case STREAM_END_SHUTDOWN:
-        return METRIC_CLOSED_SHUTDOWN;
-    case STREAM_END_ERROR:
-        break;
-    }
-    return METRIC_CLOSED_ERROR;
-}
-
 static void free_page(struct stream *stream)
 {
     if (stream->page)
@@ -118,11 +89,11 @@ void stream_close(struct stream_context *context, struct stream *stream, enum st
         return;
     log_write(context->log, LOG_LEVEL_INFO, "SSE connection closed",
               LOG_FIELDS(log_text("companyId", stream->channel->company),
-                         log_text("connectionId", stream->connection_id), log_text("reason", end_text(end)),
+                         log_text("connectionId", stream->connection_id), log_text("reason", stream_end_text(end)),
                          log_number("durationMs", (context->now_ns - stream->opened_ns) / NS_PER_MS),
                          log_number("events", stream->events), log_number("dropped", stream->dropped),
                          log_number("bytes", (int64_t)stream->sent_bytes)));
-    metrics_add(context->metrics, end_metric(end), 1);
+    metrics_add(context->metrics, stream_end_metric(end), 1);
     /* Said explicitly: while libmicrohttpd still has its copy of the descriptor, our close alone ends no events. */
     (void)epoll_ctl(context->epoll_fd, EPOLL_CTL_DEL, stream->fd, NULL);
     close(stream->fd);
@@ -476,7 +447,7 @@ static bool put_closing(struct stream_context *context, struct stream *stream)
     int64_t retry_ms = context->retry_ms + jitter(context, context->retry_ms);
 
     stream->ending = true;
-    return put(stream, stream_block_closing(end_text(stream->end), retry_ms, stream->chunked));
+    return put(stream, stream_block_closing(stream_end_text(stream->end), retry_ms, stream->chunked));
 }
 
 static bool put_missed(struct stream_context *context, struct stream *stream)

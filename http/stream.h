@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/metrics.h"
 #include "http/registry.h"
+#include "http/stream_end.h"
 #include "http/wheel.h"
 
 /*
@@ -68,8 +69,6 @@ struct stream_context {
 };
 
 enum stream_phase { STREAM_WAITING, STREAM_HISTORY, STREAM_RING };
-
-enum stream_end { STREAM_END_CLIENT, STREAM_END_ERROR, STREAM_END_IDLE, STREAM_END_SHUTDOWN };
 
 /* What the client said about where it was. */
 enum stream_cursor { STREAM_CURSOR_NONE, STREAM_CURSOR_ID, STREAM_CURSOR_MALFORMED };

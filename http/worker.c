@@ -41,6 +41,8 @@ struct worker {
     struct message *pending; /* taken out of the mailbox, not handled yet */
     size_t pending_event;    /* of a HUB_EVENTS in front: the next of its events */
     int64_t next_sweep_ns;
+    size_t ring_bytes;     /* of all rings, at the last sweep */
+    size_t max_ring_bytes; /* RECENT_BYTES: over it every ring gives its older half up */
     pthread_t thread;
     bool started;
     atomic_bool stopping;
@@ -87,6 +89,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->context.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     set_context(&worker->context, options);
     schedule_init(&worker->schedule);
+    worker->max_ring_bytes = (size_t)options->config->recent_bytes;
     worker->schedule.recent_events = (uint64_t)options->config->recent_events;
     worker->schedule.recent_bytes = (size_t)options->config->recent_bytes / RECENT_SHARE;
     if (!worker->hub_worker->mailbox || !worker->channels || worker->context.epoll_fd < 0 ||
@@ -122,13 +125,25 @@ static void sweep_channel(const char *company, void *object, void *context)
     struct worker *worker = context;
     struct channel *channel = object;
 
-    if (channel->ring)
+    if (channel->ring) {
         channel_trim_old(&worker->context, channel, clock_unix_ms() - worker->context.replay_ttl_ms);
+        worker->ring_bytes += ring_bytes(channel->ring, ring_begin(channel->ring), ring_end(channel->ring));
+    }
     if (channel->count > 0 || channel->unsubscribing || !channel->ring ||
         worker->context.now_ns - channel->empty_ns < LINGER_S * NS_PER_S)
         return;
     channel->unsubscribing = true;
     bridge_unsubscribe(worker->context.bridge, worker->context.worker, company, channel);
+}
+
+static void halve_channel(const char *company, void *object, void *context)
+{
+    const struct worker *worker = context;
+    struct channel *channel = object;
+
+    (void)company;
+    if (channel->ring)
+        channel_halve(&worker->context, channel);
 }
 
 /* The hub sends nothing more for the channel. Streams that came meanwhile begin a new subscription. */
@@ -358,7 +373,10 @@ static void sweep(struct worker *worker)
     if (worker->context.now_ns < worker->next_sweep_ns)
         return;
     worker->next_sweep_ns = worker->context.now_ns + NS_PER_S;
+    worker->ring_bytes = 0;
     table_each(worker->channels, sweep_channel, worker);
+    if (worker->ring_bytes > worker->max_ring_bytes)
+        table_each(worker->channels, halve_channel, worker);
 }
 
 static void *run(void *context)

@@ -364,6 +364,72 @@ static void a_drained_stream_that_is_full_ends_when_it_is_read(void **state)
     assert_story(client, true, "ready @0 1 2 3 closing(shutdown) end");
 }
 
+/* Eight events, of which memory holds the last, and the store, which lost its tail, the first five. */
+static struct fake_socket *resume_from_three_after_a_loss(void)
+{
+    char id[EVENT_ID_SIZE];
+
+    begin(&(struct stream_rig_options){.recent_events = 1});
+    stream_rig_publish(&rig, "acme", 1, 8);
+    stream_rig_settle(&rig);
+    id_of(3, id);
+    fake_store_lose(rig.bridge.store, 0);
+    fake_store_drop_tail(rig.bridge.store, "acme", 3);
+    fake_store_restore(rig.bridge.store);
+    fake_store_answer_all(rig.bridge.store);
+    return stream_rig_open(&rig, "acme", true, id, LOTS_OF_ROOM);
+}
+
+static void what_the_store_lost_is_a_gap_in_the_replay(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    client = resume_from_three_after_a_loss();
+    stream_rig_settle(&rig);
+    assert_story(client, true, "4 5 gap(replay_unavailable,2) 8 ready @8");
+}
+
+static void what_lies_between_the_store_and_memory_is_a_gap(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    client = resume_from_three_after_a_loss();
+    /* The append of the last event gathers still: time stands. */
+    for (int i = 0; i < 10; i++) {
+        stream_rig_turn(&rig);
+        worker_rig_answer(&rig.bridge);
+        fake_store_answer_all(rig.bridge.store);
+    }
+    assert_int_equal(fake_store_count(rig.bridge.store, "acme"), 5);
+    assert_story(client, true, "4 5 gap(replay_unavailable,2) 8 ready @8 lost");
+}
+
+static void what_the_store_lost_behind_an_empty_memory_is_a_gap(void **state)
+{
+    struct fake_socket *client;
+    char id[EVENT_ID_SIZE];
+
+    (void)state;
+    begin(&(struct stream_rig_options){0});
+    stream_rig_publish(&rig, "acme", 1, 8);
+    stream_rig_settle(&rig);
+    id_of(3, id);
+    fake_clock_advance_ms(INT64_C(20) * 60 * 1000);
+    intake_tick(rig.bridge.intake);
+    assert_null(bridge_rig_company(&rig.bridge, "acme"));
+    (void)open_ready(true);
+    fake_store_lose(rig.bridge.store, 0);
+    fake_store_drop_tail(rig.bridge.store, "acme", 3);
+    fake_store_restore(rig.bridge.store);
+    stream_rig_settle(&rig);
+    client = stream_rig_open(&rig, "acme", true, id, LOTS_OF_ROOM);
+    stream_rig_settle(&rig);
+    stream_rig_read(client);
+    assert_non_null(strstr(stream_rig_story(client, true), "4 5 gap(replay_unavailable,"));
+}
+
 static void a_client_that_goes_while_its_history_is_read_is_forgotten(void **state)
 {
     struct fake_socket *client;
@@ -411,6 +477,9 @@ int main(void)
         TEST(the_store_is_told_lost_and_restored),
         TEST(a_drained_stream_ends_in_order),
         TEST(a_drained_stream_that_is_full_ends_when_it_is_read),
+        TEST(what_the_store_lost_is_a_gap_in_the_replay),
+        TEST(what_lies_between_the_store_and_memory_is_a_gap),
+        TEST(what_the_store_lost_behind_an_empty_memory_is_a_gap),
         TEST(a_client_that_goes_while_its_history_is_read_is_forgotten),
     };
 

@@ -1,0 +1,31 @@
+#include "http/stream_end.h"
+
+const char *stream_end_text(enum stream_end end)
+{
+    switch (end) {
+    case STREAM_END_CLIENT:
+        return "client";
+    case STREAM_END_ERROR:
+        return "error";
+    case STREAM_END_IDLE:
+        return "idle";
+    case STREAM_END_SHUTDOWN:
+        return "shutdown";
+    }
+    return "";
+}
+
+enum metric stream_end_metric(enum stream_end end)
+{
+    switch (end) {
+    case STREAM_END_CLIENT:
+        return METRIC_CLOSED_CLIENT;
+    case STREAM_END_IDLE:
+        return METRIC_CLOSED_IDLE;
+    case STREAM_END_SHUTDOWN:
+        return METRIC_CLOSED_SHUTDOWN;
+    case STREAM_END_ERROR:
+        break;
+    }
+    return METRIC_CLOSED_ERROR;
+}
