@@ -1,6 +1,7 @@
 // Starting, running and stopping: what an operator sees.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { forEachCase } from '../support/cases.mjs';
 import { assertExactly, payload, range } from '../support/events.mjs';
 import { requestBytes } from '../support/http.mjs';
@@ -230,6 +231,12 @@ e2e('--help tells every setting, --version the version', async () => {
   const version = await runSluice({ args: ['--version'] });
   assert.equal(version.code, 0);
   assert.match(version.stdout, /\b\d+\.\d+\.\d+\b/);
+});
+
+e2e('docs/configuration.md is what --write-docs prints', async () => {
+  const { code, stdout } = await runSluice({ args: ['--write-docs'] });
+  assert.equal(code, 0);
+  assert.equal(readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8'), stdout);
 });
 
 e2e('--check-config accepts a good configuration and starts nothing', async () => {
