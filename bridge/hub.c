@@ -355,6 +355,16 @@ static void page_add_frames(struct hub_page *page, struct frame *const *frames, 
     }
 }
 
+/* The id of the first frame in memory; empty: there is none. */
+static void oldest_recent_id(const struct company *company, char ret_id[EVENT_ID_SIZE])
+{
+    uint64_t begin = ring_begin(company->recent);
+
+    ret_id[0] = '\0';
+    if (begin < ring_end(company->recent))
+        frame_id(ring_frame(company->recent, begin), ret_id);
+}
+
 /* Answers from the recent frames, which hold everything behind their beginning. */
 static void answer_from_recent(struct hub *hub, const struct company *company, const struct hub_read *read)
 {
@@ -366,10 +376,9 @@ static void answer_from_recent(struct hub *hub, const struct company *company, c
 
     /* The place 0 in front of the first event: nothing behind it is missing here. */
     if (read->first && !exact && !event_id_is_start(read->requested)) {
-        char oldest[EVENT_ID_SIZE] = "";
+        char oldest[EVENT_ID_SIZE];
 
-        if (ring_begin(company->recent) < end)
-            frame_id(ring_frame(company->recent, ring_begin(company->recent)), oldest);
+        oldest_recent_id(company, oldest);
         page_add_gap(page, read, GAP_UNKNOWN_ID, oldest[0] ? oldest : NULL, GAP_MISSED_UNKNOWN);
     }
     for (; slot < end && page->count < PAGE_EVENTS && bytes < PAGE_BYTES; slot++) {
@@ -385,10 +394,9 @@ static void answer_from_recent(struct hub *hub, const struct company *company, c
 static void answer_unavailable(struct hub *hub, const struct company *company, const struct hub_read *read)
 {
     struct hub_page *page = page_new(read, 0);
-    char oldest[EVENT_ID_SIZE] = "";
+    char oldest[EVENT_ID_SIZE];
 
-    if (ring_begin(company->recent) < ring_end(company->recent))
-        frame_id(ring_frame(company->recent, ring_begin(company->recent)), oldest);
+    oldest_recent_id(company, oldest);
     page_add_gap(page, read, GAP_REPLAY_UNAVAILABLE, oldest[0] ? oldest : NULL, GAP_MISSED_UNKNOWN);
     page->available = false;
     page->last = true;
@@ -410,16 +418,18 @@ static bool is_expired(const struct hub *hub, struct event_position after, const
            (int64_t)after.ms < clock_unix_ms() - hub->options.ttl_ms;
 }
 
-/* The number of the first event that is held, or of the one to come. */
-static uint64_t next_held(const struct store_page *stored)
+/* The number of the first event that is held: by the store, else in memory, else the one to come. */
+static uint64_t next_held(const struct company *company, const struct store_page *stored)
 {
-    return stored->oldest.ms > 0 ? stored->oldest.seq : stored->head.position.seq + 1;
+    if (stored->oldest.ms > 0)
+        return stored->oldest.seq;
+    return ring_before(company->recent, ring_begin(company->recent)).seq + 1;
 }
 
 /* Events between the place and the first that is held: known while the numbering is the same. */
-static int64_t count_expired(struct event_position after, const struct store_page *stored)
+static int64_t count_expired(const struct company *company, struct event_position after, const struct store_page *stored)
 {
-    uint64_t next = next_held(stored);
+    uint64_t next = next_held(company, stored);
 
     if (stored->head.since_ms == 0 || after.ms < stored->head.since_ms || next <= after.seq)
         return GAP_MISSED_UNKNOWN;
@@ -440,15 +450,17 @@ static enum gap_reason judge(const struct hub *hub, const struct company *compan
         return GAP_NONE;
     if (event_id_is_start(read->requested)) {
         /* In front of the first event: nothing is missing as long as that one is held, or still to come. */
-        if (next_held(stored) > 1 && stored->head.since_ms >= after.ms)
-            *ret_missed = (int64_t)next_held(stored) - 1;
-        if (next_held(stored) > 1 || event_position_compare(stored->head.floor, after) > 0)
+        uint64_t next = next_held(company, stored);
+
+        if (next > 1 && stored->head.since_ms >= after.ms)
+            *ret_missed = (int64_t)next - 1;
+        if (next > 1 || event_position_compare(stored->head.floor, after) > 0)
             return GAP_EXPIRED;
         return event_position_compare(company->floor, after) > 0 ? GAP_SOURCE : GAP_NONE;
     }
     if (!is_before_held(after, stored) || !is_expired(hub, after, stored))
         return GAP_UNKNOWN_ID;
-    *ret_missed = count_expired(after, stored);
+    *ret_missed = count_expired(company, after, stored);
     return GAP_EXPIRED;
 }
 
@@ -462,10 +474,12 @@ static void answer_from_store(struct hub *hub, const struct company *company, co
     if (read->first)
         reason = judge(hub, company, read, stored, &missed);
     if (reason != GAP_NONE) {
-        char oldest[EVENT_ID_SIZE] = "";
+        char oldest[EVENT_ID_SIZE];
 
         if (stored->oldest.ms > 0)
             event_id_format(stored->oldest_subject, stored->oldest, oldest);
+        else
+            oldest_recent_id(company, oldest);
         page_add_gap(page, read, reason, oldest[0] ? oldest : NULL, missed);
     }
     page_add_frames(page, stored->frames, stored->count, read->after, !page->gap && read->after.seq > 0);

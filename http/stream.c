@@ -308,6 +308,25 @@ static void join_ring(struct stream *stream, uint64_t slot)
     stream->cursor = slot;
 }
 
+/* Says what is missing between the stream's last event and the ring, which it goes on in. */
+static void tell_break(struct stream_context *context, struct stream *stream)
+{
+    const struct ring *ring = stream->channel->ring;
+    const struct frame *first = ring_begin(ring) < ring_end(ring) ? ring_frame(ring, ring_begin(ring)) : NULL;
+    struct event_position begin = ring_before(ring, ring_begin(ring));
+    int64_t missed = GAP_MISSED_UNKNOWN;
+
+    if (first)
+        missed = gap_between(stream->last, first);
+    else if (begin.seq >= stream->last.seq)
+        missed = (int64_t)(begin.seq - stream->last.seq);
+    if (missed == 0)
+        return;
+    stream->gap = stream_block_gap(GAP_REPLAY_UNAVAILABLE, NULL, first, missed);
+    stream->complete = false;
+    metrics_add(context->metrics, METRIC_GAP_REPLAY_UNAVAILABLE, 1);
+}
+
 /*
  * The page is written: goes on in the ring if that holds what follows, else with the next page. Where nothing lies between
  * the page and the ring that could be had, goes on in the ring and says so.
@@ -318,7 +337,6 @@ static void leave_page(struct stream_context *context, struct stream *stream)
     struct event_position begin = ring_before(ring, ring_begin(ring));
     bool nothing_more = stream->page->count == 0 && stream->page->last;
     bool told = stream->page->reason != GAP_NONE;
-    int64_t missed;
     bool exact;
 
     free_page(stream);
@@ -331,15 +349,8 @@ static void leave_page(struct stream_context *context, struct stream *stream)
         return;
     }
     join_ring(stream, ring_begin(ring));
-    if (told || ring_begin(ring) == ring_end(ring))
-        return;
-    missed = gap_between(stream->last, ring_frame(ring, ring_begin(ring)));
-    if (missed != 0)
-        stream->gap = stream_block_gap(GAP_REPLAY_UNAVAILABLE, NULL, ring_frame(ring, ring_begin(ring)), missed);
-    if (stream->gap) {
-        stream->complete = false;
-        metrics_add(context->metrics, METRIC_GAP_REPLAY_UNAVAILABLE, 1);
-    }
+    if (!told)
+        tell_break(context, stream);
 }
 
 /* Writes the page's next frames. */

@@ -49,7 +49,10 @@ typedef void (*store_head_done)(void *context, int status, const struct store_he
 typedef void (*store_page_done)(void *context, int status, const struct store_page *page);
 typedef void (*store_count_done)(void *context, int status, const struct store_count *counts, size_t count);
 
-/* One company's next events, in order and behind those of the append before. */
+/*
+ * One company's next events, in order and behind those of the append before, whose answer the caller has had: one append of
+ * a company is under way at a time. (Redis may forget a script; the append that is then sent again must not be overtaken.)
+ */
 struct store_append {
     const char *company;
     struct frame *const *frames;

@@ -122,45 +122,6 @@ static void test_two_appends_under_way_survive_forgotten_scripts(void **state)
     store_free(store);
 }
 
-/* An append that is made by a callback, behind two that were made before. */
-struct third_append {
-    struct store *store;
-    const struct events *events;
-    struct answer answer;
-};
-
-static void append_third(void *context, int status, const struct store_head *head)
-{
-    struct third_append *third = context;
-
-    (void)head;
-    assert_int_equal(status, 0);
-    events_start_append(third->store, third->events, 20, 10, &third->answer);
-}
-
-/* The replies: forgotten (first), the head, forgotten (second). What the head's callback appends must not overtake. */
-static void test_no_append_overtakes_one_that_is_sent_again(void **state)
-{
-    struct store *store = open_store(&redis_roomy);
-    struct events events = events_of("acme");
-    struct third_append third = {.store = store, .events = &events};
-    struct answer first;
-    struct answer second;
-
-    (void)state;
-    redis_server_tell(&server, REDIS_COMMAND("SCRIPT", "FLUSH"));
-    events_start_append(store, &events, 0, 10, &first);
-    store_load(store, "acme", append_third, &third);
-    events_start_append(store, &events, 10, 10, &second);
-    while (third.answer.calls == 0 || second.calls == 0)
-        store_pump(store);
-    assert_int_equal(first.status, 0);
-    assert_int_equal(second.status, 0);
-    assert_int_equal(third.answer.status, 0);
-    assert_int_equal(read_all(store, "acme", beginning, 100, NULL), 30);
-    store_free(store);
-}
-
 static void test_an_append_of_the_former_owner_is_refused(void **state)
 {
     struct store *former = open_store(&redis_roomy);
@@ -342,7 +303,6 @@ int main(void)
         cmocka_unit_test(test_every_key_has_a_bounded_life),
         cmocka_unit_test(test_scripts_that_redis_forgot_are_sent_again),
         cmocka_unit_test(test_two_appends_under_way_survive_forgotten_scripts),
-        cmocka_unit_test(test_no_append_overtakes_one_that_is_sent_again),
         cmocka_unit_test(test_an_append_of_the_former_owner_is_refused),
         cmocka_unit_test(test_a_store_that_was_fenced_appends_nothing_any_more),
         cmocka_unit_test(test_a_former_owner_that_reconnects_stays_fenced),
