@@ -20,10 +20,11 @@ struct appender {
     struct appender_options options;
     struct company *first_due; /* companies with something to append */
     int64_t flush_ns;          /* when those are appended; INT64_MAX: there are none */
-    size_t gathered;           /* frames added since the last flush */
-    size_t recent_bytes;       /* of all frames in memory */
-    size_t backlog_bytes;      /* of those not yet stored */
-    size_t unsynced;           /* companies whose head in the store is not known */
+    int64_t last_flush_ns;
+    size_t gathered;      /* frames added since the last flush */
+    size_t recent_bytes;  /* of all frames in memory */
+    size_t backlog_bytes; /* of those not yet stored */
+    size_t unsynced;      /* companies whose head in the store is not known */
     bool appended_since_ready;
     struct log_limiter backlog_limiter;
 };
@@ -89,8 +90,9 @@ static void set_due(struct appender *appender, struct company *company)
     company->due = true;
     company->next_due = appender->first_due;
     appender->first_due = company;
+    /* At once after a quiet moment; what follows the last flush closely gathers. */
     if (appender->flush_ns == INT64_MAX)
-        appender->flush_ns = clock_monotonic_ns() + GATHER_NS;
+        appender->flush_ns = appender->last_flush_ns + GATHER_NS;
 }
 
 static void find_largest_backlog(struct company *company, void *context)
@@ -197,6 +199,7 @@ void appender_flush(struct appender *appender)
         return;
     appender->gathered = 0;
     appender->flush_ns = INT64_MAX;
+    appender->last_flush_ns = clock_monotonic_ns();
     appender->first_due = NULL;
     while (company) {
         struct company *next = company->next_due;

@@ -49,7 +49,7 @@ struct bridge {
     struct appender *appender;
     struct intake *intake;
     int64_t next_tick_ns;
-    int64_t nap_end_ns; /* the source is not looked at before: messages that come closely are taken together */
+    int64_t nap_end_ns; /* only requests are looked at before: what comes closely is dealt with together */
     int64_t nap_ns;
     bool memory_store;
     pthread_t thread;
@@ -210,10 +210,14 @@ static size_t take_from_source(struct bridge *bridge)
         intake_take(bridge->intake, &items[i]);
     if (count > 0)
         atomic_store(&bridge->source_begun, true);
-    /* A full hand means that more wait already. */
-    if (count > 0 && count < TAKE_MAX)
-        bridge->nap_end_ns = clock_monotonic_ns() + bridge->nap_ns;
     return count;
+}
+
+static struct timespec timespec_of(int64_t duration_ns)
+{
+    if (duration_ns < 0)
+        duration_ns = 0;
+    return (struct timespec){.tv_sec = duration_ns / NS_PER_S, .tv_nsec = duration_ns % NS_PER_S};
 }
 
 static struct timespec timeout(const struct bridge *bridge)
@@ -222,16 +226,16 @@ static struct timespec timeout(const struct bridge *bridge)
     int64_t deadline_ns = store_deadline_ns(bridge->store);
     int64_t left_ns;
 
+    if (is_napping(bridge))
+        return timespec_of(bridge->nap_end_ns - now_ns);
     if (bridge->next_tick_ns < deadline_ns)
         deadline_ns = bridge->next_tick_ns;
     if (hub_deadline_ns(bridge->hub) < deadline_ns)
         deadline_ns = hub_deadline_ns(bridge->hub);
     if (appender_deadline_ns(bridge->appender) < deadline_ns)
         deadline_ns = appender_deadline_ns(bridge->appender);
-    if (is_napping(bridge) && bridge->nap_end_ns < deadline_ns)
-        deadline_ns = bridge->nap_end_ns;
     left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
-    return (struct timespec){.tv_sec = left_ns / NS_PER_S, .tv_nsec = left_ns % NS_PER_S};
+    return timespec_of(left_ns);
 }
 
 static void tick(struct bridge *bridge)
@@ -269,8 +273,9 @@ static void *run(void *context)
         struct timespec wait;
         size_t taken = 0;
 
-        fds[2].fd = store_poll_fd(bridge->store, &fds[2].events);
-        if (may_take(bridge) && !is_napping(bridge))
+        if (!is_napping(bridge))
+            fds[2].fd = store_poll_fd(bridge->store, &fds[2].events);
+        if (!is_napping(bridge) && may_take(bridge))
             fds[1].fd = source_fd(bridge->source);
         wait = timeout(bridge);
         if (ppoll(fds, sizeof fds / sizeof fds[0], &wait, NULL) < 0 && errno != EINTR)
@@ -283,6 +288,9 @@ static void *run(void *context)
         appender_flush(bridge->appender);
         store_run(bridge->store);
         hub_flush(bridge->hub);
+        /* A full hand means that more wait already. */
+        if (taken > 0 && taken < TAKE_MAX)
+            bridge->nap_end_ns = clock_monotonic_ns() + bridge->nap_ns;
         tick(bridge);
         note_drained(bridge, fds[1].fd >= 0 && taken == 0);
     }
@@ -299,7 +307,7 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
     bridge->transform = transform_new(config->event_names, (size_t)config->max_event_bytes);
     if (!bridge->mailbox || !bridge->store || !bridge->companies || !bridge->transform)
         return -ENOMEM;
-    bridge->nap_ns = config->flush_window_ms * NS_PER_MS / 2;
+    bridge->nap_ns = config->flush_window_ms * NS_PER_MS;
     bridge->memory_store = store_is_memory(bridge->store);
     bridge->hub = hub_new(&(struct hub_options){
         .workers = options->workers,

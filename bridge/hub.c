@@ -427,7 +427,8 @@ static uint64_t next_held(const struct company *company, const struct store_page
 }
 
 /* Events between the place and the first that is held: known while the numbering is the same. */
-static int64_t count_expired(const struct company *company, struct event_position after, const struct store_page *stored)
+static int64_t count_expired(const struct company *company, struct event_position after,
+                             const struct store_page *stored)
 {
     uint64_t next = next_held(company, stored);
 
