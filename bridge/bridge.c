@@ -107,6 +107,7 @@ static void send(struct bridge *bridge, enum bridge_message_type type, const cha
     message->message.release = release_message;
     snprintf(message->company, sizeof message->company, "%s", company);
     mailbox_put_always(bridge->mailbox, &message->message);
+    /* cppcheck-suppress memleak ; the mailbox owns the message, by its first member */
 }
 
 void bridge_subscribe(struct bridge *bridge, unsigned worker, const char *company, void *token)

@@ -24,7 +24,8 @@ struct option {
     const char *help;
 };
 
-/* clang-format off: its versions differ on the braces of these macros. */
+/* Its versions differ on the braces of these macros. */
+/* clang-format off */
 #define BOOL(name, field, fallback, help)                                                         \
     {                                                                                             \
         NULL, name, OPTION_BOOL, offsetof(struct config, field), fallback, 0, 0, NULL, NULL, help \

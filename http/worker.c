@@ -455,6 +455,7 @@ void worker_drain(struct worker *worker)
     message->message.release = release_message;
     message->request.fd = -1;
     mailbox_put_always(worker->hub_worker->mailbox, &message->message);
+    /* cppcheck-suppress memleak ; the mailbox owns the message, by its first member */
 }
 
 void worker_stop(struct worker *worker)
