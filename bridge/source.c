@@ -23,6 +23,7 @@ enum {
     WRITE_DEADLINE_MS = 500,
     CONFIRM_TIMEOUT_MS = 5000,
     COMPLETE_TIMEOUT_MS = 2000,
+    SETTLE_MS = 20,
     SUBJECTS_MAX = 64,
 };
 
@@ -414,6 +415,8 @@ static void wait_for_subscriptions(struct source *source)
         if (pthread_cond_timedwait(&source->changed, &source->lock, &until) == ETIMEDOUT)
             break;
     pthread_mutex_unlock(&source->lock);
+    /* It tells of the completion a moment before it frees its last control messages, and has no word for that moment. */
+    nats_Sleep(SETTLE_MS);
 }
 
 /* One connection, from its making to its end. Returns once it is over. */
