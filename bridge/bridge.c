@@ -37,8 +37,6 @@ struct bridge_message {
 };
 
 struct bridge {
-    const struct config *config;
-    struct log *log;
     struct metrics *metrics;
     struct mailbox *mailbox;
     struct source *source;
@@ -225,7 +223,6 @@ static struct timespec timeout(const struct bridge *bridge)
 {
     int64_t now_ns = clock_monotonic_ns();
     int64_t deadline_ns = store_deadline_ns(bridge->store);
-    int64_t left_ns;
 
     if (is_napping(bridge))
         return timespec_of(bridge->nap_end_ns - now_ns);
@@ -235,8 +232,7 @@ static struct timespec timeout(const struct bridge *bridge)
         deadline_ns = hub_deadline_ns(bridge->hub);
     if (appender_deadline_ns(bridge->appender) < deadline_ns)
         deadline_ns = appender_deadline_ns(bridge->appender);
-    left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
-    return timespec_of(left_ns);
+    return timespec_of(deadline_ns - now_ns);
 }
 
 static void tick(struct bridge *bridge)
@@ -365,8 +361,6 @@ int bridge_new(const struct bridge_options *options, struct bridge **ret_bridge)
 
     if (!bridge)
         return -ENOMEM;
-    bridge->config = options->config;
-    bridge->log = options->log;
     bridge->metrics = options->metrics;
     status = make_parts(bridge, options);
     if (status == 0)
