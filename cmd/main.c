@@ -25,7 +25,6 @@ enum {
     ERRORS_MAX_BYTES = 64 * 1024,
     DESCRIPTORS_RESERVED = 64, /* for everything but clients */
     REQUESTS_MAX = 4096,       /* at the same time in libmicrohttpd */
-    WORKERS_MAX = 256,
     EXIT_BAD_CONFIG = 2,
     START_WAIT_MS = 1000, /* for NATS and Redis, before clients are let in all the same */
 };
@@ -39,8 +38,8 @@ struct program {
     struct registry *registry;
     unsigned worker_count;
     unsigned max_requests;
-    struct worker *workers[WORKERS_MAX];
-    struct hub_worker hub_workers[WORKERS_MAX];
+    struct worker *workers[REGISTRY_WORKERS_MAX];
+    struct hub_worker hub_workers[REGISTRY_WORKERS_MAX];
     struct bridge *bridge;
     struct front_door *front_door;
 };
@@ -103,12 +102,11 @@ static unsigned count_workers(const struct config *config)
         return (unsigned)config->workers;
     if (cores < 1)
         return 1;
-    return cores < WORKERS_MAX ? (unsigned)cores : WORKERS_MAX;
+    return cores < REGISTRY_WORKERS_MAX ? (unsigned)cores : REGISTRY_WORKERS_MAX;
 }
 
 static int make_workers(struct program *program)
 {
-    program->worker_count = count_workers(program->config);
     for (unsigned i = 0; i < program->worker_count; i++) {
         program->workers[i] = worker_new(&(struct worker_options){
             .config = program->config,
@@ -142,7 +140,8 @@ static int start(struct program *program)
     program->auth = auth_new(program->config);
     if (!program->metrics || !program->auth)
         return -ENOMEM;
-    program->registry = registry_new(plan_descriptors(program), program->metrics);
+    program->worker_count = count_workers(program->config);
+    program->registry = registry_new(plan_descriptors(program), program->worker_count, program->metrics);
     if (!program->registry)
         return -ENOMEM;
     status = make_workers(program);
@@ -163,7 +162,6 @@ static int start(struct program *program)
                                                              .registry = program->registry,
                                                              .bridge = program->bridge,
                                                              .workers = program->workers,
-                                                             .worker_count = program->worker_count,
                                                              .max_requests = program->max_requests,
                                                              .log = program->log,
                                                              .metrics = program->metrics},

@@ -21,8 +21,6 @@ struct http_context {
     struct registry *registry;
     struct bridge *bridge;
     struct worker **workers;
-    unsigned worker_count;
-    unsigned next_worker;
     struct stats_page *stats_page;
     struct log *log;
     struct metrics *metrics;

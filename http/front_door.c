@@ -254,7 +254,6 @@ static int make_parts(struct front_door *front_door, const struct front_door_opt
     context->registry = options->registry;
     context->bridge = options->bridge;
     context->workers = options->workers;
-    context->worker_count = options->worker_count;
     context->log = options->log;
     context->metrics = options->metrics;
     context->random = (unsigned)clock_monotonic_ns();

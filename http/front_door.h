@@ -23,7 +23,6 @@ struct front_door_options {
     struct registry *registry;
     struct bridge *bridge;
     struct worker **workers;
-    unsigned worker_count;
     unsigned max_requests; /* connections in libmicrohttpd at the same time; streams have left it */
     struct log *log;
     struct metrics *metrics;

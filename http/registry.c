@@ -7,16 +7,23 @@
 
 #include "core/table.h"
 
+struct company {
+    struct registry_count count;
+    unsigned home; /* the worker of its first streams */
+};
+
 struct registry {
     /* Guards all of it. */
     pthread_mutex_t lock;
-    struct table *companies; /* of struct registry_count */
+    struct table *companies; /* of struct company */
     int64_t connections;
     int64_t max_connections;
+    int64_t worker_streams[REGISTRY_WORKERS_MAX];
+    unsigned workers;
     struct metrics *metrics;
 };
 
-struct registry *registry_new(int64_t max_connections, struct metrics *metrics)
+struct registry *registry_new(int64_t max_connections, unsigned workers, struct metrics *metrics)
 {
     struct registry *registry = calloc(1, sizeof *registry);
 
@@ -29,11 +36,12 @@ struct registry *registry_new(int64_t max_connections, struct metrics *metrics)
     }
     pthread_mutex_init(&registry->lock, NULL);
     registry->max_connections = max_connections;
+    registry->workers = workers;
     registry->metrics = metrics;
     return registry;
 }
 
-static void free_count(const char *company, void *object, void *context)
+static void free_company(const char *company, void *object, void *context)
 {
     table_remove(context, company);
     free(object);
@@ -43,55 +51,75 @@ void registry_free(struct registry *registry)
 {
     if (!registry)
         return;
-    table_each(registry->companies, free_count, registry->companies);
+    table_each(registry->companies, free_company, registry->companies);
     table_free(registry->companies);
     pthread_mutex_destroy(&registry->lock);
     free(registry);
 }
 
-static struct registry_count *add_company(struct registry *registry, const char *company)
+static unsigned emptiest_worker(const struct registry *registry)
 {
-    struct registry_count *count = calloc(1, sizeof *count);
+    unsigned found = 0;
 
-    if (!count)
-        return NULL;
-    strncpy(count->company, company, sizeof count->company - 1);
-    if (table_add(registry->companies, company, count) < 0) {
-        free(count);
-        return NULL;
-    }
-    return count;
+    for (unsigned i = 1; i < registry->workers; i++)
+        if (registry->worker_streams[i] < registry->worker_streams[found])
+            found = i;
+    return found;
 }
 
-int registry_enter(struct registry *registry, const char *company)
+static struct company *add_company(struct registry *registry, const char *name)
 {
-    struct registry_count *count;
-    int status = 0;
+    struct company *company = calloc(1, sizeof *company);
+
+    if (!company)
+        return NULL;
+    strncpy(company->count.company, name, sizeof company->count.company - 1);
+    company->home = emptiest_worker(registry);
+    if (table_add(registry->companies, name, company) < 0) {
+        free(company);
+        return NULL;
+    }
+    return company;
+}
+
+static int enter(struct registry *registry, const char *name, unsigned *ret_worker)
+{
+    struct company *company = table_get(registry->companies, name);
+
+    if (registry->connections >= registry->max_connections)
+        return -EBUSY;
+    if (!company)
+        company = add_company(registry, name);
+    if (!company)
+        return -ENOMEM;
+    *ret_worker = company->count.connections < REGISTRY_HOME_STREAMS ? company->home : emptiest_worker(registry);
+    company->count.connections++;
+    registry->worker_streams[*ret_worker]++;
+    metrics_set(registry->metrics, METRIC_CONNECTIONS, ++registry->connections);
+    return 0;
+}
+
+int registry_enter(struct registry *registry, const char *company, unsigned *ret_worker)
+{
+    int status;
 
     pthread_mutex_lock(&registry->lock);
-    count = table_get(registry->companies, company);
-    if (registry->connections >= registry->max_connections)
-        status = -EBUSY;
-    else if (!count && !(count = add_company(registry, company)))
-        status = -ENOMEM;
-    if (status == 0) {
-        count->connections++;
-        metrics_set(registry->metrics, METRIC_CONNECTIONS, ++registry->connections);
-    }
+    status = enter(registry, company, ret_worker);
     pthread_mutex_unlock(&registry->lock);
     return status;
 }
 
-void registry_leave(struct registry *registry, const char *company)
+void registry_leave(struct registry *registry, const char *name, unsigned worker)
 {
-    struct registry_count *count;
+    struct company *company;
 
     pthread_mutex_lock(&registry->lock);
-    count = table_get(registry->companies, company);
-    if (--count->connections == 0) {
-        table_remove(registry->companies, company);
-        free(count);
+    company = table_get(registry->companies, name);
+    if (--company->count.connections == 0) {
+        table_remove(registry->companies, name);
+        free(company);
     }
+    registry->worker_streams[worker]--;
     metrics_set(registry->metrics, METRIC_CONNECTIONS, --registry->connections);
     pthread_mutex_unlock(&registry->lock);
 }
@@ -128,7 +156,7 @@ static void list_one(const char *company, void *object, void *context)
 
     (void)company;
     if (listing->count < listing->max)
-        listing->counts[listing->count++] = *(const struct registry_count *)object;
+        listing->counts[listing->count++] = ((const struct company *)object)->count;
 }
 
 ptrdiff_t registry_list(struct registry *registry, size_t max, struct registry_count **ret_counts)

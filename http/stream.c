@@ -100,7 +100,7 @@ void stream_close(struct stream_context *context, struct stream *stream, enum st
     stream->fd = -1;
     wheel_unset(&stream->timer);
     channel_remove(stream->channel, stream);
-    registry_leave(context->registry, stream->channel->company);
+    registry_leave(context->registry, stream->channel->company, context->worker);
     if (stream->channel->count == 0)
         stream->channel->empty_ns = context->now_ns;
     if (stream->reading)
@@ -108,8 +108,10 @@ void stream_close(struct stream_context *context, struct stream *stream, enum st
     free_page(stream);
     frame_unref(stream->partial);
     frame_unref(stream->gap);
+    frame_unref(stream->claimed);
     stream->partial = NULL;
     stream->gap = NULL;
+    stream->claimed = NULL;
     context->stream_count--;
     stream->timer.next = context->closed ? &context->closed->timer : NULL;
     context->closed = stream;
@@ -187,8 +189,8 @@ static bool has_missed(const struct stream *stream)
 
 bool stream_is_plain(const struct stream *stream)
 {
-    return stream->phase == STREAM_RING && stream->ready && !stream->partial && !stream->gap && !has_missed(stream) &&
-           !stream->closing && !stream->heartbeat_due;
+    return stream->phase == STREAM_RING && stream->ready && !stream->partial && !stream->gap && !stream->claimed &&
+           !has_missed(stream) && !stream->closing && !stream->heartbeat_due;
 }
 
 /* Makes the context's batch the frames behind the stream's cursor, unless it is that already. */
@@ -461,15 +463,27 @@ static bool put_closing(struct stream_context *context, struct stream *stream)
     return put(stream, stream_block_closing(stream_end_text(stream->end), retry_ms, stream->chunked));
 }
 
+/* The gap, and with it the frame behind it: the socket may have room for the gap alone. */
 static bool put_missed(struct stream_context *context, struct stream *stream)
 {
-    const struct ring *ring = stream->channel->ring;
+    struct frame *next = ring_frame(stream->channel->ring, stream->cursor);
     int64_t missed = stream->missed_unknown ? GAP_MISSED_UNKNOWN : stream->missed;
 
     stream->missed = 0;
     stream->missed_unknown = false;
+    stream->claimed = frame_ref(next);
+    stream->cursor++;
     metrics_add(context->metrics, METRIC_GAP_SLOW_CONSUMER, 1);
-    return put(stream, stream_block_gap(GAP_SLOW_CONSUMER, NULL, ring_frame(ring, stream->cursor), missed));
+    return put(stream, stream_block_gap(GAP_SLOW_CONSUMER, NULL, next, missed));
+}
+
+static bool put_claimed(struct stream_context *context, struct stream *stream)
+{
+    struct frame *frame = stream->claimed;
+
+    stream->claimed = NULL;
+    count_frame(context, stream, frame);
+    return put(stream, frame);
 }
 
 /* One step in the ring. Returns false when nothing is due. */
@@ -504,6 +518,8 @@ static bool step(struct stream_context *context, struct stream *stream)
         stream->gap = NULL;
         return true;
     }
+    if (stream->claimed)
+        return put_claimed(context, stream);
     switch (stream->phase) {
     case STREAM_WAITING:
         return stream->closing && put_closing(context, stream);

@@ -114,7 +114,8 @@ struct stream {
     struct event_position last; /* HISTORY: the place behind which to go on; RING: the same, set when blocked */
     struct frame *partial;      /* begun, or to be written first */
     size_t partial_offset;
-    struct frame *gap; /* to be told next */
+    struct frame *gap;     /* to be told next */
+    struct frame *claimed; /* the frame behind a gap: written next, so that no second gap can come between them */
     struct stream_reading *reading;
     struct hub_page *page;
     size_t page_next;

@@ -91,11 +91,12 @@ static struct frame *make_head(struct http_context *context, struct MHD_Connecti
     return stream_block_head(chunked, extra, jittered(context, context->config->retry_ms));
 }
 
-/* Duplicates the socket and gives it to the next worker. Returns 0, or -errno with nothing left behind. */
-static int hand_over(struct http_context *context, struct MHD_Connection *connection, struct stream_request *request)
+/* Duplicates the socket and gives it to the worker. Returns 0, or -errno with nothing left behind. */
+static int hand_over(struct http_context *context, struct MHD_Connection *connection, struct worker *worker,
+                     struct stream_request *request)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    int status = -EMFILE;
+    int status;
 
     if (!info)
         return -EBADF;
@@ -104,9 +105,7 @@ static int hand_over(struct http_context *context, struct MHD_Connection *connec
         return -errno;
     make_connection_id(request->connection_id);
     request->head = make_head(context, connection, request->chunked);
-    /* A worker whose mailbox is full leaves the stream to another. */
-    for (unsigned i = 0; i < context->worker_count && status < 0; i++)
-        status = worker_open(context->workers[context->next_worker++ % context->worker_count], request);
+    status = worker_open(worker, request);
     if (status < 0) {
         frame_unref(request->head);
         close(request->fd);
@@ -117,15 +116,16 @@ static int hand_over(struct http_context *context, struct MHD_Connection *connec
 static enum MHD_Result open_for(struct http_context *context, struct MHD_Connection *connection,
                                 struct stream_request *request)
 {
-    int status = registry_enter(context->registry, request->company);
+    unsigned worker = 0;
+    int status = registry_enter(context->registry, request->company, &worker);
 
     if (status == -EBUSY)
         return refuse_full(context, connection);
     if (status == 0) {
-        status = hand_over(context, connection, request);
+        status = hand_over(context, connection, context->workers[worker], request);
         if (status == 0)
             return MHD_NO;
-        registry_leave(context->registry, request->company);
+        registry_leave(context->registry, request->company, worker);
     }
     log_write(context->log, LOG_LEVEL_ERROR, "Stream could not be opened",
               LOG_FIELDS(log_text("companyId", request->company), log_text("error", strerror(-status))));

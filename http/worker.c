@@ -195,7 +195,7 @@ static void open_stream(struct worker *worker, struct stream_request *request)
     request->fd = -1;
     request->head = NULL;
     if (!stream) {
-        registry_leave(worker->context.registry, channel->company);
+        registry_leave(worker->context.registry, channel->company, worker->context.worker);
         metrics_add(worker->context.metrics, METRIC_ERROR_RESOURCES, 1);
         return;
     }

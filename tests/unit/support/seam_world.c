@@ -131,7 +131,7 @@ void seam_world_init(struct seam_world *world, const struct seam_setting *settin
     world->random = setting->seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
     seam_model_begin(&world->model);
     world->metrics = metrics_new();
-    world->registry = registry_new(1000, world->metrics);
+    world->registry = registry_new(1000, 1, world->metrics);
     make_workers(world, setting);
     make_bridge(world, setting);
     for (int i = 0; i < SEAM_CLIENTS; i++) {

@@ -17,7 +17,7 @@ void stream_rig_init(struct stream_rig *rig, const struct stream_rig_options *op
     memset(rig, 0, sizeof *rig);
     fake_clock_set_ms(INT64_C(1700000000000));
     rig->metrics = metrics_new();
-    rig->registry = registry_new(1000, rig->metrics);
+    rig->registry = registry_new(1000, 1, rig->metrics);
     rig->worker = worker_rig_new(&(struct worker_rig_options){
         .hub_worker = &rig->hub_worker,
         .registry = rig->registry,

@@ -144,6 +144,7 @@ void worker_rig_free(struct worker_rig *rig)
 void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const char *company, bool chunked,
                      const char *requested)
 {
+    unsigned worker;
     struct stream_request request = {
         .fd = socket->fd,
         .chunked = chunked,
@@ -157,7 +158,7 @@ void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const c
         snprintf(request.requested, sizeof request.requested, "%s", requested);
     }
     snprintf(request.company, sizeof request.company, "%s", company);
-    if (registry_enter(rig->worker->context.registry, company) < 0 || worker_open(rig->worker, &request) < 0)
+    if (registry_enter(rig->worker->context.registry, company, &worker) < 0 || worker_open(rig->worker, &request) < 0)
         abort();
 }
 
