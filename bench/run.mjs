@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { floors, loads } from './runner/loads.mjs';
 import { measure } from './runner/measure.mjs';
 import { Process, freePort, killEverything, stopEverything, untilListening } from './runner/processes.mjs';
-import { checkBounds, combineRuns, formatResults, formatRun, machine } from './runner/report.mjs';
+import { checkBounds, combineRuns, formatResults, formatRun, machine, median } from './runner/report.mjs';
 
 const HELP = `usage: node bench/run.mjs [options]
 
@@ -102,7 +102,8 @@ function summarize(rows, runs) {
     const floor = results.find((one) => one.name === result.floor);
     if (floor && !(floor.row.unsent > 0)) {
       result.row.floorUsPerDelivery = floor.row.cpuUsPerDelivery;
-      result.row.ratio = result.row.cpuUsPerDelivery / floor.row.cpuUsPerDelivery;
+      // Run by run, each beside the floor of its own run: on a noisy machine the medians may come from different weather.
+      result.row.ratio = median(result.runs.map((run, at) => run.cpuUsPerDelivery / floor.runs[at].cpuUsPerDelivery));
     }
     result.bounds = checkBounds(result.bounds, result.row);
   }

@@ -6,7 +6,7 @@ import { boundKinds } from './loads.mjs';
 
 const ADDED_UP = new Set(['gaps', 'missingTold', 'missingUntold', 'duplicates', 'disorder', 'unsent']);
 
-function median(values) {
+export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
