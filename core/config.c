@@ -61,8 +61,10 @@ static const struct option options[] = {
     CHOICE("AUTH_MODE", auth_mode, NULL, "none",
            "who may stream: none lets everybody stream every company; there is no default, so that an open bridge is a "
            "decision"),
-    TEXT("CORS_ORIGINS", cors_origins, "*", config_check_origins,
-         "origins whose pages may read streams; * for all; empty counts as unset"),
+    TEXT(
+        "CORS_ORIGINS", cors_origins, "*", config_check_origins,
+        "origins whose pages may read streams; https://*.example.com stands for all hosts below; * for all; empty counts "
+        "as unset"),
     NUMBER("MAX_CONNECTIONS", max_connections, "0", 0, 1000000,
            "open streams at most; 0: as many as the descriptor limit allows"),
     CHOICE("OVERLOAD_ANSWER", overload_answer, "error", "error,retry",

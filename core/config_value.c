@@ -331,19 +331,23 @@ const char *config_check_redis_url(const char *value)
     return "redis://[[user:]password@]host[:port][/database], or nothing at all for a replay store in memory";
 }
 
+/* An origin (RFC 6454, 6.2), or all of them, or one whose host begins with `*.`. */
 static bool is_origin(const char *item, size_t size)
 {
     const char *authority = memmem(item, size, "://", 3);
+    const char *end = item + size;
 
     if (size == 1 && *item == '*')
         return true;
     if (!authority || authority == item || size > 255)
         return false;
     authority += 3;
-    for (const char *at = item; at < item + size; at++)
-        if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 0x7f || strchr("*\"<>\\", *at))
+    if (end - authority > 2 && memcmp(authority, "*.", 2) == 0)
+        authority += 2;
+    for (const char *at = item; at < end; at++)
+        if (at != authority - 2 && ((unsigned char)*at <= ' ' || (unsigned char)*at >= 0x7f || strchr("*\"<>\\", *at)))
             return false;
-    return authority < item + size && !memchr(authority, '/', (size_t)(item + size - authority));
+    return authority < end && !memchr(authority, '/', (size_t)(end - authority));
 }
 
 const char *config_check_origins(const char *value)
@@ -353,7 +357,7 @@ const char *config_check_origins(const char *value)
 
     while (config_list_next(&value, &item, &size))
         if (!is_origin(item, size))
-            return "* or a list of origins such as https://dashboard.example.com,http://localhost:5173";
+            return "* or a list of origins such as https://dashboard.example.com,https://*.example.com,http://localhost:5173";
     return NULL;
 }
 

@@ -361,6 +361,19 @@ e2e('a list of origins lets those in and no other', async (world) => {
   }
 });
 
+e2e('a wildcard origin lets the hosts below it in', async (world) => {
+  const { sluice } = await world.bridge({ env: { CORS_ORIGINS: 'https://*.example.com' } });
+  const allowed = async (origin) => {
+    const client = await world.stream(sluice, { company: 'acme', headers: [['Origin', origin]] });
+    return client.headers.get('Access-Control-Allow-Origin');
+  };
+  const long = `https://${'a'.repeat(241)}.example.com`;
+  for (const origin of ['https://app.example.com', 'https://a.b.example.com', long]) assert.equal(await allowed(origin), origin);
+  for (const origin of ['https://example.com', 'https://app.example.com.evil.org', 'http://app.example.com']) {
+    assert.ok(!(await allowed(origin)), origin);
+  }
+});
+
 e2e('when all places are taken, a new stream is refused with 503 until one is free', async (world) => {
   const { sluice } = await world.bridge({ env: { MAX_CONNECTIONS: '2' } });
   const target = '/stream/updates?companyId=acme';

@@ -232,10 +232,16 @@ static void test_redis_urls(void **state)
 
 static void test_origins(void **state)
 {
-    static const char *const good[] = {"*", "https://a.example.com", "http://localhost:5173, https://b", NULL};
+    static const char *const good[] = {"*",
+                                       "https://a.example.com",
+                                       "http://localhost:5173, https://b",
+                                       "https://*.example.com",
+                                       "http://*.local:5173",
+                                       NULL};
     static const char *const bad[] = {
-        "a.example.com", "https://",    "https://a/",  "https://a/b",      "https://*.a", "://a",
-        "https://a b",   "https://a\"", "https://a,b", "https://\xc3\xa9", NULL};
+        "a.example.com", "https://",     "https://a/",       "https://a/b", "https://*", "https://*.",
+        "https://a.*.b", "https://*a.b", "https://*.*.b",    "*://a",       "://a",      "https://a b",
+        "https://a\"",   "https://a,b",  "https://\xc3\xa9", NULL};
 
     (void)state;
     assert_checks(config_check_origins, good, bad);

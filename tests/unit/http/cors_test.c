@@ -63,11 +63,37 @@ static void test_a_star_among_others_allows_all(void **state)
     cors_free(cors);
 }
 
+static void test_a_wildcard_stands_for_the_hosts_below(void **state)
+{
+    struct cors *cors = cors_new("https://*.example.com,http://*.local:5173");
+
+    (void)state;
+    assert_allowed(cors, "https://a.example.com", "https://a.example.com");
+    assert_allowed(cors, "https://a-1.b.example.com", "https://a-1.b.example.com");
+    assert_allowed(cors, "http://dev.local:5173", "http://dev.local:5173");
+    assert_allowed(cors, "https://example.com", NULL);
+    assert_allowed(cors, "https://.example.com", NULL);
+    assert_allowed(cors, "https://a..example.com", NULL);
+    assert_allowed(cors, "https://..example.com", NULL);
+    assert_allowed(cors, "https://evilexample.com", NULL);
+    assert_allowed(cors, "http://a.example.com", NULL);
+    assert_allowed(cors, "https://a.example.com:8443", NULL);
+    assert_allowed(cors, "https://a.example.com.evil", NULL);
+    assert_allowed(cors, "https://evil/x.example.com", NULL);
+    assert_allowed(cors, "https://evil:1@a.example.com", NULL);
+    assert_allowed(cors, "https://a\r\nb.example.com", NULL);
+    assert_allowed(cors, "http://dev.local", NULL);
+    assert_allowed(cors, NULL, NULL);
+    assert_true(cors_varies(cors));
+    cors_free(cors);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_star_allows_every_page_alike),
         cmocka_unit_test(test_a_list_allows_exactly_its_origins),
+        cmocka_unit_test(test_a_wildcard_stands_for_the_hosts_below),
         cmocka_unit_test(test_a_star_among_others_allows_all),
     };
 
