@@ -43,6 +43,7 @@ static int identify_by_request(const struct auth_request *request, struct identi
             ret_refusal, 400,
             "companyId is malformed: it must be 1 to 128 characters of A-Za-z0-9._:- and begin with a letter or "
             "a digit");
+    *ret_identity = (struct identity){.expires_ms = 0};
     memcpy(ret_identity->company, request->company, request->company_size);
     ret_identity->company[request->company_size] = '\0';
     return 0;

@@ -2,6 +2,7 @@
 #define SLUICE_AUTH_AUTH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/config.h"
 
@@ -17,8 +18,16 @@ struct auth_request {
     size_t company_size; /* bytes, which may hold a NUL */
 };
 
+enum { IDENTITY_TEXT_SIZE = 129 };
+
+/* Who asks, and what for. A text that is not known is empty. */
 struct identity {
-    char company[129];
+    char company[IDENTITY_TEXT_SIZE];
+    char user[IDENTITY_TEXT_SIZE];
+    char session[IDENTITY_TEXT_SIZE];
+    char token_id[IDENTITY_TEXT_SIZE];
+    char key_id[IDENTITY_TEXT_SIZE]; /* the API key's name, never the key */
+    int64_t expires_ms;              /* Unix time from which it is void; 0: never */
 };
 
 /* Why not: what the answer says. The strings are constant. */

@@ -61,6 +61,8 @@ static const struct option options[] = {
     CHOICE("AUTH_MODE", auth_mode, NULL, "none",
            "who may stream: none lets everybody stream every company; there is no default, so that an open bridge is a "
            "decision"),
+    NUMBER("TOKEN_WARNING_SECONDS", token_warning_seconds, "60", 0, 86400,
+           "time before a token expires at which its stream is told with stream.expiring"),
     TEXT(
         "CORS_ORIGINS", cors_origins, "*", config_check_origins,
         "origins whose pages may read streams; https://*.example.com stands for all hosts below; * for all; empty counts "

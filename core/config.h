@@ -15,6 +15,7 @@ struct config {
     int64_t port;
     char *bind_address;
     char *auth_mode;
+    int64_t token_warning_seconds;
     char *cors_origins;
     int64_t max_connections;
     char *overload_answer;

@@ -13,33 +13,9 @@
 #include "http/stream_blocks.h"
 #include "http/stream_end.h"
 #include "http/stream_io.h"
+#include "http/stream_timer.h"
 
 #define NS_PER_MS INT64_C(1000000)
-
-static unsigned jitter(struct stream_context *context, int64_t range)
-{
-    return range > 0 ? (unsigned)rand_r(&context->random) % (unsigned)range : 0;
-}
-
-/* Heartbeats of a fleet that came at once must not go at once: nine to eleven tenths of the interval. */
-static void set_heartbeat(struct stream_context *context, struct stream *stream)
-{
-    int64_t delay_ms = context->heartbeat_ms * 9 / 10 + jitter(context, context->heartbeat_ms / 5);
-
-    stream->heartbeat_at_ns = context->now_ns + delay_ms * NS_PER_MS;
-}
-
-/* The timer is due for the next heartbeat, or sooner where the checks want it. */
-static void set_timer(struct stream_context *context, struct stream *stream)
-{
-    int64_t delay_ms = (stream->heartbeat_at_ns - context->now_ns) / NS_PER_MS;
-
-    if (delay_ms > context->idle_timeout_ms / 3)
-        delay_ms = context->idle_timeout_ms / 3;
-    if (delay_ms > context->dead_peer_ms / 3)
-        delay_ms = context->dead_peer_ms / 3;
-    wheel_set(&context->wheel, &stream->timer, delay_ms > 0 ? delay_ms : 0);
-}
 
 struct stream *stream_new(struct stream_context *context, struct channel *channel, struct stream_request *request)
 {
@@ -47,6 +23,7 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
 
     if (!stream || channel_add(channel, stream) < 0) {
         free(stream);
+        free(request->identity);
         close(request->fd);
         frame_unref(request->head);
         return NULL;
@@ -59,13 +36,13 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
     stream->requested_cursor = request->cursor;
     stream->last = request->position;
     stream->partial = request->head;
+    stream->identity = request->identity;
     stream->opened_ns = context->now_ns;
     stream->acked_ns = context->now_ns;
     strcpy(stream->connection_id, request->connection_id);
     strcpy(stream->requested, request->requested);
     stream_io_prepare(context, stream->fd);
-    set_heartbeat(context, stream);
-    set_timer(context, stream);
+    stream_timer_begin(context, stream);
     context->stream_count++;
     metrics_add(context->metrics, METRIC_CONNECTIONS_OPENED, 1);
     log_write(context->log, LOG_LEVEL_INFO, "SSE connection established",
@@ -123,6 +100,7 @@ void stream_free_closed(struct stream_context *context)
         struct stream *stream = context->closed;
 
         context->closed = (struct stream *)(void *)stream->timer.next;
+        free(stream->identity);
         free(stream);
     }
 }
@@ -190,7 +168,7 @@ static bool has_missed(const struct stream *stream)
 bool stream_is_plain(const struct stream *stream)
 {
     return stream->phase == STREAM_RING && stream->ready && !stream->partial && !stream->gap && !stream->claimed &&
-           !has_missed(stream) && !stream->closing && !stream->heartbeat_due;
+           !has_missed(stream) && !stream->closing && !stream->heartbeat_due && !stream->expiring_due;
 }
 
 /* Makes the context's batch the frames behind the stream's cursor, unless it is that already. */
@@ -433,6 +411,10 @@ static bool put_notice(struct stream_context *context, struct stream *stream)
         stream->knows_store_lost = !context->replay_ok;
         return put(stream, stream_block_store(context->replay_ok));
     }
+    if (stream->expiring_due) {
+        stream->expiring_due = false;
+        return put(stream, stream_block_expiring(stream->identity->expires_ms));
+    }
     if (stream->heartbeat_due) {
         stream->heartbeat_due = false;
         return put(stream, frame_ref(context->heartbeat));
@@ -457,7 +439,7 @@ static bool put_ready(struct stream *stream)
 
 static bool put_closing(struct stream_context *context, struct stream *stream)
 {
-    int64_t retry_ms = context->retry_ms + jitter(context, context->retry_ms);
+    int64_t retry_ms = context->retry_ms + stream_jitter(context, context->retry_ms);
 
     stream->ending = true;
     return put(stream, stream_block_closing(stream_end_text(stream->end), retry_ms, stream->chunked));
@@ -564,37 +546,4 @@ void stream_begin_end(struct stream_context *context, struct stream *stream, enu
     stream->closing = true;
     stream->end = end;
     stream_pump(context, stream);
-}
-
-/* Whether the client has acknowledged nothing for too long. */
-static bool is_idle(const struct stream_context *context, struct stream *stream)
-{
-    int waiting = stream_io_unacknowledged(stream);
-    uint64_t acked_bytes = stream->sent_bytes - (uint64_t)waiting;
-
-    if ((waiting == 0 && !stream->blocked) || acked_bytes != stream->acked_bytes) {
-        stream->acked_bytes = acked_bytes;
-        stream->acked_ns = context->now_ns;
-        return false;
-    }
-    return context->now_ns - stream->acked_ns > context->idle_timeout_ms * NS_PER_MS;
-}
-
-void stream_on_timer(struct stream_context *context, struct stream *stream)
-{
-    if (is_idle(context, stream)) {
-        /* It reads nothing, so there is nobody to tell; the socket may still take a last word. */
-        stream->blocked = false;
-        stream_begin_end(context, stream, STREAM_END_IDLE);
-        stream_close(context, stream, STREAM_END_IDLE);
-        return;
-    }
-    stream_io_update_patience(context, stream);
-    if (context->now_ns >= stream->heartbeat_at_ns) {
-        stream->heartbeat_due = !stream->blocked;
-        set_heartbeat(context, stream);
-    }
-    set_timer(context, stream);
-    if (!stream->blocked)
-        stream_pump(context, stream);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "auth/auth.h"
 #include "bridge/bridge.h"
 #include "core/event_id.h"
 #include "core/frame.h"
@@ -51,6 +52,7 @@ struct stream_context {
     int64_t heartbeat_ms;
     int64_t idle_timeout_ms;
     int64_t dead_peer_ms;
+    int64_t token_warning_ms;
     int64_t replay_ttl_ms;
     int64_t retry_ms;
     uint64_t buffer_events;
@@ -82,7 +84,8 @@ struct stream_request {
     char requested[EVENT_ID_SIZE];  /* the id as it came, cut */
     char company[129];
     char connection_id[24];
-    struct frame *head; /* the response head and the retry block; the stream's from here */
+    struct identity *identity; /* allocated; NULL: anybody's */
+    struct frame *head;        /* the response head and the retry block; the stream's from here */
 };
 
 /* A read of history under way; outlives its stream when that is closed meanwhile. */
@@ -104,8 +107,10 @@ struct stream {
     bool complete;         /* no gap was told */
     bool knows_store_lost; /* the client was told that the store is lost */
     bool heartbeat_due;
-    bool closing; /* to be ended once all before it is written */
-    bool ending;  /* stream.closing is being written; nothing follows */
+    bool expiring_due;  /* the client is to be told that its token will expire */
+    bool expiring_told; /* or needs not be */
+    bool closing;       /* to be ended once all before it is written */
+    bool ending;        /* stream.closing is being written; nothing follows */
     bool missed_unknown;
     bool patient; /* TCP_USER_TIMEOUT was raised for a client that is there but does not read */
     enum stream_end end;
@@ -119,7 +124,8 @@ struct stream {
     struct stream_reading *reading;
     struct hub_page *page;
     size_t page_next;
-    int64_t missed; /* events dropped that the client was not told of yet */
+    int64_t missed;            /* events dropped that the client was not told of yet */
+    struct identity *identity; /* NULL: anybody's */
 
     int64_t opened_ns;
     int64_t heartbeat_at_ns;
@@ -158,9 +164,6 @@ void stream_begin_end(struct stream_context *context, struct stream *stream, enu
 /* Closes at once. The stream is freed by stream_free_closed(). */
 void stream_close(struct stream_context *context, struct stream *stream, enum stream_end end);
 void stream_free_closed(struct stream_context *context);
-
-/* The timer of a stream is due: heartbeat, idle check. May close the stream. */
-void stream_on_timer(struct stream_context *context, struct stream *stream);
 
 /* Ends the life of the batch of live frames: due before its frames may leave their ring. */
 void stream_end_batch(struct stream_context *context);

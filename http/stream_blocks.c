@@ -104,6 +104,20 @@ struct frame *stream_block_store(bool restored)
     return control(&block);
 }
 
+struct frame *stream_block_expiring(int64_t expires_ms)
+{
+    struct buffer block = buffer_make(BLOCK_MAX_BYTES);
+    struct json *json = json_new();
+
+    if (json) {
+        json_begin_object(json);
+        json_put_number(json, "expiresAt", expires_ms);
+        json_end_object(json);
+    }
+    append_event(&block, "stream.expiring", json);
+    return control(&block);
+}
+
 /* Appends bytes as a chunk, or as they are. */
 static void append_chunk(struct buffer *bytes, const struct buffer *block, bool chunked)
 {

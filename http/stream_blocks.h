@@ -22,6 +22,9 @@ struct frame *stream_block_gap(enum gap_reason reason, const char *requested, co
                                int64_t missed);
 struct frame *stream_block_store(bool restored);
 
+/* The token will expire at that Unix time in milliseconds. */
+struct frame *stream_block_expiring(int64_t expires_ms);
+
 /* The end of the stream too: the last chunk, where there are chunks. */
 struct frame *stream_block_closing(const char *reason, int64_t retry_ms, bool chunked);
 

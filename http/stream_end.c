@@ -11,6 +11,8 @@ const char *stream_end_text(enum stream_end end)
         return "idle";
     case STREAM_END_SHUTDOWN:
         return "shutdown";
+    case STREAM_END_EXPIRED:
+        return "expired_token";
     }
     return "";
 }
@@ -24,6 +26,8 @@ enum metric stream_end_metric(enum stream_end end)
         return METRIC_CLOSED_IDLE;
     case STREAM_END_SHUTDOWN:
         return METRIC_CLOSED_SHUTDOWN;
+    case STREAM_END_EXPIRED:
+        return METRIC_CLOSED_EXPIRED;
     case STREAM_END_ERROR:
         break;
     }

@@ -15,6 +15,7 @@
 #include "core/thread.h"
 #include "http/channel.h"
 #include "http/stream_blocks.h"
+#include "http/stream_timer.h"
 
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S INT64_C(1000000000)
@@ -65,6 +66,7 @@ static void set_context(struct stream_context *context, const struct worker_opti
     context->worker = options->index;
     context->heartbeat_ms = config->heartbeat_seconds * 1000;
     context->idle_timeout_ms = config->idle_timeout_seconds * 1000;
+    context->token_warning_ms = config->token_warning_seconds * 1000;
     context->dead_peer_ms = config->dead_peer_seconds * 1000;
     context->replay_ttl_ms = config->replay_ttl_seconds * 1000;
     context->retry_ms = config->retry_ms;
@@ -194,6 +196,7 @@ static void open_stream(struct worker *worker, struct stream_request *request)
 
     request->fd = -1;
     request->head = NULL;
+    request->identity = NULL;
     if (!stream) {
         registry_leave(worker->context.registry, channel->company, worker->context.worker);
         metrics_add(worker->context.metrics, METRIC_ERROR_RESOURCES, 1);
@@ -425,6 +428,7 @@ static void release_message(struct message *message)
     if (message->type == WORKER_OPEN && worker_message->request.fd >= 0)
         close(worker_message->request.fd);
     frame_unref(worker_message->request.head);
+    free(worker_message->request.identity);
     free(message);
 }
 

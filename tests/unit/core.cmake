@@ -18,6 +18,7 @@ sluice_unit_test(core/log_test sluice_core)
 sluice_unit_test(auth/auth_test sluice_auth sluice_core)
 
 sluice_unit_test(http/cors_test sluice_http sluice_core)
+sluice_unit_test(http/credentials_test sluice_http lib_microhttpd)
 sluice_unit_test(http/request_test sluice_http lib_microhttpd)
 sluice_unit_test(http/wheel_test sluice_http)
 sluice_unit_test(http/registry_test sluice_http sluice_core)

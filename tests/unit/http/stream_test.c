@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "core/clock.h"
 #include "support/fake_clock.h"
 #include "support/stream_rig.h"
 
@@ -313,6 +314,62 @@ static void a_half_written_event_is_finished_first(void **state)
     assert_story(client, true, "ready @0 1 gap(slow_consumer,3) 5 6");
 }
 
+static void a_token_that_expires_is_warned_of_and_ends_the_stream(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){0});
+    worker_rig_expire(rig.worker, clock_unix_ms() + 100000);
+    client = open_ready(true);
+    fake_clock_advance_ms(39000);
+    stream_rig_settle(&rig);
+    assert_story(client, true, "ready @0 beat");
+    fake_clock_advance_ms(1200);
+    stream_rig_settle(&rig);
+    assert_story(client, true, "ready @0 beat expiring");
+    fake_clock_advance_ms(58000);
+    stream_rig_settle(&rig);
+    assert_story(client, true, "ready @0 beat expiring beat");
+    fake_clock_advance_ms(2000);
+    stream_rig_settle(&rig);
+    assert_story(client, true, "ready @0 beat expiring beat closing(expired_token) end");
+    assert_int_equal(metrics_get(rig.metrics, METRIC_CLOSED_EXPIRED), 1);
+    assert_int_equal(registry_connections(rig.registry), 0);
+}
+
+static void a_token_with_little_time_left_needs_no_warning(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){0});
+    worker_rig_expire(rig.worker, clock_unix_ms() + 20000);
+    client = open_ready(true);
+    fake_clock_advance_ms(19000);
+    stream_rig_settle(&rig);
+    assert_story(client, true, "ready @0");
+    fake_clock_advance_ms(1200);
+    stream_rig_settle(&rig);
+    assert_story(client, true, "ready @0 closing(expired_token) end");
+}
+
+static void a_client_that_does_not_read_is_closed_when_its_token_expires(void **state)
+{
+    struct fake_socket *client;
+
+    (void)state;
+    begin(&(struct stream_rig_options){0});
+    worker_rig_expire(rig.worker, clock_unix_ms() + 20000);
+    client = open_ready(true);
+    fake_socket_set_capacity(client, 30);
+    publish_one_by_one(1, 6);
+    fake_clock_advance_ms(20200);
+    stream_rig_settle(&rig);
+    assert_int_equal(metrics_get(rig.metrics, METRIC_CLOSED_EXPIRED), 1);
+    assert_int_equal(registry_connections(rig.registry), 0);
+}
+
 static void the_store_is_told_lost_and_restored(void **state)
 {
     struct fake_socket *client;
@@ -473,6 +530,9 @@ int main(void)
         TEST(a_stream_that_opens_while_a_subscription_begins_anew_misses_nothing),
         TEST(a_heartbeat_comes_between_blocks_and_in_time),
         TEST(a_half_written_event_is_finished_first),
+        TEST(a_token_that_expires_is_warned_of_and_ends_the_stream),
+        TEST(a_token_with_little_time_left_needs_no_warning),
+        TEST(a_client_that_does_not_read_is_closed_when_its_token_expires),
         TEST(the_store_is_told_lost_and_restored),
         TEST(a_drained_stream_ends_in_order),
         TEST(a_drained_stream_that_is_full_ends_when_it_is_read),

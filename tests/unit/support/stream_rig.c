@@ -132,6 +132,8 @@ static void tell_event(const struct sse_block *block)
         tell(gap, "");
     } else if (strcmp(block->event, "stream.store") == 0) {
         tell(member(block->data, "\"state\":\"", text), "");
+    } else if (strcmp(block->event, "stream.expiring") == 0) {
+        tell("expiring", "");
     } else if (strcmp(block->event, "stream.closing") == 0) {
         snprintf(gap, sizeof gap, "closing(%s)", member(block->data, "\"reason\":\"", text));
         tell(gap, "");

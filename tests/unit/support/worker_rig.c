@@ -14,6 +14,7 @@ static struct asked *first_asked;
 struct worker_rig {
     struct config config;
     struct worker *worker;
+    int64_t expires_ms;
 };
 
 /* The doubles. */
@@ -109,6 +110,7 @@ struct worker_rig *worker_rig_new(const struct worker_rig_options *options)
         .heartbeat_seconds = 30,
         .idle_timeout_seconds = 100000,
         .dead_peer_seconds = 100000,
+        .token_warning_seconds = 60,
         .retry_ms = 1000,
         .buffer_events = options->buffer_events,
         .buffer_bytes = options->buffer_bytes,
@@ -141,6 +143,11 @@ void worker_rig_free(struct worker_rig *rig)
     free(rig);
 }
 
+void worker_rig_expire(struct worker_rig *rig, int64_t expires_ms)
+{
+    rig->expires_ms = expires_ms;
+}
+
 void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const char *company, bool chunked,
                      const char *requested)
 {
@@ -152,6 +159,12 @@ void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const c
         .head = stream_block_head(chunked, "", 1000),
     };
 
+    if (rig->expires_ms > 0) {
+        request.identity = calloc(1, sizeof *request.identity);
+        if (!request.identity)
+            abort();
+        request.identity->expires_ms = rig->expires_ms;
+    }
     if (requested) {
         request.cursor = event_id_parse(requested, strlen(requested), &request.position) ? STREAM_CURSOR_ID
                                                                                          : STREAM_CURSOR_MALFORMED;

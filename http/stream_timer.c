@@ -1,0 +1,108 @@
+#include "http/stream_timer.h"
+
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "http/stream_io.h"
+
+#define NS_PER_MS INT64_C(1000000)
+
+unsigned stream_jitter(struct stream_context *context, int64_t range)
+{
+    return range > 0 ? (unsigned)rand_r(&context->random) % (unsigned)range : 0;
+}
+
+/* Heartbeats of a fleet that came at once must not go at once: nine to eleven tenths of the interval. */
+static void set_heartbeat(struct stream_context *context, struct stream *stream)
+{
+    int64_t delay_ms = context->heartbeat_ms * 9 / 10 + stream_jitter(context, context->heartbeat_ms / 5);
+
+    stream->heartbeat_at_ns = context->now_ns + delay_ms * NS_PER_MS;
+}
+
+/* Milliseconds to what is next: the warning that the token will expire, or its end. */
+static int64_t until_expiry(const struct stream_context *context, const struct stream *stream)
+{
+    int64_t expires_ms = stream->identity->expires_ms;
+
+    if (expires_ms == 0)
+        return INT64_MAX;
+    return expires_ms - clock_unix_ms() - (stream->expiring_told ? 0 : context->token_warning_ms);
+}
+
+/* The timer is due for the next heartbeat, or sooner where the checks want it. */
+static void set_timer(struct stream_context *context, struct stream *stream)
+{
+    int64_t delay_ms = (stream->heartbeat_at_ns - context->now_ns) / NS_PER_MS;
+
+    if (delay_ms > context->idle_timeout_ms / 3)
+        delay_ms = context->idle_timeout_ms / 3;
+    if (delay_ms > context->dead_peer_ms / 3)
+        delay_ms = context->dead_peer_ms / 3;
+    if (stream->identity && delay_ms > until_expiry(context, stream))
+        delay_ms = until_expiry(context, stream);
+    wheel_set(&context->wheel, &stream->timer, delay_ms > 0 ? delay_ms : 0);
+}
+
+void stream_timer_begin(struct stream_context *context, struct stream *stream)
+{
+    /* A client that comes so late knows what it has. */
+    stream->expiring_told = !stream->identity || until_expiry(context, stream) <= 0;
+    set_heartbeat(context, stream);
+    set_timer(context, stream);
+}
+
+/* Whether the client has acknowledged nothing for too long. */
+static bool is_idle(const struct stream_context *context, struct stream *stream)
+{
+    int waiting = stream_io_unacknowledged(stream);
+    uint64_t acked_bytes = stream->sent_bytes - (uint64_t)waiting;
+
+    if ((waiting == 0 && !stream->blocked) || acked_bytes != stream->acked_bytes) {
+        stream->acked_bytes = acked_bytes;
+        stream->acked_ns = context->now_ns;
+        return false;
+    }
+    return context->now_ns - stream->acked_ns > context->idle_timeout_ms * NS_PER_MS;
+}
+
+/* Ends a stream that may not go on, whether its client reads or not; the socket may still take a last word. */
+static void end_now(struct stream_context *context, struct stream *stream, enum stream_end end)
+{
+    stream->blocked = false;
+    stream_begin_end(context, stream, end);
+    stream_close(context, stream, end);
+}
+
+/* Ends a stream whose token has expired, or notes that the client is to be warned. Returns whether it ended. */
+static bool watch_expiry(struct stream_context *context, struct stream *stream)
+{
+    if (!stream->identity || until_expiry(context, stream) > 0)
+        return false;
+    if (!stream->expiring_told) {
+        stream->expiring_told = true;
+        stream->expiring_due = true;
+        if (until_expiry(context, stream) > 0)
+            return false;
+    }
+    end_now(context, stream, STREAM_END_EXPIRED);
+    return true;
+}
+
+void stream_on_timer(struct stream_context *context, struct stream *stream)
+{
+    if (watch_expiry(context, stream))
+        return;
+    if (is_idle(context, stream)) {
+        end_now(context, stream, STREAM_END_IDLE);
+        return;
+    }
+    stream_io_update_patience(context, stream);
+    if (context->now_ns >= stream->heartbeat_at_ns) {
+        stream->heartbeat_due = !stream->blocked;
+        set_heartbeat(context, stream);
+    }
+    set_timer(context, stream);
+    if (!stream->blocked)
+        stream_pump(context, stream);
+}
