@@ -9,6 +9,7 @@ import { Authority } from '../support/certificates.mjs';
 import { numbersOf } from '../support/events.mjs';
 import { freePort } from '../support/process.mjs';
 import { runSluice } from '../support/sluice.mjs';
+import { eventually } from '../support/wait.mjs';
 import { e2e } from '../support/world.mjs';
 
 const SECRET = 'p%s:w/rd@"\\ secret';
@@ -178,6 +179,101 @@ e2e('NATS: a server that stalls the TLS handshake does not keep Sluice from endi
   await sluice.stop();
   await sluice.untilLog((line) => /its server stalls/.test(line.message), 'why the end took so long');
 });
+
+/** That what was published is stored in Redis, and comes back from there. */
+async function assertReplays(world, sluice, nats, redis, { database = 0, company = 'acme' } = {}) {
+  const publisher = await world.publisher(nats);
+  const client = await world.liveStream(sluice, { company });
+  const start = client.lastEventId;
+  await publisher.publishPaced(company, 1, 200, [client], { more: { text: 'x'.repeat(2000) } });
+  await eventually(async () => {
+    const keys = await redis.command('INFO', 'keyspace');
+    return keys.includes(`db${database}:`) && (await sluice.metrics()).value('sluice_replay_backlog_bytes') === 0;
+  }, `events in database ${database}`);
+  const back = await world.liveStream(sluice, { company, lastEventId: start });
+  await back.untilEvents(200);
+  assert.deepEqual(numbersOf(back.events), numbersOf(client.events));
+}
+
+const ACL_SECRET = 'p%s:w/rd@ \\"secret';
+const acl = (password) => ['--user', 'bridge', 'on', `>${password}`, '~sluice:*', '&*', '+@all'];
+const redisTls = (port, { certFile, keyFile, caFile }, auth = 'no') => [
+  ...['--tls-port', String(port), '--tls-cert-file', certFile, '--tls-key-file', keyFile],
+  ...['--tls-ca-cert-file', caFile, '--tls-auth-clients', auth],
+];
+/** Small pages of memory, so that a replay has to come from Redis. */
+const FROM_REDIS = { RECENT_EVENTS: '16', RECENT_BYTES: '65536' };
+
+e2e('Redis: user, password and database, a wrong password told and mended without a restart', async (world) => {
+  const authority = authorityOf(world);
+  const nats = await world.nats();
+  const redis = await world.redis({ settings: acl('wrong') });
+  const env = {
+    REDIS_URL: `redis://bridge@127.0.0.1:${redis.port}/3`,
+    REDIS_PASSWORD_FILE: file(authority, 'redis-password', `${SECRET.replaceAll(' ', '')}\n`),
+    ...FROM_REDIS,
+  };
+  const sluice = await world.sluice({ nats, env, until: 'degraded' });
+  await assertTold(sluice, /WRONGPASS; compare the user in REDIS_URL and REDIS_PASSWORD/, [SECRET.replaceAll(' ', '')]);
+  await redis.command('ACL', 'SETUSER', 'bridge', `>${SECRET.replaceAll(' ', '')}`);
+  await sluice.untilHealth('ok');
+  await assertReplays(world, sluice, nats, redis, { database: 3 });
+});
+
+e2e('Redis: a password in the URL, and one for the socket of this machine', async (world) => {
+  const nats = await world.nats();
+  const directory = authorityOf(world).directory;
+  const socket = path.join(directory, 'redis.sock');
+  const redis = await world.redis({ settings: ['--unixsocket', socket] });
+  await redis.command('ACL', 'SETUSER', 'bridge', 'on', `>${ACL_SECRET}`, '~sluice:*', '&*', '+@all');
+  const login = `bridge:${encodeURIComponent(ACL_SECRET)}@`;
+  for (const [url, company, database] of [
+    [`redis://${login}127.0.0.1:${redis.port}/1`, 'acme', 1],
+    [`unix://${login}${socket}?db=2`, 'bolt', 2],
+    [`redis+unix://${socket}`, 'core', 0],
+  ]) {
+    const sluice = await world.sluice({ nats, env: { REDIS_URL: url, ...FROM_REDIS } });
+    await assertReplays(world, sluice, nats, redis, { company, database });
+    assertNoSecret(sluice, [ACL_SECRET, encodeURIComponent(ACL_SECRET)]);
+    await sluice.stop();
+  }
+});
+
+e2e('Redis: TLS with a certificate of our own, by name and by address', async (world) => {
+  const authority = authorityOf(world);
+  const client = authority.issue('DNS:bridge');
+  const nats = await world.nats();
+  const port = await freePort();
+  const server = authority.issue('DNS:localhost', 'IP:127.0.0.1');
+  const redis = await world.redis({ settings: redisTls(port, server, 'yes') });
+  const files = { REDIS_TLS_CA_FILE: authority.caFile, REDIS_TLS_CERT_FILE: client.certFile, REDIS_TLS_KEY_FILE: client.keyFile };
+  for (const host of ['localhost', '127.0.0.1']) {
+    const sluice = await world.sluice({ nats, env: { REDIS_URL: `rediss://${host}:${port}`, ...files, ...FROM_REDIS } });
+    await assertReplays(world, sluice, nats, redis, { company: host.replaceAll('.', '-') });
+    await sluice.stop();
+  }
+  const bare = { REDIS_URL: `rediss://localhost:${port}`, REDIS_TLS_CA_FILE: authority.caFile };
+  const refused = await world.sluice({ nats, env: bare, until: 'degraded' });
+  await assertTold(refused, /certificate required/);
+});
+
+for (const [what, authorityFor] of Object.entries(WRONG_SERVERS)) {
+  e2e(`Redis: a certificate that ${what} is refused and told, until the right one comes`, async (world) => {
+    const authority = authorityOf(world);
+    const other = authorityFor(authority);
+    world.own(() => other.dispose());
+    const wrong = other === authority ? other.issue('DNS:other.example') : other.issue('DNS:localhost');
+    const nats = await world.nats();
+    const port = await freePort();
+    const redis = await world.redis({ settings: redisTls(port, wrong) });
+    const env = { REDIS_URL: `rediss://localhost:${port}`, REDIS_TLS_CA_FILE: authority.caFile, ...FROM_REDIS };
+    const sluice = await world.sluice({ nats, env, until: 'degraded' });
+    await assertTold(sluice, /compare REDIS_TLS_CA_FILE and the host in REDIS_URL.*TLS failed/);
+    await redis.reconfigure(redisTls(port, authority.issue('DNS:localhost')));
+    await sluice.untilHealth('ok');
+    await assertReplays(world, sluice, nats, redis);
+  });
+}
 
 e2e('settings of an identity that contradict each other, or name a file that is not there, stop the start', async () => {
   const refused = async (env, pattern) => {

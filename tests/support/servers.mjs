@@ -99,15 +99,24 @@ export class NatsServer extends Server {
 
 export class RedisServer extends Server {
   /** With `durable` each write is on disk before it is answered, so that a killed server comes back with its data. */
-  constructor({ durable = false } = {}) {
+  constructor({ durable = false, settings = [] } = {}) {
     super('redis-server');
     this.durable = durable;
+    this.settings = settings; // further arguments
+  }
+
+  /** Ends the server and starts it again with other further arguments. */
+  async reconfigure(settings) {
+    await this.kill();
+    this.settings = settings;
+    await this.start();
   }
 
   arguments(port) {
     return [
       ...['--bind', '127.0.0.1', '--port', String(port), '--dir', this.directory, '--save', ''],
       ...['--appendonly', this.durable ? 'yes' : 'no', '--appendfsync', 'always', '--daemonize', 'no'],
+      ...this.settings,
     ];
   }
 

@@ -250,7 +250,7 @@ static void test_passwords_are_never_told(void **state)
     assert_not_told(NO_FLAGS, VARIABLES("NATS_URL", "nats://u:s@secret@h,http://i"));
     assert_not_told(NO_FLAGS, VARIABLES("REDIS_URL", "rediss://:secret@h:port"));
     assert_not_told(NO_FLAGS, VARIABLES("REDIS_URL", "rediss://u:p@secret@h:6379/2"));
-    assert_not_told(NO_FLAGS, VARIABLES("REDIS_URL", "rediss://secret,secret@h"));
+    assert_not_told(NO_FLAGS, VARIABLES("REDIS_URL", "rediss://secret,secret@h:port"));
     assert_not_told(FLAGS("--redis-url=http://:secret@h"), NO_VARIABLES);
     assert_not_told(FLAGS("--redis-url", "http://:secret@h"), NO_VARIABLES);
     assert_not_told(FLAGS("--nats-ur=nats://:secret@h"), NO_VARIABLES);

@@ -65,6 +65,35 @@ static void test_the_parts_of_a_url(void **state)
     }
 }
 
+static void test_tls_and_sockets(void **state)
+{
+    static const struct {
+        const char *url;
+        bool secure;
+        const char *path;
+        const char *password;
+        int database;
+    } cases[] = {
+        {"rediss://u:p%40q@h:7000/3", true, "", "p@q", 3},
+        {"unix:///run/redis.sock", false, "/run/redis.sock", NULL, 0},
+        {"unix:///run/redis.sock?db=3", false, "/run/redis.sock", NULL, 3},
+        {"redis+unix://u:p%2Fq@/run/redis.sock?db=12", false, "/run/redis.sock", "p/q", 12},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct redis_url url;
+
+        assert_null(config_check_redis_url(cases[i].url));
+        assert_int_equal(redis_url_parse(cases[i].url, &url), 0);
+        assert_int_equal(url.secure, cases[i].secure);
+        assert_string_equal(url.path, cases[i].path);
+        assert_text(url.password, cases[i].password);
+        assert_int_equal(url.database, cases[i].database);
+        redis_url_release(&url);
+    }
+}
+
 static const char *const bad[] = {
     "",
     "localhost",
@@ -74,8 +103,19 @@ static const char *const bad[] = {
     "redis:///3",
     "redis:////h",
     "http://h",
-    "rediss://h",
+    "rediss://",
+    "rediss:///3",
     "REDISS://h",
+    "unix://",
+    "unix://h",
+    "unix:///",
+    "unix://h/path",
+    "unix:///a?db=x",
+    "unix:///a?db=1&x=2",
+    "unix:///a?x=2",
+    "unix:///a%20b",
+    "unix://u:p%00@/a",
+    "unix:///12345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567",
     "redis://h:port",
     "redis://h:65536",
     "redis://h:-1",
@@ -165,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_parts_of_a_url),
+        cmocka_unit_test(test_tls_and_sockets),
         cmocka_unit_test(test_what_is_no_such_url_is_refused),
         cmocka_unit_test(test_the_check_of_the_settings_refuses_them_too),
         cmocka_unit_test(test_a_query_or_fragment_is_not_ignored),
