@@ -107,10 +107,11 @@ static int parse_server(const char *text, const char *authority, struct redis_ur
 static int parse_database(const char *text, int *ret_database)
 {
     size_t size = strspn(text, "0123456789");
+    long database = size > 0 && size <= 7 && !text[size] ? strtol(text, NULL, 10) : -1;
 
-    if (size == 0 || size > 7 || text[size] || atoi(text) > 1000000)
+    if (database < 0 || database > 1000000)
         return -EINVAL;
-    *ret_database = atoi(text);
+    *ret_database = (int)database;
     return 0;
 }
 

@@ -277,6 +277,16 @@ for (const [what, authorityFor] of Object.entries(WRONG_SERVERS)) {
   });
 }
 
+e2e('Redis: a server that stalls the TLS handshake is given up in time', async (world) => {
+  const [nats, redis] = await Promise.all([world.nats(), world.redis()]);
+  const proxy = await world.proxy(redis.port);
+  proxy.stall();
+  const env = { REDIS_URL: `rediss://localhost:${proxy.port}`, REDIS_TIMEOUT_MS: '200' };
+  const sluice = await world.sluice({ nats, env, until: 'degraded' });
+  await assertTold(sluice, /no answer in time/);
+  await eventually(() => proxy.accepted > 2, 'further attempts');
+});
+
 e2e('settings of an identity that contradict each other, or name a file that is not there, stop the start', async () => {
   const refused = async (env, pattern) => {
     const { code, stderr } = await runSluice({ args: ['--check-config'], env: { AUTH_MODE: 'none', ...env } });

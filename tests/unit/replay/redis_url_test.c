@@ -156,11 +156,35 @@ static void test_what_is_no_such_url_is_refused(void **state)
 /* A start with a bad URL must fail with a message that names the setting: the check of the settings is never laxer. */
 static void test_the_check_of_the_settings_refuses_them_too(void **state)
 {
-    static const char *const doubtful[] = {
-        "redis://h/+3",     "redis://h?db=3",    "redis://h/?db=3",   "redis://h#3",      "redis://h/3?x=y",
-        "redis://a/b@c",    "redis://:p/w@h",    "redis://u:p#q@h",   "redis://[]",       "redis://[x]:1",
-        "redis://h:6379:1", "redis://h:0006379", "redis://h:",        "redis://\xc3\xa9", "redis://h%zz",
-        "redis://h\\i",     "redis://u:p%0aq@h", "redis://h/0000001", "redis://h%20i"};
+    static const char *const doubtful[] = {"redis://h/+3",
+                                           "redis://h?db=3",
+                                           "redis://h/?db=3",
+                                           "redis://h#3",
+                                           "redis://h/3?x=y",
+                                           "redis://a/b@c",
+                                           "redis://:p/w@h",
+                                           "redis://u:p#q@h",
+                                           "redis://[]",
+                                           "redis://[x]:1",
+                                           "redis://h:6379:1",
+                                           "redis://h:0006379",
+                                           "redis://h:",
+                                           "redis://\xc3\xa9",
+                                           "redis://h%zz",
+                                           "redis://h\\i",
+                                           "redis://u:p%0aq@h",
+                                           "redis://h/0000001",
+                                           "redis://h%20i",
+                                           "unix://@/a",
+                                           "unix://u@/a",
+                                           "unix://:p@/a",
+                                           "unix:///a?",
+                                           "unix:///a?db=",
+                                           "unix:///a?db=+1",
+                                           "unix:///a/../b",
+                                           "unix:///a?db=1?",
+                                           "unix://u@v@/a",
+                                           "redis+unix://u:p@/a?db=1000000"};
     size_t wrong = 0;
 
     (void)state;
