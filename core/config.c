@@ -205,6 +205,9 @@ static void read_flags(int argc, char **argv, struct given given[], struct buffe
 
             config_redact(argv[i], shown, sizeof shown);
             buffer_printf(errors, "%.*s: unknown option; --help lists them all\n", (int)strcspn(shown, "="), shown);
+            /* What follows a misspelt flag is its value, and may be a secret. */
+            if (!strchr(argv[i], '=') && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0)
+                i++;
             continue;
         }
         if (flag[size] == '=')

@@ -254,6 +254,7 @@ static void test_passwords_are_never_told(void **state)
     assert_not_told(FLAGS("--redis-url=http://:secret@h"), NO_VARIABLES);
     assert_not_told(FLAGS("--redis-url", "http://:secret@h"), NO_VARIABLES);
     assert_not_told(FLAGS("--nats-ur=nats://:secret@h"), NO_VARIABLES);
+    assert_not_told(FLAGS("--nats-passwort", "secret"), NO_VARIABLES);
 }
 
 /* The value of a flag that is misspelt, or of one that takes none, stands alone. */
