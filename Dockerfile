@@ -16,6 +16,7 @@ RUN apt-get update \
         libhiredis1.1.0 \
         libmicrohttpd12t64 \
         libnats3.10 \
+        libssl3t64 \
         libunistring5 \
         libyajl2 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log

@@ -70,6 +70,10 @@ static struct store *make_store(const struct config *config, struct metrics *met
     char holder[64];
     struct store_redis_options options = {
         .url = config->redis_url,
+        .password = config->redis_password,
+        .tls_ca_file = config->redis_tls_ca_file,
+        .tls_cert_file = config->redis_tls_cert_file,
+        .tls_key_file = config->redis_tls_key_file,
         .limits = limits,
         .timeout_ms = (int)config->redis_timeout_ms,
         .metrics = metrics,
@@ -329,7 +333,16 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
         .metrics = options->metrics,
     });
     bridge->source = source_new(&(struct source_options){
-        .url = config->nats_url,
+        .identity = {.url = config->nats_url,
+                     .user = config->nats_user,
+                     .password = config->nats_password,
+                     .token = config->nats_token,
+                     .nkey = config->nats_nkey,
+                     .nkey_seed_file = config->nats_nkey_seed_file,
+                     .creds_file = config->nats_creds_file,
+                     .tls_ca_file = config->nats_tls_ca_file,
+                     .tls_cert_file = config->nats_tls_cert_file,
+                     .tls_key_file = config->nats_tls_key_file},
         .subjects = config->nats_subjects,
         .max_pending_events = (size_t)config->source_pending_events,
         .max_pending_bytes = (size_t)config->source_pending_bytes,

@@ -11,16 +11,17 @@
 #include <unistd.h>
 
 #include "bridge/inbox.h"
+#include "bridge/source_options.h"
+#include "bridge/source_report.h"
 #include "core/clock.h"
 #include "core/config_value.h"
 #include "core/thread.h"
 
 enum {
-    RECONNECT_WAIT_MS = 250,
-    RECONNECT_JITTER_MS = 250,
     REBUILD_WAIT_MS = 1000,
-    PING_INTERVAL_MS = 20000,
-    WRITE_DEADLINE_MS = 500,
+    REBUILD_WAIT_MAX_MS = 10000,
+    REPORT_INTERVAL_MS = 5000,
+    ABANDON_TIMEOUT_MS = 5000,
     CONFIRM_TIMEOUT_MS = 5000,
     COMPLETE_TIMEOUT_MS = 2000,
     SETTLE_MS = 20,
@@ -28,12 +29,13 @@ enum {
 };
 
 struct source {
-    char *url;
-    char *subjects;
+    struct source_identity identity;
+    const char *subjects;
     size_t max_pending_events;
     size_t max_pending_bytes;
     struct log *log;
     struct metrics *metrics;
+    struct source_report report;      /* of our thread alone */
     struct log_limiter error_limiter; /* used under the lock */
     pthread_t thread;
     int fd; /* an eventfd */
@@ -51,32 +53,14 @@ struct source {
         seen_connects; /* the present connection's count of reconnects when a hole was last written for one; -1: none */
     int open_subscriptions; /* whose last callback has not returned yet */
     bool unconfirmed;       /* connected anew: the server has not yet said that it has our subscriptions */
+    bool confirmed;         /* the present connection was of use once */
     bool closed;            /* the present connection ended for good */
     bool stopping;
     bool draining;
+    bool ended; /* our thread is done */
+    /* Nobody but our thread knows the source any more, and log and metrics are gone. Never reset. */
+    atomic_bool abandoned;
 };
-
-/* The message is what the library gave us. */
-static natsMsg *nats_message(const struct source_message *message)
-{
-    return (natsMsg *)(uintptr_t)message;
-}
-
-const char *source_message_subject(const struct source_message *message)
-{
-    return natsMsg_GetSubject(nats_message(message));
-}
-
-const char *source_message_payload(const struct source_message *message, size_t *ret_size)
-{
-    *ret_size = (size_t)natsMsg_GetDataLength(nats_message(message));
-    return natsMsg_GetData(nats_message(message));
-}
-
-void source_message_free(struct source_message *message)
-{
-    natsMsg_Destroy((natsMsg *)message);
-}
 
 static void wake(struct source *source)
 {
@@ -159,8 +143,8 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
     }
 }
 
-/* The library tells of a connection: the first one, or another one. Our thread goes on from here. */
-static void on_connected(natsConnection *connection, void *context)
+/* The library has connected again. Our thread goes on from here. */
+static void on_reconnected(natsConnection *connection, void *context)
 {
     struct source *source = context;
 
@@ -182,6 +166,7 @@ static void confirm(struct source *source, natsConnection *connection)
     pthread_mutex_lock(&source->lock);
     source->seen_connects = count_connects(connection, source->confirm_statistics);
     add_hole(source, 0);
+    source->confirmed = true;
     if (!source->unconfirmed)
         atomic_store_explicit(&source->unsettled, false, memory_order_relaxed);
     pthread_mutex_unlock(&source->lock);
@@ -240,69 +225,19 @@ static void on_error(natsConnection *connection, natsSubscription *subscription,
                              log_number("suppressed", suppressed)));
 }
 
-static natsStatus set_servers(natsOptions *options, const char *url)
+static natsStatus connect_nats(struct source *source, natsConnection **ret_connection)
 {
-    char *copy = strdup(url);
-    const char *servers[SUBJECTS_MAX];
-    const char *cursor = copy;
-    const char *item;
-    size_t size;
-    int count = 0;
-    natsStatus status;
+    natsOptions *options = NULL;
+    natsStatus status = source_options_make(&source->identity, &options);
 
-    if (!copy)
-        return NATS_NO_MEMORY;
-    while (count < SUBJECTS_MAX && config_list_next(&cursor, &item, &size)) {
-        servers[count++] = item;
-        if (*cursor)
-            cursor++;
-        copy[item - copy + (ptrdiff_t)size] = '\0';
-    }
-    status = natsOptions_SetServers(options, servers, count);
-    free(copy);
-    return status;
-}
-
-static natsStatus set_options(natsOptions *options, struct source *source)
-{
-    natsStatus status = set_servers(options, source->url);
-
-    if (status == NATS_OK)
-        status = natsOptions_SetName(options, "sluice");
-    /* One thread delivers all subscriptions: the order of the wire is the order of the inbox. */
-    if (status == NATS_OK)
-        status = natsOptions_UseGlobalMessageDelivery(options, true);
-    if (status == NATS_OK)
-        status = natsOptions_SetMaxReconnect(options, -1);
-    if (status == NATS_OK)
-        status = natsOptions_SetReconnectWait(options, RECONNECT_WAIT_MS);
-    if (status == NATS_OK)
-        status = natsOptions_SetReconnectJitter(options, RECONNECT_JITTER_MS, RECONNECT_JITTER_MS);
-    if (status == NATS_OK)
-        status = natsOptions_SetPingInterval(options, PING_INTERVAL_MS);
-    /* A server that takes nothing more must not stall those who publish to it. */
-    if (status == NATS_OK)
-        status = natsOptions_SetWriteDeadline(options, WRITE_DEADLINE_MS);
-    if (status == NATS_OK)
-        status = natsOptions_SetRetryOnFailedConnect(options, true, on_connected, source);
     if (status == NATS_OK)
         status = natsOptions_SetDisconnectedCB(options, on_disconnected, source);
     if (status == NATS_OK)
-        status = natsOptions_SetReconnectedCB(options, on_connected, source);
+        status = natsOptions_SetReconnectedCB(options, on_reconnected, source);
     if (status == NATS_OK)
         status = natsOptions_SetClosedCB(options, on_closed, source);
     if (status == NATS_OK)
         status = natsOptions_SetErrorHandler(options, on_error, source);
-    return status;
-}
-
-static natsStatus connect_nats(struct source *source, natsConnection **ret_connection)
-{
-    natsOptions *options = NULL;
-    natsStatus status = natsOptions_Create(&options);
-
-    if (status == NATS_OK)
-        status = set_options(options, source);
     if (status == NATS_OK)
         status = natsConnection_Connect(ret_connection, options);
     natsOptions_Destroy(options);
@@ -356,10 +291,32 @@ static natsStatus subscribe_all(struct source *source, natsConnection *connectio
     return status;
 }
 
-/* Waits until the connection ended for good, or a stop is wanted; meanwhile confirms connections, and drains if wanted. */
-static void wait_for_end(struct source *source, natsConnection *connection)
+/* For pthread_cond_timedwait() on `changed`. */
+static struct timespec deadline(int timeout_ms)
+{
+    int64_t ns = clock_monotonic_ns() + (int64_t)timeout_ms * 1000000;
+
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+}
+
+/* Waits for a change. The lock must be held. False: none came in time while there was no connection. */
+static bool wait_for_change(struct source *source)
+{
+    struct timespec until = deadline(REPORT_INTERVAL_MS);
+
+    if (!atomic_load_explicit(&source->unsettled, memory_order_relaxed))
+        return pthread_cond_wait(&source->changed, &source->lock) == 0;
+    return pthread_cond_timedwait(&source->changed, &source->lock, &until) != ETIMEDOUT;
+}
+
+/*
+ * Waits until the connection ended for good (NATS_CONNECTION_CLOSED), or a stop is wanted (NATS_OK); meanwhile confirms connections, and drains if
+ * wanted.
+ */
+static natsStatus wait_for_end(struct source *source, natsConnection *connection)
 {
     bool draining = false;
+    bool refused;
 
     pthread_mutex_lock(&source->lock);
     while (!source->closed && !source->stopping) {
@@ -379,30 +336,27 @@ static void wait_for_end(struct source *source, natsConnection *connection)
             pthread_mutex_lock(&source->lock);
             continue;
         }
-        pthread_cond_wait(&source->changed, &source->lock);
+        if (!wait_for_change(source)) {
+            pthread_mutex_unlock(&source->lock);
+            source_report_absence(&source->report, connection);
+            pthread_mutex_lock(&source->lock);
+        }
     }
+    refused = source->closed && !source->stopping && !draining;
     pthread_mutex_unlock(&source->lock);
+    return refused ? NATS_CONNECTION_CLOSED : NATS_OK;
 }
 
-static void set_connection(struct source *source, natsConnection *connection, bool connected)
+static void set_connection(struct source *source, natsConnection *connection)
 {
     pthread_mutex_lock(&source->lock);
     source->connection = connection;
     source->closed = false;
+    source->confirmed = false;
     source->seen_connects = -1;
     atomic_store_explicit(&source->unsettled, true, memory_order_relaxed);
-    /* Otherwise on_connected() says so, perhaps already. */
-    if (connected)
-        source->unconfirmed = true;
+    source->unconfirmed = true;
     pthread_mutex_unlock(&source->lock);
-}
-
-/* For pthread_cond_timedwait() on `changed`. */
-static struct timespec deadline(int timeout_ms)
-{
-    int64_t ns = clock_monotonic_ns() + (int64_t)timeout_ms * 1000000;
-
-    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
 }
 
 /* What the library still has to do with the subscriptions of a closed connection would leak if it ended before. */
@@ -419,43 +373,67 @@ static void wait_for_subscriptions(struct source *source)
     nats_Sleep(SETTLE_MS);
 }
 
-/* One connection, from its making to its end. Returns once it is over. */
-static void run_connection(struct source *source)
+/* A connection from its beginning to its end. Returns why it ended; NATS_OK: a stop is wanted. */
+static natsStatus use_connection(struct source *source, natsConnection *connection)
 {
     natsSubscription *subscriptions[SUBJECTS_MAX] = {NULL};
-    natsConnection *connection = NULL;
-    natsStatus status = connect_nats(source, &connection);
+    const char *detail = NULL;
+    natsStatus status;
+    natsStatus cause;
 
-    if (status == NATS_OK || status == NATS_NOT_YET_CONNECTED) {
-        if (status == NATS_NOT_YET_CONNECTED)
-            log_write(source->log, LOG_LEVEL_WARN, "NATS is not there yet: trying for ever", NULL);
-        set_connection(source, connection, status == NATS_OK);
-        status = subscribe_all(source, connection, subscriptions);
-    }
+    set_connection(source, connection);
+    status = subscribe_all(source, connection, subscriptions);
     if (status == NATS_OK)
-        wait_for_end(source, connection);
-    else
-        log_write(source->log, LOG_LEVEL_ERROR, "NATS cannot be used",
-                  LOG_FIELDS(log_text("error", natsStatus_GetText(status))));
+        status = wait_for_end(source, connection);
+    if (status != NATS_OK) {
+        /* What ended the connection says more than that it is closed. */
+        cause = natsConnection_GetLastError(connection, &detail);
+        status = cause == NATS_OK ? status : cause;
+        source_report_refusal(&source->report, status, detail);
+    }
     pthread_mutex_lock(&source->lock);
     source->connection = NULL;
     pthread_mutex_unlock(&source->lock);
     /* Subscriptions go behind the close: libnats 3.4.1 crashes on one destroyed while messages arrive. */
-    if (connection)
-        natsConnection_Close(connection);
+    natsConnection_Close(connection);
     wait_for_subscriptions(source);
     for (int i = 0; i < SUBJECTS_MAX; i++)
         natsSubscription_Destroy(subscriptions[i]);
     natsConnection_Destroy(connection);
+    return status;
 }
 
-/* Whether to go on; waits a moment first, so that a server that refuses us is not hammered. */
-static bool wait_for_rebuild(struct source *source)
+/* One attempt: a connection, if it can be made, to its end. */
+static natsStatus run_connection(struct source *source)
 {
-    struct timespec until = deadline(REBUILD_WAIT_MS);
+    natsConnection *connection = NULL;
+    natsStatus status = connect_nats(source, &connection);
+
+    if (atomic_load_explicit(&source->abandoned, memory_order_acquire))
+        return status;
+    if (status == NATS_OK)
+        return use_connection(source, connection);
+    source_report_refusal(&source->report, status, nats_GetLastError(NULL));
+    return status;
+}
+
+/*
+ * Whether to go on; waits first, so that a server that refuses us is not hammered. One that is not there is asked often: it
+ * may come at any time. *wait_ms: how long it waited last.
+ */
+static bool wait_for_rebuild(struct source *source, natsStatus status, int *wait_ms)
+{
+    int max_ms = status == NATS_NO_SERVER ? REBUILD_WAIT_MS : REBUILD_WAIT_MAX_MS;
+    struct timespec until;
     bool stop;
 
     pthread_mutex_lock(&source->lock);
+    if (source->confirmed || *wait_ms == 0)
+        *wait_ms = REBUILD_WAIT_MS / 4;
+    else
+        *wait_ms = *wait_ms * 2 < max_ms ? *wait_ms * 2 : max_ms;
+    source->confirmed = false;
+    until = deadline(*wait_ms);
     while (!source->stopping && !source->draining)
         if (pthread_cond_timedwait(&source->changed, &source->lock, &until) == ETIMEDOUT)
             break;
@@ -467,12 +445,15 @@ static bool wait_for_rebuild(struct source *source)
 static void *run(void *context)
 {
     struct source *source = context;
+    int wait_ms = 0;
+    natsStatus status;
 
     do {
-        run_connection(source);
-    } while (wait_for_rebuild(source));
+        status = run_connection(source);
+    } while (wait_for_rebuild(source, status, &wait_ms));
     pthread_mutex_lock(&source->lock);
     source->stopping = true;
+    source->ended = true;
     pthread_cond_broadcast(&source->changed);
     pthread_mutex_unlock(&source->lock);
     return NULL;
@@ -496,8 +477,6 @@ static void source_destroy(struct source *source)
         close(source->fd);
     pthread_cond_destroy(&source->changed);
     pthread_mutex_destroy(&source->lock);
-    free(source->url);
-    free(source->subjects);
     free(source);
 }
 
@@ -511,6 +490,7 @@ struct source *source_new(const struct source_options *options)
     source->max_pending_events = options->max_pending_events;
     source->max_pending_bytes = options->max_pending_bytes;
     source->log = options->log;
+    source->report.log = options->log;
     source->metrics = options->metrics;
     source->seen_connects = -1;
     pthread_mutex_init(&source->lock, NULL);
@@ -520,10 +500,10 @@ struct source *source_new(const struct source_options *options)
     pthread_condattr_destroy(&monotonic);
     source->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     source->inbox = inbox_new();
-    source->url = strdup(options->url);
-    source->subjects = strdup(options->subjects);
+    source->identity = options->identity;
+    source->subjects = options->subjects;
     /* 0: the library's locks must not spin on two cores. */
-    if (source->fd < 0 || !source->inbox || !source->url || !source->subjects || nats_Open(0) != NATS_OK ||
+    if (source->fd < 0 || !source->inbox || nats_Open(0) != NATS_OK ||
         natsStatistics_Create(&source->delivery_statistics) != NATS_OK ||
         natsStatistics_Create(&source->confirm_statistics) != NATS_OK ||
         thread_start(&source->thread, "source", run, source) < 0) {
@@ -540,7 +520,8 @@ void source_drain(struct source *source, int timeout_ms)
     pthread_mutex_lock(&source->lock);
     source->draining = true;
     pthread_cond_broadcast(&source->changed);
-    while (!source->stopping)
+    /* Without a connection there is nothing to drain. */
+    while (!source->stopping && source->connection)
         if (pthread_cond_timedwait(&source->changed, &source->lock, &until) == ETIMEDOUT)
             break;
     source->stopping = true;
@@ -548,11 +529,33 @@ void source_drain(struct source *source, int timeout_ms)
     pthread_mutex_unlock(&source->lock);
 }
 
+/* Waits for our thread. False: the library does not let go of it, and never may. */
+static bool wait_for_thread(struct source *source)
+{
+    struct timespec until = deadline(ABANDON_TIMEOUT_MS);
+    bool ended;
+
+    pthread_mutex_lock(&source->lock);
+    while (!source->ended)
+        if (pthread_cond_timedwait(&source->changed, &source->lock, &until) == ETIMEDOUT)
+            break;
+    ended = source->ended;
+    atomic_store_explicit(&source->abandoned, !ended, memory_order_release);
+    pthread_mutex_unlock(&source->lock);
+    return ended;
+}
+
 void source_free(struct source *source)
 {
     if (!source)
         return;
     source_drain(source, 0);
+    if (!wait_for_thread(source)) {
+        log_write(source->log, LOG_LEVEL_WARN, "NATS was given up in the middle of a connection: its server stalls",
+                  NULL);
+        pthread_detach(source->thread);
+        return;
+    }
     pthread_join(source->thread, NULL);
     /* Messages still held must go before the library does. */
     free_items(source);

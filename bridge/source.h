@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bridge/source_message.h"
 #include "core/log.h"
 #include "core/metrics.h"
 
@@ -14,10 +15,23 @@
  * inbox holds a hole, in its place among the messages.
  */
 struct source;
-struct source_message;
+
+/* Where NATS is, and who we are there. At most one way to log in; texts are empty or NULL where there is nothing to say. */
+struct source_identity {
+    const char *url; /* servers, comma-separated; checked by config_check_nats_url() */
+    const char *user;
+    const char *password;
+    const char *token;
+    const char *nkey;
+    const char *nkey_seed_file;
+    const char *creds_file;
+    const char *tls_ca_file;
+    const char *tls_cert_file;
+    const char *tls_key_file;
+};
 
 struct source_options {
-    const char *url;      /* servers, comma-separated */
+    struct source_identity identity;
     const char *subjects; /* to subscribe to, comma-separated */
     size_t max_pending_events;
     size_t max_pending_bytes;
@@ -31,13 +45,16 @@ struct source_item {
     int64_t dropped;                /* of a hole: messages known to be lost; 0: not known */
 };
 
-/* Starts to connect. NULL: no memory, descriptor or thread. The strings are copied. */
+/* Starts to connect. NULL: no memory, descriptor or thread. The strings must outlive the source. */
 struct source *source_new(const struct source_options *options);
 
 /* Stops taking messages: what NATS had sent is in the inbox when this returns, at most timeout_ms later. */
 void source_drain(struct source *source, int timeout_ms);
 
-/* Drops what is still in the inbox, and frees. */
+/*
+ * Drops what is still in the inbox, and frees. A server that stalls in the middle of the TLS handshake holds the library for
+ * ever: then what it holds is given up after a few seconds, since only the end of the process frees it.
+ */
 void source_free(struct source *source);
 
 /* Readable while the inbox holds items. */
@@ -47,11 +64,6 @@ int source_fd(const struct source *source);
  * Takes up to `max` items, in order; the caller frees their messages. Returns how many. One thread.
  */
 size_t source_take(struct source *source, struct source_item *items, size_t max);
-
-/* The parts of a message; valid until source_message_free(). */
-const char *source_message_subject(const struct source_message *message);
-const char *source_message_payload(const struct source_message *message, size_t *ret_size);
-void source_message_free(struct source_message *message);
 
 /* Publishes a copy of the message to `subject`. False: not connected, or NATS refused it. Any thread. */
 bool source_forward(struct source *source, const char *subject, const struct source_message *message);

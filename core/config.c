@@ -7,9 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/config_identity.h"
+#include "core/config_secret.h"
 #include "core/config_value.h"
 
-enum option_type { OPTION_BOOL, OPTION_NUMBER, OPTION_TEXT, OPTION_CHOICE };
+enum option_type {
+    OPTION_BOOL,
+    OPTION_NUMBER,
+    OPTION_TEXT,
+    OPTION_CHOICE,
+    OPTION_SECRET, /* a text that is never shown; NAME_FILE names a file that holds it */
+};
 
 struct option {
     const char *group; /* begins a new group in the help */
@@ -41,6 +49,10 @@ struct option {
 #define CHOICE(name, field, fallback, choices, help)                                                   \
     {                                                                                                  \
         NULL, name, OPTION_CHOICE, offsetof(struct config, field), fallback, 0, 0, choices, NULL, help \
+    }
+#define SECRET(name, field, help)                                                              \
+    {                                                                                          \
+        NULL, name, OPTION_SECRET, offsetof(struct config, field), "", 0, 0, NULL, NULL, help \
     }
 #define GROUP(title)                                              \
     {                                                             \
@@ -76,7 +88,18 @@ static const struct option options[] = {
            "time a client has to send its whole request head"),
     NUMBER("DRAIN_SECONDS", drain_seconds, "10", 0, 3600, "time for an orderly end after SIGTERM or SIGINT"),
     GROUP("Events"),
-    TEXT("NATS_URL", nats_url, "nats://localhost:4222", config_check_nats_url, "NATS servers, comma-separated"),
+    TEXT("NATS_URL", nats_url, "nats://localhost:4222", config_check_nats_url,
+         "NATS servers, comma-separated; tls:// for TLS; user:password@ or token@ in front of the host"),
+    TEXT("NATS_USER", nats_user, "", NULL, "user to log in to NATS with, instead of one in NATS_URL"),
+    SECRET("NATS_PASSWORD", nats_password, "the password of NATS_USER"),
+    SECRET("NATS_TOKEN", nats_token, "token to log in to NATS with"),
+    TEXT("NATS_NKEY", nats_nkey, "", config_check_nkey, "public nkey (U...) to log in to NATS with"),
+    TEXT("NATS_NKEY_SEED_FILE", nats_nkey_seed_file, "", NULL, "file with the seed (SU...) of NATS_NKEY"),
+    TEXT("NATS_CREDS_FILE", nats_creds_file, "", NULL, "credentials file (JWT and seed) to log in to NATS with"),
+    TEXT("NATS_TLS_CA_FILE", nats_tls_ca_file, "", NULL,
+         "certificates (PEM) of those who may vouch for NATS; empty: those that the system trusts"),
+    TEXT("NATS_TLS_CERT_FILE", nats_tls_cert_file, "", NULL, "our own certificate chain (PEM) towards NATS"),
+    TEXT("NATS_TLS_KEY_FILE", nats_tls_key_file, "", NULL, "the private key (PEM) of NATS_TLS_CERT_FILE"),
     TEXT("NATS_SUBJECTS", nats_subjects, "metrics.*,journey.*,q2q.*", config_check_subjects,
          "subjects to subscribe to"),
     TEXT("EVENT_NAMES", event_names,
@@ -91,7 +114,13 @@ static const struct option options[] = {
            "bytes of messages from NATS that may wait for processing"),
     GROUP("Replay"),
     TEXT("REDIS_URL", redis_url, "redis://localhost:6379", config_check_redis_url,
-         "replay store; set but empty: replay in memory, gone with the process"),
+         "replay store; rediss:// for TLS, unix:///path for a socket; set but empty: replay in memory, gone with the "
+         "process"),
+    SECRET("REDIS_PASSWORD", redis_password, "password for Redis, instead of one in REDIS_URL"),
+    TEXT("REDIS_TLS_CA_FILE", redis_tls_ca_file, "", NULL,
+         "certificates (PEM) of those who may vouch for Redis; empty: those that the system trusts"),
+    TEXT("REDIS_TLS_CERT_FILE", redis_tls_cert_file, "", NULL, "our own certificate chain (PEM) towards Redis"),
+    TEXT("REDIS_TLS_KEY_FILE", redis_tls_key_file, "", NULL, "the private key (PEM) of REDIS_TLS_CERT_FILE"),
     NUMBER("REPLAY_TTL_SECONDS", replay_ttl_seconds, "86400", 1, INT64_C(30) * 86400,
            "age up to which events can be replayed"),
     NUMBER("REPLAY_MAX_EVENTS", replay_max_events, "1000000", 1, 1000000000, "events kept per company at most"),
@@ -140,39 +169,55 @@ static void flag_name(const char *name, char ret_flag[FLAG_MAX])
     ret_flag[i] = '\0';
 }
 
-static const struct option *find_flag(const char *flag, size_t size)
+/* What the flags say of an option: its value, or the file that holds it. */
+struct given {
+    const char *value;
+    const char *file;
+};
+
+/* The place for what a flag says; NULL: it is none. */
+static const char **find_flag(const char *flag, size_t size, struct given given[])
 {
-    char name[FLAG_MAX];
+    static const char suffix[] = "-file";
+    char name[FLAG_MAX + sizeof suffix];
 
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (!options[i].name)
             continue;
         flag_name(options[i].name, name);
         if (strlen(name) == size && memcmp(name, flag, size) == 0)
-            return &options[i];
+            return &given[i].value;
+        if (options[i].type != OPTION_SECRET)
+            continue;
+        strcat(name, suffix);
+        if (strlen(name) == size && memcmp(name, flag, size) == 0)
+            return &given[i].file;
     }
     return NULL;
 }
 
-/* Reads the flags into values[], by option; complains about those that are none. */
-static void read_flags(int argc, char **argv, const char *values[OPTION_COUNT], struct buffer *errors)
+/* Reads the flags into given[], by option; complains about those that are none. */
+static void read_flags(int argc, char **argv, struct given given[], struct buffer *errors)
 {
     for (int i = 0; i < argc; i++) {
         const char *flag = argv[i] + 2;
         size_t size = strcspn(argv[i], "=") - 2;
-        const struct option *option = strncmp(argv[i], "--", 2) == 0 ? find_flag(flag, size) : NULL;
+        const char **place = strncmp(argv[i], "--", 2) == 0 ? find_flag(flag, size, given) : NULL;
 
-        if (!option) {
+        if (!place) {
             char shown[256];
 
             config_redact(argv[i], shown, sizeof shown);
             buffer_printf(errors, "%.*s: unknown option; --help lists them all\n", (int)strcspn(shown, "="), shown);
+            /* What follows a misspelt flag is its value, and may be a secret. */
+            if (!strchr(argv[i], '=') && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0)
+                i++;
             continue;
         }
         if (flag[size] == '=')
-            values[option - options] = flag + size + 1;
+            *place = flag + size + 1;
         else if (i + 1 < argc)
-            values[option - options] = argv[++i];
+            *place = argv[++i];
         else
             buffer_printf(errors, "%s: a value is missing behind it\n", argv[i]);
     }
@@ -255,6 +300,7 @@ static int set_option(struct config *config, const struct option *option, const 
         return 0;
     case OPTION_TEXT:
     case OPTION_CHOICE:
+    case OPTION_SECRET:
         return set_text(option, value, (char **)(void *)field, errors);
     }
     return 0;
@@ -271,8 +317,39 @@ static const char *option_value(const struct option *option, const char *flag, c
     return option->fallback;
 }
 
+/*
+ * Reads the secret that NAME_FILE names, by flag or variable. NULL with 0: there is none, or it was complained about. The
+ * text is the caller's.
+ */
+static int read_secret(const struct option *option, const struct given *given, config_lookup lookup, void *context,
+                       struct buffer *errors, char **ret_text)
+{
+    char name[FLAG_MAX + 8];
+    const char *value = given->value;
+    const char *path = given->file;
+    int status;
+
+    *ret_text = NULL;
+    snprintf(name, sizeof name, "%s_FILE", option->name);
+    /* A flag of either kind wins over both variables. */
+    if (!value && !path) {
+        value = lookup(context, option->name);
+        path = lookup(context, name);
+    }
+    if (!path || !*path)
+        return 0;
+    if (value && *value) {
+        buffer_printf(errors, "%s: is given, and %s too; expected one of them\n", option->name, name);
+        return 0;
+    }
+    status = config_secret_read(path, ret_text);
+    if (status < 0 && status != -ENOMEM)
+        buffer_printf(errors, "%s: cannot read %s: %s\n", name, path, config_secret_error(status));
+    return status == -ENOMEM ? status : 0;
+}
+
 /* What no single value shows. */
-static void check_together(const struct config *config, struct buffer *errors)
+static void check_dead_letters(const struct config *config, struct buffer *errors)
 {
     const char *cursor = config->nats_subjects;
     const char *item;
@@ -288,39 +365,59 @@ static void check_together(const struct config *config, struct buffer *errors)
                           config->dead_letter_subject);
 }
 
+static int load_option(struct config *config, const struct option *option, const struct given *given,
+                       config_lookup lookup, void *context, struct buffer *errors)
+{
+    char *secret = NULL;
+    const char *value;
+    int status = 0;
+
+    if (option->type == OPTION_SECRET)
+        status = read_secret(option, given, lookup, context, errors, &secret);
+    if (status < 0)
+        return status;
+    value = secret ? secret : option_value(option, given->value, lookup, context);
+    if (value)
+        status = set_option(config, option, value, errors);
+    else
+        buffer_printf(errors, "%s: is required; expected one of: %s (%s)\n", option->name, option->choices,
+                      option->help);
+    config_secret_free(secret);
+    return status;
+}
+
 int config_load(struct config *config, int argc, char **argv, config_lookup lookup, void *context,
                 struct buffer *errors)
 {
-    const char *flags[OPTION_COUNT] = {NULL};
+    struct given given[OPTION_COUNT] = {{NULL, NULL}};
 
     memset(config, 0, sizeof *config);
-    read_flags(argc, argv, flags, errors);
+    read_flags(argc, argv, given, errors);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const char *value;
-        int status;
+        int status = options[i].name ? load_option(config, &options[i], &given[i], lookup, context, errors) : 0;
 
-        if (!options[i].name)
-            continue;
-        value = option_value(&options[i], flags[i], lookup, context);
-        if (!value) {
-            buffer_printf(errors, "%s: is required; expected one of: %s (%s)\n", options[i].name, options[i].choices,
-                          options[i].help);
-            continue;
-        }
-        status = set_option(config, &options[i], value, errors);
         if (status < 0)
             return status;
     }
     if (errors->size == 0)
-        check_together(config, errors);
+        check_dead_letters(config, errors);
+    if (errors->size == 0)
+        config_identity_check(config, errors);
     return errors->size > 0 || errors->failed ? -EINVAL : 0;
 }
 
 void config_release(struct config *config)
 {
-    for (size_t i = 0; i < OPTION_COUNT; i++)
-        if (options[i].name && (options[i].type == OPTION_TEXT || options[i].type == OPTION_CHOICE))
-            free(*(char **)(void *)((char *)config + options[i].offset));
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        char **text = (char **)(void *)((char *)config + options[i].offset);
+
+        if (!options[i].name)
+            continue;
+        if (options[i].type == OPTION_SECRET)
+            config_secret_free(*text);
+        else if (options[i].type == OPTION_TEXT || options[i].type == OPTION_CHOICE)
+            free(*text);
+    }
     memset(config, 0, sizeof *config);
 }
 
@@ -332,6 +429,8 @@ static void write_range(struct buffer *text, const struct option *option)
         buffer_append_text(text, option->choices);
     else if (option->type == OPTION_NUMBER)
         buffer_printf(text, "%" PRId64 " to %" PRId64, option->min, option->max);
+    else if (option->type == OPTION_SECRET)
+        buffer_printf(text, "secret; or in a file that %s_FILE names", option->name);
     else
         buffer_append_text(text, "text");
 }

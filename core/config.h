@@ -23,6 +23,15 @@ struct config {
     int64_t drain_seconds;
 
     char *nats_url;
+    char *nats_user;
+    char *nats_password;
+    char *nats_token;
+    char *nats_nkey;
+    char *nats_nkey_seed_file;
+    char *nats_creds_file;
+    char *nats_tls_ca_file;
+    char *nats_tls_cert_file;
+    char *nats_tls_key_file;
     char *nats_subjects;
     char *event_names;
     char *dead_letter_subject;
@@ -31,6 +40,10 @@ struct config {
     int64_t source_pending_bytes;
 
     char *redis_url;
+    char *redis_password;
+    char *redis_tls_ca_file;
+    char *redis_tls_cert_file;
+    char *redis_tls_key_file;
     int64_t replay_ttl_seconds;
     int64_t replay_max_events;
     int64_t replay_max_bytes;
@@ -59,7 +72,7 @@ typedef const char *(*config_lookup)(void *context, const char *name);
 /*
  * Fills config from the flags (`--name value` or `--name=value`, argv[0] not included), then the environment, then the
  * defaults. An empty variable counts as unset, REDIS_URL apart. Appends one line to `errors` for each bad value, naming
- * the variable, the value (without passwords) and what was expected. Returns 0, -EINVAL with errors, or -ENOMEM.
+ * the variable, the value (without passwords) and what was expected. A secret may stand in a file that NAME_FILE names. Returns 0, -EINVAL with errors, or -ENOMEM.
  * config_release() is due in every case.
  */
 int config_load(struct config *config, int argc, char **argv, config_lookup lookup, void *context,

@@ -296,39 +296,93 @@ static bool is_authority(const char *text, size_t size)
            is_host(host, (size_t)(colon - 1 - host));
 }
 
+const char *config_url_userinfo(const char *url, size_t size, size_t *ret_size)
+{
+    const char *begin = memmem(url, size, "://", 3);
+    const char *at;
+
+    if (!begin)
+        return NULL;
+    begin += 3;
+    at = memrchr(begin, '@', (size_t)(url + size - begin));
+    if (at)
+        *ret_size = (size_t)(at - begin);
+    return at ? begin : NULL;
+}
+
+/* The size of the scheme if the text begins with it, else 0. */
+static size_t scheme_size(const char *text, const char *scheme)
+{
+    size_t size = strlen(scheme);
+
+    return strncmp(text, scheme, size) == 0 ? size : 0;
+}
+
 const char *config_check_nats_url(const char *value)
 {
-    static const char expected[] = "a list of servers such as nats://localhost:4222";
+    static const char expected[] = "a list of servers such as nats://localhost:4222 or tls://nats.example.com";
     const char *item;
     size_t size;
     int count = 0;
 
-    for (; config_list_next(&value, &item, &size); count++)
-        if (strncmp(item, "nats://", 7) != 0 || size < 7 || !is_authority(item + 7, size - 7))
+    for (; config_list_next(&value, &item, &size); count++) {
+        size_t scheme = scheme_size(item, "nats://") + scheme_size(item, "tls://");
+
+        if (scheme == 0 || size < scheme || !is_authority(item + scheme, size - scheme))
             return expected;
+    }
     return count > 0 && count <= 64 ? NULL : expected;
 }
 
-static bool is_redis_url(const char *value)
+const char *config_check_nkey(const char *value)
 {
-    const char *authority = value + strlen("redis://");
-    size_t size;
+    if (!*value ||
+        (strlen(value) == 56 && *value == 'U' && strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == strlen(value)))
+        return NULL;
+    return "the public key of a user, as nk -pubout prints it: U and 55 more of A-Z and 2-7";
+}
 
-    if (strncmp(value, "redis://", strlen("redis://")) != 0)
-        return false;
-    size = strcspn(authority, "/");
+static bool is_database(const char *text)
+{
+    return is_number(text, strlen(text), 0, 1000000);
+}
+
+/* `[userinfo@]host[:port][/database]` */
+static bool is_redis_server(const char *authority)
+{
+    size_t size = strcspn(authority, "/");
+
     if (!is_authority(authority, size))
         return false;
-    if (authority[size] == '\0' || authority[size + 1] == '\0')
-        return true;
-    return is_number(authority + size + 1, strlen(authority + size + 1), 0, 1000000);
+    return authority[size] == '\0' || authority[size + 1] == '\0' || is_database(authority + size + 1);
+}
+
+/* `[userinfo@]/path[?db=database]`, the path short enough for a socket's address */
+static bool is_redis_socket(const char *text)
+{
+    const char *path = strchr(text, '/');
+    size_t size;
+
+    if (!path || (path > text && (path[-1] != '@' || !is_userinfo(text, (size_t)(path - 1 - text)))))
+        return false;
+    size = strcspn(path, "?");
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)path[i] <= ' ' || path[i] == 0x7f || strchr("%#@", path[i]))
+            return false;
+    if (size < 2 || size > 107)
+        return false;
+    return path[size] == '\0' || (strncmp(path + size, "?db=", 4) == 0 && is_database(path + size + 4));
 }
 
 const char *config_check_redis_url(const char *value)
 {
-    if (!*value || is_redis_url(value))
+    size_t server = scheme_size(value, "redis://") + scheme_size(value, "rediss://");
+    size_t socket = scheme_size(value, "unix://") + scheme_size(value, "redis+unix://");
+
+    if (!*value || (server && is_redis_server(value + server)) || (socket && is_redis_socket(value + socket)))
         return NULL;
-    return "redis://[[user:]password@]host[:port][/database], or nothing at all for a replay store in memory";
+    return "redis[s]://[[user:]password@]host[:port][/database], unix://[[user:]password@]/path[?db=database], or nothing at "
+           "all for a replay store in memory";
 }
 
 /* An origin (RFC 6454, 6.2), or all of them, or one whose host begins with `*.`. */

@@ -21,6 +21,9 @@ const char *config_item_divider(const char *item, size_t size);
  */
 bool config_pattern_matches(const char *pattern, size_t pattern_size, const char *subject);
 
+/* What stands in front of the @ of a URL, still percent-encoded; NULL: nothing. */
+const char *config_url_userinfo(const char *url, size_t size, size_t *ret_size);
+
 /* A company id: [A-Za-z0-9][A-Za-z0-9._:-]{0,127}. */
 bool config_is_company_id(const char *text, size_t size);
 
@@ -29,6 +32,7 @@ const char *config_check_subjects(const char *value);
 const char *config_check_event_names(const char *value);
 const char *config_check_subject(const char *value);
 const char *config_check_nats_url(const char *value);
+const char *config_check_nkey(const char *value);
 const char *config_check_redis_url(const char *value);
 const char *config_check_origins(const char *value);
 const char *config_check_address(const char *value);

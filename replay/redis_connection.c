@@ -8,6 +8,7 @@
 
 #include "core/buffer.h"
 #include "core/clock.h"
+#include "replay/redis_tls.h"
 
 enum {
     OUTPUT_MAX_BYTES = 128 * 1024 * 1024,
@@ -24,6 +25,7 @@ struct command {
 
 struct redis_connection {
     int fd;
+    struct redis_tls *tls; /* NULL: none */
     int64_t timeout_ns;
     redisReader *reader;
     struct buffer output;
@@ -32,19 +34,23 @@ struct redis_connection {
     struct command **last;
 };
 
-struct redis_connection *redis_connection_new(int fd, int timeout_ms)
+struct redis_connection *redis_connection_new(int fd, struct redis_tls *tls, int timeout_ms)
 {
     struct redis_connection *connection = calloc(1, sizeof *connection);
 
-    if (!connection)
+    if (!connection) {
+        redis_tls_free(tls);
+        close(fd);
         return NULL;
+    }
+    connection->tls = tls;
     connection->fd = fd;
     connection->timeout_ns = (int64_t)timeout_ms * 1000000;
     connection->output = buffer_make(OUTPUT_MAX_BYTES);
     connection->last = &connection->first;
     connection->reader = redisReaderCreate();
     if (!connection->reader) {
-        free(connection);
+        redis_connection_free(connection);
         return NULL;
     }
     return connection;
@@ -67,8 +73,10 @@ void redis_connection_free(struct redis_connection *connection)
         return;
     while (connection->first)
         finish_first(connection, NULL);
-    redisReaderFree(connection->reader);
+    if (connection->reader)
+        redisReaderFree(connection->reader);
     buffer_release(&connection->output);
+    redis_tls_free(connection->tls);
     close(connection->fd);
     free(connection);
 }
@@ -105,9 +113,18 @@ int redis_connection_fd(const struct redis_connection *connection)
     return connection->fd;
 }
 
-bool redis_connection_wants_write(const struct redis_connection *connection)
+static bool has_output(const struct redis_connection *connection)
 {
     return connection->written < connection->output.size;
+}
+
+bool redis_connection_wants_write(const struct redis_connection *connection)
+{
+    if (!connection->tls)
+        return has_output(connection);
+    /* TLS may have to write for a read, and to read before it writes on. */
+    return redis_tls_wants_write(connection->tls) ||
+           (has_output(connection) && !redis_tls_write_waits(connection->tls));
 }
 
 bool redis_connection_is_waiting(const struct redis_connection *connection)
@@ -120,14 +137,36 @@ int64_t redis_connection_deadline_ns(const struct redis_connection *connection)
     return connection->first ? connection->first->sent_ns + connection->timeout_ns : INT64_MAX;
 }
 
+/* As many bytes as the socket takes, or -errno. */
+static ssize_t write_some(struct redis_connection *connection, const char *bytes, size_t size)
+{
+    ssize_t sent;
+
+    if (connection->tls)
+        return redis_tls_write(connection->tls, bytes, size);
+    sent = send(connection->fd, bytes, size, MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
+}
+
+/* As many bytes as there are, 0 at the end, or -errno. */
+static ssize_t read_some(struct redis_connection *connection, char *ret_bytes, size_t size)
+{
+    ssize_t received;
+
+    if (connection->tls)
+        return redis_tls_read(connection->tls, ret_bytes, size);
+    received = recv(connection->fd, ret_bytes, size, 0);
+    return received < 0 ? -errno : received;
+}
+
 static int flush(struct redis_connection *connection)
 {
-    while (redis_connection_wants_write(connection)) {
-        ssize_t sent = send(connection->fd, connection->output.data + connection->written,
-                            connection->output.size - connection->written, MSG_NOSIGNAL);
+    while (has_output(connection)) {
+        ssize_t sent = write_some(connection, connection->output.data + connection->written,
+                                  connection->output.size - connection->written);
 
         if (sent < 0)
-            return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+            return sent == -EAGAIN || sent == -EINTR ? 0 : (int)sent;
         connection->written += (size_t)sent;
     }
     connection->written = 0;
@@ -161,19 +200,20 @@ static int receive(struct redis_connection *connection)
     char bytes[READ_SIZE];
 
     for (int i = 0; i < READS_PER_RUN; i++) {
-        ssize_t received = recv(connection->fd, bytes, sizeof bytes, 0);
+        ssize_t received = read_some(connection, bytes, sizeof bytes);
         int status;
 
         if (received == 0)
             return -ECONNRESET;
         if (received < 0)
-            return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+            return received == -EAGAIN || received == -EINTR ? 0 : (int)received;
         if (redisReaderFeed(connection->reader, bytes, (size_t)received) != REDIS_OK)
             return -EPROTO;
         status = handle_replies(connection);
         if (status < 0)
             return status;
-        if ((size_t)received < sizeof bytes)
+        /* TLS gives one record at a time, which is smaller; whole ones that it has not read stay in the socket. */
+        if (!connection->tls && (size_t)received < sizeof bytes)
             return 0;
     }
     return 0;
@@ -188,4 +228,9 @@ int redis_connection_run(struct redis_connection *connection)
     if (status == 0 && clock_monotonic_ns() > redis_connection_deadline_ns(connection))
         status = -ETIMEDOUT;
     return status;
+}
+
+const char *redis_connection_error(const struct redis_connection *connection)
+{
+    return connection->tls ? redis_tls_error(connection->tls) : "";
 }

@@ -11,12 +11,13 @@
  */
 struct redis_connection;
 struct redisReply;
+struct redis_tls;
 
 /* reply: as hiredis parsed it, freed behind the call; NULL: the connection ended before the reply came. */
 typedef void (*redis_reply_done)(void *context, const struct redisReply *reply);
 
-/* Takes over a connected non-blocking socket. timeout_ms: how long the oldest command may wait for its reply. */
-struct redis_connection *redis_connection_new(int fd, int timeout_ms);
+/* Takes over a connected non-blocking socket, and the TLS over it if that is not NULL, also on failure. timeout_ms: how long the oldest command may wait for its reply. */
+struct redis_connection *redis_connection_new(int fd, struct redis_tls *tls, int timeout_ms);
 
 /* Calls back every waiting command with NULL, closes the socket, frees. */
 void redis_connection_free(struct redis_connection *connection);
@@ -36,5 +37,8 @@ int64_t redis_connection_deadline_ns(const struct redis_connection *connection);
 
 /* Writes and reads what the socket takes and has, and calls back. Returns 0 or -errno: then the connection is over. */
 int redis_connection_run(struct redis_connection *connection);
+
+/* What TLS says of the end of the connection; empty: nothing. */
+const char *redis_connection_error(const struct redis_connection *connection);
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/thread.h"
@@ -20,6 +21,7 @@
 struct redis_dial {
     char host[256];
     char port[6];
+    char path[108]; /* of a socket; empty: host and port count */
     int timeout_ms;
     int fd; /* an eventfd */
     /* Holders: the owner and the thread. The last one frees. */
@@ -62,25 +64,44 @@ static int connect_address(const struct addrinfo *address, int timeout_ms)
         close(fd);
         return -error;
     }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    if (address->ai_family != AF_UNIX) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    }
     return fd;
 }
 
-static void *run(void *context)
+static int connect_socket(const struct redis_dial *dial)
 {
-    struct redis_dial *dial = context;
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    struct addrinfo address = {
+        .ai_family = AF_UNIX, .ai_addr = (struct sockaddr *)(void *)&name, .ai_addrlen = sizeof name};
+
+    snprintf(name.sun_path, sizeof name.sun_path, "%s", dial->path);
+    return connect_address(&address, dial->timeout_ms);
+}
+
+static int connect_server(const struct redis_dial *dial)
+{
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *addresses = NULL;
     int result = -EHOSTUNREACH;
-    uint64_t one = 1;
-    ssize_t written;
 
     if (getaddrinfo(dial->host, dial->port, &hints, &addresses) == 0)
         for (const struct addrinfo *at = addresses; at && result < 0; at = at->ai_next)
             result = connect_address(at, dial->timeout_ms);
     if (addresses)
         freeaddrinfo(addresses);
+    return result;
+}
+
+static void *run(void *context)
+{
+    struct redis_dial *dial = context;
+    int result = dial->path[0] ? connect_socket(dial) : connect_server(dial);
+    uint64_t one = 1;
+    ssize_t written;
+
     atomic_store_explicit(&dial->result, result, memory_order_release);
     written = write(dial->fd, &one, sizeof one);
     (void)written; /* it cannot fail: the counter was 0 */
@@ -88,15 +109,16 @@ static void *run(void *context)
     return NULL;
 }
 
-struct redis_dial *redis_dial_new(const char *host, const char *port, int timeout_ms)
+struct redis_dial *redis_dial_new(const struct redis_url *url, int timeout_ms)
 {
     struct redis_dial *dial = calloc(1, sizeof *dial);
     pthread_t thread;
 
     if (!dial)
         return NULL;
-    snprintf(dial->host, sizeof dial->host, "%s", host);
-    snprintf(dial->port, sizeof dial->port, "%s", port);
+    snprintf(dial->host, sizeof dial->host, "%s", url->host);
+    snprintf(dial->port, sizeof dial->port, "%s", url->port);
+    snprintf(dial->path, sizeof dial->path, "%s", url->path);
     dial->timeout_ms = timeout_ms;
     atomic_init(&dial->holders, 2);
     atomic_init(&dial->result, -EINPROGRESS);

@@ -1,16 +1,16 @@
 #ifndef SLUICE_REPLAY_REDIS_DIAL_H
 #define SLUICE_REPLAY_REDIS_DIAL_H
 
-#include <stdint.h>
+#include "replay/redis_url.h"
 
 /*
- * One attempt at a TCP connection, on a thread of its own: looking a name up can block for seconds, and the thread that
+ * One attempt at a connection, by TCP or to a socket of this machine, on a thread of its own: looking a name up can block for seconds, and the thread that
  * owns the intake never may.
  */
 struct redis_dial;
 
 /* Starts. timeout_ms bounds each address's connect. NULL: no memory or no thread. */
-struct redis_dial *redis_dial_new(const char *host, const char *port, int timeout_ms);
+struct redis_dial *redis_dial_new(const struct redis_url *url, int timeout_ms);
 
 /* Readable as soon as the attempt is over. */
 int redis_dial_fd(const struct redis_dial *dial);

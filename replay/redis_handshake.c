@@ -42,6 +42,18 @@ static void on_plain_step(void *context, const redisReply *reply)
     handshake_step(context, reply);
 }
 
+/* Redis repeats the arguments of a command that it does not know: of a refused login only the code is told. */
+static void on_logged_in(void *context, const redisReply *reply)
+{
+    struct handshake *handshake = context;
+
+    if (reply && reply->type == REDIS_REPLY_ERROR && !handshake->result.error[0])
+        snprintf(handshake->result.error, sizeof handshake->result.error,
+                 "AUTH gives %.*s; compare the user in REDIS_URL and REDIS_PASSWORD with Redis's users",
+                 (int)strcspn(reply->str, " "), reply->str);
+    handshake_step(handshake, reply);
+}
+
 static void on_script_loaded(void *context, const redisReply *reply)
 {
     struct handshake *handshake = context;
@@ -89,7 +101,7 @@ static int send_login(struct handshake *handshake, const struct redis_handshake_
     if (options->user && *options->user)
         redis_command_add_bytes(&command, options->user, strlen(options->user));
     redis_command_add_bytes(&command, options->password, strlen(options->password));
-    return send_step(handshake, &command, on_plain_step);
+    return send_step(handshake, &command, on_logged_in);
 }
 
 static int send_select(struct handshake *handshake, int database)

@@ -14,7 +14,7 @@ struct redis_handshake_options {
 };
 
 struct redis_handshake {
-    char error[96]; /* empty: all went well */
+    char error[160]; /* empty: all went well */
     bool fenced;
     uint64_t noted_hole_ms;
 };

@@ -69,14 +69,15 @@ static int copy_database(CURLU *url, struct redis_url *ret_url)
     return status;
 }
 
-int redis_url_parse(const char *text, struct redis_url *ret_url)
+/* Parses what stands behind redis:// or rediss://; `text` is the whole. */
+static int parse_server(const char *text, const char *authority, struct redis_url *ret_url)
 {
     struct redis_url parsed = {.user = NULL};
     CURLU *url;
     int status = 0;
 
     /* libcurl takes redis:///3 for the host 3, and an encoded NUL would hide what stands behind it. */
-    if (strncmp(text, "redis://", 8) != 0 || text[8] == '/' || strstr(text, "%00"))
+    if (*authority == '/' || strstr(text, "%00"))
         return -EINVAL;
     url = curl_url();
     if (!url)
@@ -100,6 +101,72 @@ int redis_url_parse(const char *text, struct redis_url *ret_url)
     }
     *ret_url = parsed;
     return 0;
+}
+
+/* A number without sign and white space, from 0 to 1000000. */
+static int parse_database(const char *text, int *ret_database)
+{
+    size_t size = strspn(text, "0123456789");
+    long database = size > 0 && size <= 7 && !text[size] ? strtol(text, NULL, 10) : -1;
+
+    if (database < 0 || database > 1000000)
+        return -EINVAL;
+    *ret_database = (int)database;
+    return 0;
+}
+
+/* Parses what stands behind unix://. User and password are those of a server's URL, so that both are read alike. */
+static int parse_socket(const char *text, struct redis_url *ret_url)
+{
+    const char *path = strchr(text, '/');
+    const char *query = strchr(text, '?');
+    size_t size = path ? strcspn(path, "?") : 0;
+    struct redis_url parsed;
+    char *server;
+    int database = 0;
+    int status;
+
+    if (size < 2 || size >= sizeof parsed.path || (path > text && path[-1] != '@') || strpbrk(path, "%#@ \t\r\n"))
+        return -EINVAL;
+    if (query && (strncmp(query, "?db=", 4) != 0 || parse_database(query + 4, &database) < 0))
+        return -EINVAL;
+    if (asprintf(&server, "redis://%.*slocalhost", (int)(path - text), text) < 0)
+        return -ENOMEM;
+    status = parse_server(server, server + strlen("redis://"), &parsed);
+    explicit_bzero(server, strlen(server));
+    free(server);
+    if (status < 0)
+        return status;
+    parsed.database = database;
+    memcpy(parsed.path, path, size);
+    parsed.path[size] = '\0';
+    *ret_url = parsed;
+    return 0;
+}
+
+int redis_url_parse(const char *text, struct redis_url *ret_url)
+{
+    static const struct {
+        const char *scheme;
+        bool is_socket;
+        bool secure;
+    } kinds[] = {{"redis://", false, false},
+                 {"rediss://", false, true},
+                 {"unix://", true, false},
+                 {"redis+unix://", true, false}};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        size_t size = strlen(kinds[i].scheme);
+        int status;
+
+        if (strncmp(text, kinds[i].scheme, size) != 0)
+            continue;
+        status = kinds[i].is_socket ? parse_socket(text + size, ret_url) : parse_server(text, text + size, ret_url);
+        if (status == 0)
+            ret_url->secure = kinds[i].secure;
+        return status;
+    }
+    return -EINVAL;
 }
 
 void redis_url_release(struct redis_url *url)

@@ -1,8 +1,15 @@
 #ifndef SLUICE_REPLAY_REDIS_URL_H
 #define SLUICE_REPLAY_REDIS_URL_H
 
-/* The parts of redis://[[user:]password@]host[:port][/database]. */
+#include <stdbool.h>
+
+/*
+ * The parts of redis://[[user:]password@]host[:port][/database], likewise rediss:// for TLS, or of
+ * unix://[[user:]password@]/path[?db=database], likewise redis+unix://.
+ */
 struct redis_url {
+    bool secure;    /* by TLS */
+    char path[108]; /* of a socket; empty: host and port count */
     char host[256]; /* without the brackets of an IPv6 address */
     char port[6];
     char *user;     /* NULL: none */

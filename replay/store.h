@@ -139,7 +139,7 @@ struct store_operations {
 struct store {
     const struct store_operations *operations;
     enum store_state state;
-    char reason[128]; /* of the state, as told last */
+    char reason[256]; /* of the state, as told last */
     uint64_t noted_hole_ms;
     store_observer observer;
     void *observer_context;

@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "replay/redis_connection.h"
 #include "replay/redis_dial.h"
 #include "replay/redis_handshake.h"
 #include "replay/redis_request.h"
+#include "replay/redis_tls.h"
 #include "replay/redis_url.h"
 
 #define NS_PER_MS INT64_C(1000000)
@@ -28,6 +30,7 @@ struct store_redis {
     struct store base;
     struct redis_requests requests; /* what commands need: connection, scripts, limits, epoch */
     struct redis_url url;
+    struct redis_tls_options tls; /* its host is the URL's */
     int timeout_ms;
     struct metrics *metrics;
     char holder[64];
@@ -37,7 +40,7 @@ struct store_redis {
     int backoff_ms;
     int64_t next_ping_ns;
     unsigned jitter_seed;
-    char failure[128];             /* why the connection has to end; set in callbacks, acted on behind them */
+    char failure[256];             /* why the connection has to end; set in callbacks, acted on behind them */
     struct redis_request *refused; /* asked while there was no connection; failed by the next run */
 };
 
@@ -204,10 +207,29 @@ static void on_handshake(void *context, const struct redis_handshake *result)
 
 static void start_dial(struct store_redis *redis)
 {
-    redis->dial = redis_dial_new(redis->url.host, redis->url.port, redis->timeout_ms);
+    redis->dial = redis_dial_new(&redis->url, redis->timeout_ms);
     redis->phase = PHASE_DIALING;
     if (!redis->dial)
         lose(redis, "no memory or thread for a connection to Redis");
+}
+
+/* Takes the socket over. False: the store has no connection, and said why. */
+static bool make_connection(struct store_redis *redis, int fd)
+{
+    char reason[sizeof redis->failure];
+    char error[REDIS_TLS_ERROR_SIZE];
+    struct redis_tls *tls = redis->url.secure ? redis_tls_new(fd, &redis->tls, error) : NULL;
+
+    if (redis->url.secure && !tls) {
+        close(fd);
+        snprintf(reason, sizeof reason, "TLS to Redis cannot begin: %s", error);
+        lose(redis, reason);
+        return false;
+    }
+    redis->requests.connection = redis_connection_new(fd, tls, redis->timeout_ms);
+    if (!redis->requests.connection)
+        lose(redis, "no memory for a connection to Redis");
+    return redis->requests.connection != NULL;
 }
 
 static void finish_dial(struct store_redis *redis)
@@ -228,9 +250,10 @@ static void finish_dial(struct store_redis *redis)
         lose(redis, strerror(-result));
         return;
     }
-    redis->requests.connection = redis_connection_new(result, redis->timeout_ms);
+    if (!make_connection(redis, result))
+        return;
     redis->phase = PHASE_HANDSHAKE;
-    if (!redis->requests.connection || redis_handshake_start(&redis->requests, &options, on_handshake, redis) < 0)
+    if (redis_handshake_start(&redis->requests, &options, on_handshake, redis) < 0)
         lose(redis, "no memory for a connection to Redis");
 }
 
@@ -245,6 +268,17 @@ static void fail_refused(struct store_redis *redis)
         redis_request_fail(request);
         request = next;
     }
+}
+
+/* Why the connection ended, and what to do about it. */
+static void fail_connection(struct store_redis *redis, int status)
+{
+    const char *detail = redis_connection_error(redis->requests.connection);
+
+    if (status == -EPROTO && *detail)
+        fail(redis, "compare REDIS_TLS_CA_FILE and the host in REDIS_URL with Redis's certificate", detail);
+    else
+        fail(redis, "the connection to Redis ended", status == -ETIMEDOUT ? "no answer in time" : strerror(-status));
 }
 
 static void redis_run(struct store *store)
@@ -262,8 +296,7 @@ static void redis_run(struct store *store)
         ping_when_quiet(redis);
         status = redis_connection_run(redis->requests.connection);
         if (status < 0)
-            fail(redis, "the connection to Redis ended",
-                 status == -ETIMEDOUT ? "no answer in time" : strerror(-status));
+            fail_connection(redis, status);
         if (redis->failure[0]) {
             char reason[sizeof redis->failure];
 
@@ -310,6 +343,19 @@ struct store *store_redis_new(const struct store_redis_options *options)
         free(redis);
         return NULL;
     }
+    if (options->password && *options->password) {
+        free(redis->url.password);
+        redis->url.password = strdup(options->password);
+        if (!redis->url.password) {
+            redis_url_release(&redis->url);
+            free(redis);
+            return NULL;
+        }
+    }
+    redis->tls = (struct redis_tls_options){.host = redis->url.host,
+                                            .ca_file = options->tls_ca_file,
+                                            .cert_file = options->tls_cert_file,
+                                            .key_file = options->tls_key_file};
     redis->base.operations = &operations;
     redis->base.state = STORE_LOST;
     redis->requests.limits = options->limits;

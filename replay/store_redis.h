@@ -19,13 +19,18 @@
  */
 struct store_redis_options {
     const char *url;
+    const char *password;      /* instead of one in the URL; NULL or empty: none */
+    const char *tls_ca_file;   /* these three: NULL or empty where there is none */
+    const char *tls_cert_file; /* our own */
+    const char *tls_key_file;
     struct store_limits limits;
     int timeout_ms; /* for a connect and for the reply to a command */
     struct metrics *metrics;
     const char *holder; /* who we are, for people who look into sluice:owner */
 };
 
-/* Connects in the background, for ever. NULL: the URL is none, or no memory. The strings are copied. */
+/* Connects in the background, for ever. NULL: the URL is none, or no memory. The names of the TLS files must outlive the
+ * store, the other strings are copied. */
 struct store *store_redis_new(const struct store_redis_options *options);
 
 #endif

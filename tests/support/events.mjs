@@ -22,8 +22,8 @@ export function range(from, to) {
 }
 
 export class Publisher {
-  static async connect(port) {
-    const connection = await connect({ servers: `127.0.0.1:${port}`, reconnect: false, timeout: 20_000 });
+  static async connect(port, options) {
+    const connection = await connect({ servers: `127.0.0.1:${port}`, reconnect: false, timeout: 20_000, ...options });
     return new Publisher(connection);
   }
 

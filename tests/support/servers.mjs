@@ -1,6 +1,8 @@
 // Real nats-server and redis-server processes on free ports of 127.0.0.1, that a test may kill, hang and start again.
 
+import { writeFileSync } from 'node:fs';
 import net from 'node:net';
+import path from 'node:path';
 import { Child, freePort, removeDirectory, temporaryDirectory } from './process.mjs';
 import { Redis } from './resp.mjs';
 import { eventually } from './wait.mjs';
@@ -57,12 +59,25 @@ class Server {
 }
 
 export class NatsServer extends Server {
-  constructor() {
+  /** `config` is the text of a configuration file. */
+  constructor({ config } = {}) {
     super('nats-server');
+    this.config = config;
   }
 
   arguments(port) {
-    return ['--addr', '127.0.0.1', '--port', String(port)];
+    const words = ['--addr', '127.0.0.1', '--port', String(port)];
+    if (this.config === undefined) return words;
+    const file = path.join(this.directory, 'nats.conf');
+    writeFileSync(file, this.config);
+    return [...words, '--config', file];
+  }
+
+  /** Ends the server and starts it again with another configuration. */
+  async reconfigure(config) {
+    await this.kill();
+    this.config = config;
+    await this.start();
   }
 
   answers(port) {
@@ -84,15 +99,24 @@ export class NatsServer extends Server {
 
 export class RedisServer extends Server {
   /** With `durable` each write is on disk before it is answered, so that a killed server comes back with its data. */
-  constructor({ durable = false } = {}) {
+  constructor({ durable = false, settings = [] } = {}) {
     super('redis-server');
     this.durable = durable;
+    this.settings = settings; // further arguments
+  }
+
+  /** Ends the server and starts it again with other further arguments. */
+  async reconfigure(settings) {
+    await this.kill();
+    this.settings = settings;
+    await this.start();
   }
 
   arguments(port) {
     return [
       ...['--bind', '127.0.0.1', '--port', String(port), '--dir', this.directory, '--save', ''],
       ...['--appendonly', this.durable ? 'yes' : 'no', '--appendfsync', 'always', '--daemonize', 'no'],
+      ...this.settings,
     ];
   }
 

@@ -24,8 +24,8 @@ export class World {
     return thing;
   }
 
-  nats() {
-    return this.#own(new NatsServer()).start();
+  nats(options) {
+    return this.#own(new NatsServer(options)).start();
   }
 
   redis(options) {
@@ -44,8 +44,8 @@ export class World {
     return this.#own(new Proxy(port)).start();
   }
 
-  async publisher(nats) {
-    return this.#own(await Publisher.connect(nats.port));
+  async publisher(nats, options) {
+    return this.#own(await Publisher.connect(nats.port, options));
   }
 
   /** A Sluice process; `until` is the health to wait for, null for none. */

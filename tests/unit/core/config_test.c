@@ -248,12 +248,13 @@ static void test_passwords_are_never_told(void **state)
     assert_not_told(NO_FLAGS, VARIABLES("NATS_URL", "http://u:secret@h"));
     assert_not_told(NO_FLAGS, VARIABLES("NATS_URL", "nats://u:secret@h,u:secret@i"));
     assert_not_told(NO_FLAGS, VARIABLES("NATS_URL", "nats://u:s@secret@h,http://i"));
-    assert_not_told(NO_FLAGS, VARIABLES("REDIS_URL", "rediss://:secret@h"));
+    assert_not_told(NO_FLAGS, VARIABLES("REDIS_URL", "rediss://:secret@h:port"));
     assert_not_told(NO_FLAGS, VARIABLES("REDIS_URL", "rediss://u:p@secret@h:6379/2"));
-    assert_not_told(NO_FLAGS, VARIABLES("REDIS_URL", "rediss://secret,secret@h"));
+    assert_not_told(NO_FLAGS, VARIABLES("REDIS_URL", "rediss://secret,secret@h:port"));
     assert_not_told(FLAGS("--redis-url=http://:secret@h"), NO_VARIABLES);
     assert_not_told(FLAGS("--redis-url", "http://:secret@h"), NO_VARIABLES);
     assert_not_told(FLAGS("--nats-ur=nats://:secret@h"), NO_VARIABLES);
+    assert_not_told(FLAGS("--nats-passwort", "secret"), NO_VARIABLES);
 }
 
 /* The value of a flag that is misspelt, or of one that takes none, stands alone. */

@@ -65,6 +65,35 @@ static void test_the_parts_of_a_url(void **state)
     }
 }
 
+static void test_tls_and_sockets(void **state)
+{
+    static const struct {
+        const char *url;
+        bool secure;
+        const char *path;
+        const char *password;
+        int database;
+    } cases[] = {
+        {"rediss://u:p%40q@h:7000/3", true, "", "p@q", 3},
+        {"unix:///run/redis.sock", false, "/run/redis.sock", NULL, 0},
+        {"unix:///run/redis.sock?db=3", false, "/run/redis.sock", NULL, 3},
+        {"redis+unix://u:p%2Fq@/run/redis.sock?db=12", false, "/run/redis.sock", "p/q", 12},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct redis_url url;
+
+        assert_null(config_check_redis_url(cases[i].url));
+        assert_int_equal(redis_url_parse(cases[i].url, &url), 0);
+        assert_int_equal(url.secure, cases[i].secure);
+        assert_string_equal(url.path, cases[i].path);
+        assert_text(url.password, cases[i].password);
+        assert_int_equal(url.database, cases[i].database);
+        redis_url_release(&url);
+    }
+}
+
 static const char *const bad[] = {
     "",
     "localhost",
@@ -74,8 +103,19 @@ static const char *const bad[] = {
     "redis:///3",
     "redis:////h",
     "http://h",
-    "rediss://h",
+    "rediss://",
+    "rediss:///3",
     "REDISS://h",
+    "unix://",
+    "unix://h",
+    "unix:///",
+    "unix://h/path",
+    "unix:///a?db=x",
+    "unix:///a?db=1&x=2",
+    "unix:///a?x=2",
+    "unix:///a%20b",
+    "unix://u:p%00@/a",
+    "unix:///12345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567",
     "redis://h:port",
     "redis://h:65536",
     "redis://h:-1",
@@ -116,11 +156,35 @@ static void test_what_is_no_such_url_is_refused(void **state)
 /* A start with a bad URL must fail with a message that names the setting: the check of the settings is never laxer. */
 static void test_the_check_of_the_settings_refuses_them_too(void **state)
 {
-    static const char *const doubtful[] = {
-        "redis://h/+3",     "redis://h?db=3",    "redis://h/?db=3",   "redis://h#3",      "redis://h/3?x=y",
-        "redis://a/b@c",    "redis://:p/w@h",    "redis://u:p#q@h",   "redis://[]",       "redis://[x]:1",
-        "redis://h:6379:1", "redis://h:0006379", "redis://h:",        "redis://\xc3\xa9", "redis://h%zz",
-        "redis://h\\i",     "redis://u:p%0aq@h", "redis://h/0000001", "redis://h%20i"};
+    static const char *const doubtful[] = {"redis://h/+3",
+                                           "redis://h?db=3",
+                                           "redis://h/?db=3",
+                                           "redis://h#3",
+                                           "redis://h/3?x=y",
+                                           "redis://a/b@c",
+                                           "redis://:p/w@h",
+                                           "redis://u:p#q@h",
+                                           "redis://[]",
+                                           "redis://[x]:1",
+                                           "redis://h:6379:1",
+                                           "redis://h:0006379",
+                                           "redis://h:",
+                                           "redis://\xc3\xa9",
+                                           "redis://h%zz",
+                                           "redis://h\\i",
+                                           "redis://u:p%0aq@h",
+                                           "redis://h/0000001",
+                                           "redis://h%20i",
+                                           "unix://@/a",
+                                           "unix://u@/a",
+                                           "unix://:p@/a",
+                                           "unix:///a?",
+                                           "unix:///a?db=",
+                                           "unix:///a?db=+1",
+                                           "unix:///a/../b",
+                                           "unix:///a?db=1?",
+                                           "unix://u@v@/a",
+                                           "redis+unix://u:p@/a?db=1000000"};
     size_t wrong = 0;
 
     (void)state;
@@ -165,6 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_parts_of_a_url),
+        cmocka_unit_test(test_tls_and_sockets),
         cmocka_unit_test(test_what_is_no_such_url_is_refused),
         cmocka_unit_test(test_the_check_of_the_settings_refuses_them_too),
         cmocka_unit_test(test_a_query_or_fragment_is_not_ignored),

@@ -1,0 +1,58 @@
+#include "bridge/source_report.h"
+
+#include "core/clock.h"
+
+#define REPEAT_NS (30 * INT64_C(1000000000))
+
+/* What to do about it; NULL: nothing special. */
+static const char *advice(natsStatus status)
+{
+    switch (status) {
+    case NATS_CONNECTION_AUTH_FAILED:
+    case NATS_NOT_PERMITTED:
+        return "NATS does not accept our identity: compare NATS_USER, NATS_PASSWORD, NATS_TOKEN, NATS_NKEY or "
+               "NATS_CREDS_FILE with the server's configuration";
+    case NATS_SSL_ERROR:
+        return "TLS failed: compare NATS_TLS_CA_FILE with who issued the server's certificate, the host in NATS_URL with the "
+               "names in it, and see whether the server wants a certificate of ours";
+    case NATS_SECURE_CONNECTION_REQUIRED:
+        return "the server wants TLS: write tls:// in NATS_URL";
+    case NATS_SECURE_CONNECTION_WANTED:
+        return "NATS_URL says tls://, but the server has no TLS";
+    default:
+        return NULL;
+    }
+}
+
+static void tell(struct source_report *report, enum log_level level, const char *message, natsStatus status,
+                 const char *detail)
+{
+    int64_t now_ns = clock_monotonic_ns();
+
+    if (status == report->last && now_ns < report->next_ns)
+        return;
+    report->last = status;
+    report->next_ns = now_ns + REPEAT_NS;
+    log_write(report->log, level, message,
+              LOG_FIELDS(log_text("error", natsStatus_GetText(status)), log_text("detail", detail),
+                         log_text("advice", advice(status))));
+}
+
+void source_report_refusal(struct source_report *report, natsStatus status, const char *detail)
+{
+    if (status == NATS_NO_SERVER)
+        tell(report, LOG_LEVEL_WARN, "NATS is not there yet: trying for ever", status, detail);
+    else
+        tell(report, LOG_LEVEL_ERROR, "NATS cannot be used", status, detail);
+}
+
+void source_report_absence(struct source_report *report, natsConnection *connection)
+{
+    const char *detail = NULL;
+    natsStatus status;
+
+    if (natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED)
+        return;
+    status = natsConnection_GetLastError(connection, &detail);
+    tell(report, LOG_LEVEL_WARN, "NATS is still not connected", status, detail);
+}
