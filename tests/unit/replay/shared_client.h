@@ -33,7 +33,7 @@ struct replica_options {
 /* Starts one; with a URL it waits until it is connected, unless timeout_ms is negative: then it does not. */
 struct replica *replica_new(const struct replica_options *options);
 
-/* Ends it, or stops it while it keeps what it holds. */
+/* Ends it as a killed one would: it gives nothing back. */
 void replica_free(struct replica *replica);
 
 struct answer {
