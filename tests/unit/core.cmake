@@ -36,3 +36,8 @@ sluice_unit_test(replay/store_redis_outage_test sluice_test_redis sluice_test_st
 sluice_unit_test(replay/redis_member_test sluice_replay sluice_core)
 sluice_unit_test(replay/redis_url_test sluice_replay sluice_core)
 sluice_unit_test(replay/redis_tls_test sluice_replay sluice_core OpenSSL::SSL)
+
+add_library(sluice_test_shared STATIC replay/shared_client.c replay/shared_suite.c)
+target_link_libraries(sluice_test_shared PUBLIC sluice_flags lib_cmocka)
+sluice_unit_test(replay/shared_test sluice_test_shared sluice_test_redis sluice_replay sluice_core)
+sluice_unit_test(replay/shared_redis_test sluice_test_shared sluice_test_redis sluice_replay sluice_core)

@@ -1,0 +1,42 @@
+#ifndef SLUICE_REPLAY_REDIS_LINK_H
+#define SLUICE_REPLAY_REDIS_LINK_H
+
+#include <stdint.h>
+
+#include "replay/redis_tls.h"
+
+/*
+ * Keeps a connection to Redis: dials, logs in, selects the database, asks while nobody else does (a Redis that hangs shows
+ * only in an answer that does not come), and tries again when the connection is lost. One thread; it never blocks it.
+ */
+struct redis_link;
+struct redis_connection;
+
+/* Called from redis_link_run(). reason: for the log, without secrets. on_down also comes for each attempt that failed. */
+struct redis_link_options {
+    const char *url;
+    const char *password;         /* instead of one in the URL; NULL or empty: the URL's */
+    struct redis_tls_options tls; /* for rediss://; its texts stay the caller's, its host is the URL's */
+    int timeout_ms;               /* to connect, and for each answer */
+    void (*on_up)(void *context);
+    void (*on_down)(void *context, const char *reason);
+    void *context;
+};
+
+/* NULL: no memory, or not a URL. */
+struct redis_link *redis_link_new(const struct redis_link_options *options);
+
+/* The connection, while it takes commands; NULL: it does not now. Valid until the next redis_link_run(). */
+struct redis_connection *redis_link_connection(const struct redis_link *link);
+
+/* The next redis_link_run() ends the connection for that reason. For callbacks of commands, which must not end it. */
+void redis_link_give_up(struct redis_link *link, const char *what, const char *detail);
+
+int redis_link_poll_fd(const struct redis_link *link, short *ret_events);
+int64_t redis_link_deadline_ns(const struct redis_link *link);
+void redis_link_run(struct redis_link *link);
+
+/* Calls back every waiting command with NULL, and not on_down. */
+void redis_link_free(struct redis_link *link);
+
+#endif

@@ -1,0 +1,123 @@
+#ifndef SLUICE_REPLAY_SHARED_H
+#define SLUICE_REPLAY_SHARED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The small state that replicas share to know whom to let in: tickets, revocations, slots, and two hashes that operators
+ * write. In Redis, over a connection of its own, or in this process when there is no Redis.
+ *
+ * A thread of its own does all of it. Requests may be made from any thread, also from callbacks. A request that returns 0
+ * is answered by exactly one call of its callback (which may be NULL), on that thread, within the time-out. Otherwise the
+ * callback is never called: -EINVAL (an empty or too long text, a number out of range), -EBUSY (SHARED_WAITING_MAX
+ * requests wait), -ECANCELED (stopped). Texts are copied.
+ *
+ * Statuses that callbacks are given: 0; -EAGAIN: Redis is away, and it is not known whether the request was carried out;
+ * -ECANCELED: stopped before the answer came; and what stands at each request. Memory that runs out ends the process: an
+ * answer that is owed would never come.
+ */
+struct shared;
+
+enum {
+    SHARED_WAITING_MAX = 10000,
+    SHARED_NAME_MAX = 512, /* bytes of a hash, a holder, a name */
+    SHARED_VALUE_MAX = 4096,
+    SHARED_FIELDS_MAX = 100000, /* of a hash; and revocations */
+    SHARED_CONTENT_MAX = 16 * 1024 * 1024,
+};
+
+enum shared_subject { SHARED_COMPANY, SHARED_USER, SHARED_KEY, SHARED_TOKEN };
+
+struct shared_revocation {
+    enum shared_subject subject;
+    const char *value; /* `acme`; of a user `acme|u1` or `u1`; a key's id; a token's */
+    int64_t until_ms;  /* Unix time */
+};
+
+/* A field of one of the hashes. Names hold no NUL; values may. Both are ended by one. */
+struct shared_field {
+    const char *name;
+    const char *value;
+    size_t value_size;
+};
+
+/*
+ * Who is told of changes, on shared's thread; each function may be NULL. Lists are whole, and live during the call. Each is
+ * told once it is known, also when it is empty, and then whenever it changed. While Redis is away nothing is told: what was
+ * known stays.
+ */
+struct shared_listener {
+    void *context;
+    void (*on_revoked)(void *context, const struct shared_revocation *revocations, size_t count);
+    void (*on_features)(void *context, const struct shared_field *fields, size_t count); /* field: a company */
+    void (*on_keys)(void *context, const struct shared_field *fields, size_t count);     /* field: a key's id */
+    /* Redis is there, or away. reason: for the log, without secrets. The same is not told twice. */
+    void (*on_state)(void *context, bool connected, const char *reason);
+    /* A key that cannot be read (too large, or no such thing): what was known of it stays. Told once until it is read. */
+    void (*on_unreadable)(void *context, const char *key, const char *reason);
+};
+
+struct shared_options {
+    const char *redis_url;      /* empty: in this process */
+    const char *redis_password; /* instead of one in the URL; NULL or empty: the URL's */
+    const char *tls_ca_file;    /* as in struct redis_tls_options */
+    const char *tls_cert_file;
+    const char *tls_key_file;
+    int timeout_ms;   /* for Redis to connect and to answer */
+    int64_t lease_ms; /* how long what a killed replica held stays held; renewed three times in it. 0: 15 s */
+    struct shared_listener listener;
+};
+
+/* Starts the thread. NULL: not a URL, or no memory, descriptor or thread. */
+struct shared *shared_new(const struct shared_options *options);
+
+/* Ends the thread: requests that still wait get -ECANCELED before it returns. Not from a callback. */
+void shared_stop(struct shared *shared);
+
+/* Stops, if that was not done, and frees. No thread may use it any more. */
+void shared_free(struct shared *shared);
+
+typedef void (*shared_done)(void *context, int status);
+
+/* value: the ticket's, ended by a NUL, during the call; NULL unless status is 0. */
+typedef void (*shared_ticket_done)(void *context, int status, const char *value, size_t size);
+
+/* Keeps a value under a ticket that nobody has used. Gone after ttl_ms without use. -EEXIST: the ticket is there already. */
+int shared_ticket_put(struct shared *shared, const char *ticket_hash, const char *value, size_t size, int64_t ttl_ms,
+                      shared_done done, void *context);
+
+struct shared_take {
+    const char *ticket_hash;
+    const char *holder;      /* who uses it now: the id of one connection of one replica */
+    const char *fingerprint; /* of the client: who used a ticket once may use it again, and nobody else */
+    int64_t resume_ms;       /* for how long, once its stream has ended; 0: not at all */
+};
+
+/*
+ * Uses a ticket: it is the holder's alone until shared_ticket_release(), or until the lease ends because this process did
+ * (it is renewed here). -ENOENT: no such ticket, or not any more; -EALREADY: another holder has it, or its client was
+ * another one. Taking it again as the same holder is no error.
+ */
+int shared_ticket_take(struct shared *shared, const struct shared_take *take, shared_ticket_done done, void *context);
+
+/* The holder's stream has ended: the time to resume begins. Never -EBUSY. */
+int shared_ticket_release(struct shared *shared, const char *ticket_hash, const char *holder, shared_done done,
+                          void *context);
+
+/* Revokes until a Unix time; an earlier revocation that lasts longer stays. All replicas see it within about a second. */
+int shared_revoke(struct shared *shared, enum shared_subject subject, const char *value, int64_t until_ms,
+                  shared_done done, void *context);
+
+/*
+ * Takes one of `max` slots of that name. -EDQUOT: all are taken. After 0 and after -EAGAIN the holder has one, which is
+ * entered in Redis as soon as it is back; shared_slots_leave() is due, also for one who was then not let in.
+ */
+int shared_slots_enter(struct shared *shared, const char *name, const char *holder, int64_t max, shared_done done,
+                       void *context);
+
+/* Gives the slot back. It may be called before shared_slots_enter() has answered. Never -EBUSY. */
+int shared_slots_leave(struct shared *shared, const char *name, const char *holder, shared_done done, void *context);
+
+#endif
