@@ -9,7 +9,8 @@
 
 #include "core/config_value.h"
 
-enum option_type { OPTION_BOOL, OPTION_NUMBER, OPTION_TEXT, OPTION_CHOICE };
+/* A secret is a text that is never shown. */
+enum option_type { OPTION_BOOL, OPTION_NUMBER, OPTION_TEXT, OPTION_SECRET, OPTION_CHOICE };
 
 struct option {
     const char *group; /* begins a new group in the help */
@@ -38,6 +39,10 @@ struct option {
     {                                                                                              \
         NULL, name, OPTION_TEXT, offsetof(struct config, field), fallback, 0, 0, NULL, check, help \
     }
+#define SECRET(name, field, check, help)                                                       \
+    {                                                                                          \
+        NULL, name, OPTION_SECRET, offsetof(struct config, field), "", 0, 0, NULL, check, help \
+    }
 #define CHOICE(name, field, fallback, choices, help)                                                   \
     {                                                                                                  \
         NULL, name, OPTION_CHOICE, offsetof(struct config, field), fallback, 0, 0, choices, NULL, help \
@@ -58,9 +63,6 @@ static const struct option options[] = {
          "false answers streams with 503; health, stats and the intake of events go on"),
     NUMBER("PORT_ANALYTICS", port, "3007", 0, 65535, "port to listen on; 0 takes a free one and logs it"),
     TEXT("BIND_ADDRESS", bind_address, "0.0.0.0", config_check_address, "address to listen on; :: for IPv6 and IPv4"),
-    CHOICE("AUTH_MODE", auth_mode, NULL, "none",
-           "who may stream: none lets everybody stream every company; there is no default, so that an open bridge is a "
-           "decision"),
     TEXT("CORS_ORIGINS", cors_origins, "*", config_check_origins,
          "origins whose pages may read streams; * for all; empty counts as unset"),
     NUMBER("MAX_CONNECTIONS", max_connections, "0", 0, 1000000,
@@ -71,6 +73,34 @@ static const struct option options[] = {
     NUMBER("REQUEST_HEAD_SECONDS", request_head_seconds, "10", 1, 3600,
            "time a client has to send its whole request head"),
     NUMBER("DRAIN_SECONDS", drain_seconds, "10", 0, 3600, "time for an orderly end after SIGTERM or SIGINT"),
+    GROUP("Authentication"),
+    CHOICE("AUTH_MODE", auth_mode, NULL, "none",
+           "who may stream: none lets everybody stream every company; there is no default, so that an open bridge is a "
+           "decision"),
+    SECRET(
+        "JWT_SECRET", jwt_secret, config_check_secret,
+        "secret of HS256, HS384 and HS512 tokens, at least 32 bytes; rather use a file, which no list of processes shows"),
+    TEXT("JWT_SECRET_FILE", jwt_secret_file, "", NULL, "file with that secret; read again when it changes"),
+    TEXT("JWT_PUBLIC_KEY_FILE", jwt_public_key_file, "", NULL,
+         "PEM file with the public key or certificate of the tokens' issuer; read again when it changes"),
+    TEXT("JWT_JWKS_FILE", jwt_jwks_file, "", NULL, "file with a JSON Web Key Set; read again when it changes"),
+    TEXT("JWT_JWKS_URL", jwt_jwks_url, "", config_check_http_url,
+         "URL of a JSON Web Key Set, fetched again as its answers ask for; prefer https"),
+    TEXT("JWT_ALGORITHMS", jwt_algorithms, "", config_check_algorithms,
+         "signature algorithms that are accepted; empty: those that fit the keys"),
+    TEXT("JWT_ISSUER", jwt_issuer, "", NULL, "iss that a token must have; empty: any"),
+    TEXT("JWT_AUDIENCE", jwt_audience, "", NULL, "aud that a token must have, or have among others; empty: any"),
+    NUMBER("JWT_LEEWAY_SECONDS", jwt_leeway_seconds, "30", 0, 600,
+           "how far clocks may differ when exp, nbf and iat are looked at"),
+    BOOL("JWT_REQUIRE_EXP", jwt_require_exp, "true", "whether a token without exp is refused"),
+    TEXT("JWT_COMPANY_CLAIM", jwt_company_claim, "companyId", config_check_claim,
+         "claim with the company, or a list of them; dots lead into objects: org.id"),
+    TEXT("JWT_USER_CLAIM", jwt_user_claim, "sub", config_check_claim, "claim with the user, likewise"),
+    TEXT("JWT_SESSION_CLAIM", jwt_session_claim, "sid", config_check_claim, "claim with the session, likewise"),
+    TEXT("JWT_ADMIN_CLAIM", jwt_admin_claim, "", config_check_claim,
+         "claim that makes an administrator, who may stream every company; empty: there are none"),
+    TEXT("JWT_ADMIN_VALUE", jwt_admin_value, "true", NULL,
+         "what that claim must be, or hold as one of a list, for an administrator"),
     GROUP("Events"),
     TEXT("NATS_URL", nats_url, "nats://localhost:4222", config_check_nats_url, "NATS servers, comma-separated"),
     TEXT("NATS_SUBJECTS", nats_subjects, "metrics.*,journey.*,q2q.*", config_check_subjects,
@@ -150,6 +180,22 @@ static const struct option *find_flag(const char *flag, size_t size)
     return NULL;
 }
 
+/*
+ * Complains about an argument that is no option of ours. It may be the value of a misspelt one: behind a flag that is
+ * about secrets it is not shown, and of a URL the password is not.
+ */
+static void complain_unknown(struct buffer *errors, const char *argument, const char *before)
+{
+    char shown[256];
+
+    if (strncmp(argument, "--", 2) != 0 && before && strcasestr(before, "secret")) {
+        buffer_append_text(errors, "(hidden): unknown option; --help lists them all\n");
+        return;
+    }
+    config_redact(argument, shown, sizeof shown);
+    buffer_printf(errors, "%.*s: unknown option; --help lists them all\n", (int)strcspn(shown, "="), shown);
+}
+
 /* Reads the flags into values[], by option; complains about those that are none. */
 static void read_flags(int argc, char **argv, const char *values[OPTION_COUNT], struct buffer *errors)
 {
@@ -159,10 +205,7 @@ static void read_flags(int argc, char **argv, const char *values[OPTION_COUNT], 
         const struct option *option = strncmp(argv[i], "--", 2) == 0 ? find_flag(flag, size) : NULL;
 
         if (!option) {
-            char shown[256];
-
-            config_redact(argv[i], shown, sizeof shown);
-            buffer_printf(errors, "%.*s: unknown option; --help lists them all\n", (int)strcspn(shown, "="), shown);
+            complain_unknown(errors, argv[i], i > 0 ? argv[i - 1] : NULL);
             continue;
         }
         if (flag[size] == '=')
@@ -176,9 +219,10 @@ static void read_flags(int argc, char **argv, const char *values[OPTION_COUNT], 
 
 static void complain(struct buffer *errors, const struct option *option, const char *value, const char *expected)
 {
-    char shown[256];
+    char shown[256] = "(hidden)";
 
-    config_redact(value, shown, sizeof shown);
+    if (option->type != OPTION_SECRET)
+        config_redact(value, shown, sizeof shown);
     buffer_printf(errors, "%s: \"%s\" is not valid; expected %s\n", option->name, shown, expected);
 }
 
@@ -250,6 +294,7 @@ static int set_option(struct config *config, const struct option *option, const 
         set_number(option, value, (int64_t *)(void *)field, errors);
         return 0;
     case OPTION_TEXT:
+    case OPTION_SECRET:
     case OPTION_CHOICE:
         return set_text(option, value, (char **)(void *)field, errors);
     }
@@ -267,8 +312,7 @@ static const char *option_value(const struct option *option, const char *flag, c
     return option->fallback;
 }
 
-/* What no single value shows. */
-static void check_together(const struct config *config, struct buffer *errors)
+static void check_dead_letters(const struct config *config, struct buffer *errors)
 {
     const char *cursor = config->nats_subjects;
     const char *item;
@@ -282,6 +326,28 @@ static void check_together(const struct config *config, struct buffer *errors)
                           "DEAD_LETTER_SUBJECT: \"%s\" is not valid; expected a subject that NATS_SUBJECTS does not "
                           "cover, or refused messages would come back for ever\n",
                           config->dead_letter_subject);
+}
+
+/* With two sources it would be unclear which of them a token is verified with. */
+static void check_key_sources(const struct config *config, struct buffer *errors)
+{
+    const char *const sources[] = {config->jwt_secret, config->jwt_secret_file, config->jwt_public_key_file,
+                                   config->jwt_jwks_file, config->jwt_jwks_url};
+    int count = 0;
+
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
+        count += *sources[i] != '\0';
+    if (count > 1)
+        buffer_append_text(errors,
+                           "JWT_SECRET, JWT_SECRET_FILE, JWT_PUBLIC_KEY_FILE, JWT_JWKS_FILE, JWT_JWKS_URL: more "
+                           "than one is set; expected one\n");
+}
+
+/* What no single value shows. */
+static void check_together(const struct config *config, struct buffer *errors)
+{
+    check_dead_letters(config, errors);
+    check_key_sources(config, errors);
 }
 
 int config_load(struct config *config, int argc, char **argv, config_lookup lookup, void *context,
@@ -314,9 +380,15 @@ int config_load(struct config *config, int argc, char **argv, config_lookup look
 
 void config_release(struct config *config)
 {
-    for (size_t i = 0; i < OPTION_COUNT; i++)
-        if (options[i].name && (options[i].type == OPTION_TEXT || options[i].type == OPTION_CHOICE))
-            free(*(char **)(void *)((char *)config + options[i].offset));
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        char **text = (char **)(void *)((char *)config + options[i].offset);
+
+        if (!options[i].name || options[i].type == OPTION_BOOL || options[i].type == OPTION_NUMBER)
+            continue;
+        if (options[i].type == OPTION_SECRET && *text)
+            explicit_bzero(*text, strlen(*text));
+        free(*text);
+    }
     memset(config, 0, sizeof *config);
 }
 
