@@ -17,6 +17,7 @@ enum option_type {
     OPTION_TEXT,
     OPTION_CHOICE,
     OPTION_SECRET, /* a text that is never shown; NAME_FILE names a file that holds it */
+    OPTION_HIDDEN, /* likewise never shown, but with an option of its own for a file, which is read again */
 };
 
 struct option {
@@ -46,13 +47,17 @@ struct option {
     {                                                                                              \
         NULL, name, OPTION_TEXT, offsetof(struct config, field), fallback, 0, 0, NULL, check, help \
     }
+#define SECRET(name, field, help)                                                             \
+    {                                                                                         \
+        NULL, name, OPTION_SECRET, offsetof(struct config, field), "", 0, 0, NULL, NULL, help \
+    }
+#define HIDDEN(name, field, check, help)                                                       \
+    {                                                                                          \
+        NULL, name, OPTION_HIDDEN, offsetof(struct config, field), "", 0, 0, NULL, check, help \
+    }
 #define CHOICE(name, field, fallback, choices, help)                                                   \
     {                                                                                                  \
         NULL, name, OPTION_CHOICE, offsetof(struct config, field), fallback, 0, 0, choices, NULL, help \
-    }
-#define SECRET(name, field, help)                                                              \
-    {                                                                                          \
-        NULL, name, OPTION_SECRET, offsetof(struct config, field), "", 0, 0, NULL, NULL, help \
     }
 #define GROUP(title)                                              \
     {                                                             \
@@ -70,11 +75,6 @@ static const struct option options[] = {
          "false answers streams with 503; health, stats and the intake of events go on"),
     NUMBER("PORT_ANALYTICS", port, "3007", 0, 65535, "port to listen on; 0 takes a free one and logs it"),
     TEXT("BIND_ADDRESS", bind_address, "0.0.0.0", config_check_address, "address to listen on; :: for IPv6 and IPv4"),
-    CHOICE("AUTH_MODE", auth_mode, NULL, "none",
-           "who may stream: none lets everybody stream every company; there is no default, so that an open bridge is a "
-           "decision"),
-    NUMBER("TOKEN_WARNING_SECONDS", token_warning_seconds, "60", 0, 86400,
-           "time before a token expires at which its stream is told with stream.expiring"),
     TEXT(
         "CORS_ORIGINS", cors_origins, "*", config_check_origins,
         "origins whose pages may read streams; https://*.example.com stands for all hosts below; * for all; empty counts "
@@ -87,6 +87,36 @@ static const struct option options[] = {
     NUMBER("REQUEST_HEAD_SECONDS", request_head_seconds, "10", 1, 3600,
            "time a client has to send its whole request head"),
     NUMBER("DRAIN_SECONDS", drain_seconds, "10", 0, 3600, "time for an orderly end after SIGTERM or SIGINT"),
+    GROUP("Authentication"),
+    CHOICE("AUTH_MODE", auth_mode, NULL, "none",
+           "who may stream: none lets everybody stream every company; there is no default, so that an open bridge is a "
+           "decision"),
+    HIDDEN(
+        "JWT_SECRET", jwt_secret, config_check_secret,
+        "secret of HS256, HS384 and HS512 tokens, at least 32 bytes; rather use a file, which no list of processes shows"),
+    TEXT("JWT_SECRET_FILE", jwt_secret_file, "", NULL, "file with that secret; read again when it changes"),
+    TEXT("JWT_PUBLIC_KEY_FILE", jwt_public_key_file, "", NULL,
+         "PEM file with the public key or certificate of the tokens' issuer; read again when it changes"),
+    TEXT("JWT_JWKS_FILE", jwt_jwks_file, "", NULL, "file with a JSON Web Key Set; read again when it changes"),
+    TEXT("JWT_JWKS_URL", jwt_jwks_url, "", config_check_http_url,
+         "URL of a JSON Web Key Set, fetched again as its answers ask for; prefer https"),
+    TEXT("JWT_ALGORITHMS", jwt_algorithms, "", config_check_algorithms,
+         "signature algorithms that are accepted; empty: those that fit the keys"),
+    TEXT("JWT_ISSUER", jwt_issuer, "", NULL, "iss that a token must have; empty: any"),
+    TEXT("JWT_AUDIENCE", jwt_audience, "", NULL, "aud that a token must have, or have among others; empty: any"),
+    NUMBER("JWT_LEEWAY_SECONDS", jwt_leeway_seconds, "30", 0, 600,
+           "how far clocks may differ when exp, nbf and iat are looked at"),
+    BOOL("JWT_REQUIRE_EXP", jwt_require_exp, "true", "whether a token without exp is refused"),
+    TEXT("JWT_COMPANY_CLAIM", jwt_company_claim, "companyId", config_check_claim,
+         "claim with the company, or a list of them; dots lead into objects: org.id"),
+    TEXT("JWT_USER_CLAIM", jwt_user_claim, "sub", config_check_claim, "claim with the user, likewise"),
+    TEXT("JWT_SESSION_CLAIM", jwt_session_claim, "sid", config_check_claim, "claim with the session, likewise"),
+    TEXT("JWT_ADMIN_CLAIM", jwt_admin_claim, "", config_check_claim,
+         "claim that makes an administrator, who may stream every company; empty: there are none"),
+    TEXT("JWT_ADMIN_VALUE", jwt_admin_value, "true", NULL,
+         "what that claim must be, or hold as one of a list, for an administrator"),
+    NUMBER("TOKEN_WARNING_SECONDS", token_warning_seconds, "60", 0, 86400,
+           "time before a token expires at which its stream is told with stream.expiring"),
     GROUP("Events"),
     TEXT("NATS_URL", nats_url, "nats://localhost:4222", config_check_nats_url,
          "NATS servers, comma-separated; tls:// for TLS; user:password@ or token@ in front of the host"),
@@ -159,6 +189,11 @@ enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 
 enum { FLAG_MAX = 64 };
 
+static bool is_secret(const struct option *option)
+{
+    return option->type == OPTION_SECRET || option->type == OPTION_HIDDEN;
+}
+
 /* PORT_ANALYTICS → port-analytics */
 static void flag_name(const char *name, char ret_flag[FLAG_MAX])
 {
@@ -196,6 +231,15 @@ static const char **find_flag(const char *flag, size_t size, struct given given[
     return NULL;
 }
 
+/* Of a URL among them the password is not shown. */
+static void complain_unknown(struct buffer *errors, const char *argument)
+{
+    char shown[256];
+
+    config_redact(argument, shown, sizeof shown);
+    buffer_printf(errors, "%.*s: unknown option; --help lists them all\n", (int)strcspn(shown, "="), shown);
+}
+
 /* Reads the flags into given[], by option; complains about those that are none. */
 static void read_flags(int argc, char **argv, struct given given[], struct buffer *errors)
 {
@@ -205,10 +249,7 @@ static void read_flags(int argc, char **argv, struct given given[], struct buffe
         const char **place = strncmp(argv[i], "--", 2) == 0 ? find_flag(flag, size, given) : NULL;
 
         if (!place) {
-            char shown[256];
-
-            config_redact(argv[i], shown, sizeof shown);
-            buffer_printf(errors, "%.*s: unknown option; --help lists them all\n", (int)strcspn(shown, "="), shown);
+            complain_unknown(errors, argv[i]);
             /* What follows a misspelt flag is its value, and may be a secret. */
             if (!strchr(argv[i], '=') && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0)
                 i++;
@@ -225,9 +266,10 @@ static void read_flags(int argc, char **argv, struct given given[], struct buffe
 
 static void complain(struct buffer *errors, const struct option *option, const char *value, const char *expected)
 {
-    char shown[256];
+    char shown[256] = "(hidden)";
 
-    config_redact(value, shown, sizeof shown);
+    if (!is_secret(option))
+        config_redact(value, shown, sizeof shown);
     buffer_printf(errors, "%s: \"%s\" is not valid; expected %s\n", option->name, shown, expected);
 }
 
@@ -301,6 +343,7 @@ static int set_option(struct config *config, const struct option *option, const 
     case OPTION_TEXT:
     case OPTION_CHOICE:
     case OPTION_SECRET:
+    case OPTION_HIDDEN:
         return set_text(option, value, (char **)(void *)field, errors);
     }
     return 0;
@@ -348,7 +391,6 @@ static int read_secret(const struct option *option, const struct given *given, c
     return status == -ENOMEM ? status : 0;
 }
 
-/* What no single value shows. */
 static void check_dead_letters(const struct config *config, struct buffer *errors)
 {
     const char *cursor = config->nats_subjects;
@@ -363,6 +405,29 @@ static void check_dead_letters(const struct config *config, struct buffer *error
                           "DEAD_LETTER_SUBJECT: \"%s\" is not valid; expected a subject that NATS_SUBJECTS does not "
                           "cover, or refused messages would come back for ever\n",
                           config->dead_letter_subject);
+}
+
+/* With two sources it would be unclear which of them a token is verified with. */
+static void check_key_sources(const struct config *config, struct buffer *errors)
+{
+    const char *const sources[] = {config->jwt_secret, config->jwt_secret_file, config->jwt_public_key_file,
+                                   config->jwt_jwks_file, config->jwt_jwks_url};
+    int count = 0;
+
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
+        count += *sources[i] != '\0';
+    if (count > 1)
+        buffer_append_text(errors,
+                           "JWT_SECRET, JWT_SECRET_FILE, JWT_PUBLIC_KEY_FILE, JWT_JWKS_FILE, JWT_JWKS_URL: more "
+                           "than one is set; expected one\n");
+}
+
+/* What no single value shows. */
+static void check_together(const struct config *config, struct buffer *errors)
+{
+    check_dead_letters(config, errors);
+    check_key_sources(config, errors);
+    config_identity_check(config, errors);
 }
 
 static int load_option(struct config *config, const struct option *option, const struct given *given,
@@ -400,9 +465,7 @@ int config_load(struct config *config, int argc, char **argv, config_lookup look
             return status;
     }
     if (errors->size == 0)
-        check_dead_letters(config, errors);
-    if (errors->size == 0)
-        config_identity_check(config, errors);
+        check_together(config, errors);
     return errors->size > 0 || errors->failed ? -EINVAL : 0;
 }
 
@@ -413,7 +476,7 @@ void config_release(struct config *config)
 
         if (!options[i].name)
             continue;
-        if (options[i].type == OPTION_SECRET)
+        if (is_secret(&options[i]))
             config_secret_free(*text);
         else if (options[i].type == OPTION_TEXT || options[i].type == OPTION_CHOICE)
             free(*text);
@@ -429,6 +492,8 @@ static void write_range(struct buffer *text, const struct option *option)
         buffer_append_text(text, option->choices);
     else if (option->type == OPTION_NUMBER)
         buffer_printf(text, "%" PRId64 " to %" PRId64, option->min, option->max);
+    else if (option->type == OPTION_HIDDEN)
+        buffer_append_text(text, "secret");
     else if (option->type == OPTION_SECRET)
         buffer_printf(text, "secret; or in a file that %s_FILE names", option->name);
     else

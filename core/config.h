@@ -14,13 +14,29 @@ struct config {
     bool streaming_enabled;
     int64_t port;
     char *bind_address;
-    char *auth_mode;
-    int64_t token_warning_seconds;
     char *cors_origins;
     int64_t max_connections;
     char *overload_answer;
     int64_t request_head_seconds;
     int64_t drain_seconds;
+
+    char *auth_mode;
+    char *jwt_secret;
+    char *jwt_secret_file;
+    char *jwt_public_key_file;
+    char *jwt_jwks_file;
+    char *jwt_jwks_url;
+    char *jwt_algorithms;
+    char *jwt_issuer;
+    char *jwt_audience;
+    int64_t jwt_leeway_seconds;
+    bool jwt_require_exp;
+    char *jwt_company_claim;
+    char *jwt_user_claim;
+    char *jwt_session_claim;
+    char *jwt_admin_claim;
+    char *jwt_admin_value;
+    int64_t token_warning_seconds;
 
     char *nats_url;
     char *nats_user;
@@ -72,7 +88,8 @@ typedef const char *(*config_lookup)(void *context, const char *name);
 /*
  * Fills config from the flags (`--name value` or `--name=value`, argv[0] not included), then the environment, then the
  * defaults. An empty variable counts as unset, REDIS_URL apart. Appends one line to `errors` for each bad value, naming
- * the variable, the value (without passwords) and what was expected. A secret may stand in a file that NAME_FILE names. Returns 0, -EINVAL with errors, or -ENOMEM.
+ * the variable, the value (without passwords and secrets) and what was expected. A secret may stand in a file that
+ * NAME_FILE names. Returns 0, -EINVAL with errors, or -ENOMEM.
  * config_release() is due in every case.
  */
 int config_load(struct config *config, int argc, char **argv, config_lookup lookup, void *context,

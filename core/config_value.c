@@ -424,6 +424,63 @@ const char *config_check_address(const char *value)
     return "an IPv4 or IPv6 address such as 0.0.0.0 or ::";
 }
 
+const char *config_check_secret(const char *value)
+{
+    size_t size = strlen(value);
+
+    if (size == 0 || (size >= 32 && !strstr(value, "-----BEGIN ")))
+        return NULL;
+    return "at least 32 random bytes, such as the output of: openssl rand -base64 48 (a public key goes into "
+           "JWT_PUBLIC_KEY_FILE)";
+}
+
+static bool is_http_url(const char *value)
+{
+    const char *authority = strstr(value, "://");
+
+    if (!authority || (strncmp(value, "https://", 8) != 0 && strncmp(value, "http://", 7) != 0))
+        return false;
+    for (const char *at = value; *at; at++)
+        if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 0x7f || strchr("\"<>\\^`{|}", *at))
+            return false;
+    authority += 3;
+    return strlen(value) <= 2048 && is_authority(authority, strcspn(authority, "/?#"));
+}
+
+const char *config_check_http_url(const char *value)
+{
+    if (!*value || is_http_url(value))
+        return NULL;
+    return "a URL such as https://login.example.com/.well-known/jwks.json";
+}
+
+const char *config_check_algorithms(const char *value)
+{
+    static const char expected[] =
+        "a list of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA";
+    static const char known[] = " HS256 HS384 HS512 RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA ";
+    const char *item;
+    size_t size;
+
+    while (config_list_next(&value, &item, &size)) {
+        char word[16];
+
+        if (size + 3 > sizeof word || memchr(item, ' ', size))
+            return expected;
+        snprintf(word, sizeof word, " %.*s ", (int)size, item);
+        if (!strstr(known, word))
+            return expected;
+    }
+    return NULL;
+}
+
+const char *config_check_claim(const char *value)
+{
+    if (strlen(value) < 256)
+        return NULL;
+    return "a claim's name, or a path such as org.id, of at most 255 bytes";
+}
+
 /* Shows one URL. Returns how much it wrote, or would have. */
 static size_t redact_url(const char *url, size_t url_size, char *ret_text, size_t size)
 {

@@ -91,6 +91,15 @@ static const struct description descriptions[METRIC_COUNT] = {
                                 "1 while the replay store takes appends (in memory: always)."},
     [METRIC_REDIS_DISCONNECTS] = {"sluice_redis_disconnects_total", NULL, "counter", "Connections to Redis lost."},
     [METRIC_REDIS_ERRORS] = {"sluice_redis_errors_total", NULL, "counter", "Error replies from Redis."},
+    [METRIC_JWKS_REFRESHED] = {"sluice_jwks_refreshes_total", "result=\"ok\"", "counter",
+                               "Requests for the keys of JWT_JWKS_URL, by result."},
+    [METRIC_JWKS_FAILED] = {"sluice_jwks_refreshes_total", "result=\"failed\"", "counter", NULL},
+    [METRIC_KEYS_RELOAD_FAILED] = {"sluice_keys_reload_failed_total", NULL, "counter",
+                                   "Changed key files that could not be used; the keys before them stay."},
+    [METRIC_TOKEN_CACHE_HITS] = {"sluice_token_cache_hits_total", NULL, "counter",
+                                 "Tokens that were verified before, with the same keys."},
+    [METRIC_TOKEN_CACHE_MISSES] = {"sluice_token_cache_misses_total", NULL, "counter",
+                                   "Tokens that had to be verified."},
 };
 
 struct metrics *metrics_new(void)

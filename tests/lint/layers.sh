@@ -18,16 +18,16 @@ core core
 '
 
 # Each third-party library, and the folders that may include it: one library, one folder.
-# OpenSSL serves two: keys in auth, rediss:// in replay.
+# Two serve two: OpenSSL keys in auth and rediss:// in replay, libcurl URLs in replay and fetching keys in auth.
 libraries='
 nats/ bridge
 microhttpd.h http
 hiredis/ replay
-curl/ replay
+curl/ replay auth
 jwt.h auth
 openssl/ auth replay
 yajl/ core
-jansson.h core
+jansson.h auth
 uthash.h core
 unistr.h core
 '

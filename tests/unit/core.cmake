@@ -17,6 +17,7 @@ sluice_unit_test(core/metrics_test sluice_core m)
 sluice_unit_test(core/log_test sluice_core)
 
 sluice_unit_test(auth/auth_test sluice_auth sluice_core)
+include(auth.cmake)
 
 sluice_unit_test(http/cors_test sluice_http sluice_core)
 sluice_unit_test(http/credentials_test sluice_http lib_microhttpd)

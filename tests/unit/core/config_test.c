@@ -265,6 +265,60 @@ static void test_the_password_of_a_stray_url_is_not_told_either(void **state)
     assert_not_told(FLAGS("redis://:secret@h"), NO_VARIABLES);
 }
 
+static void test_a_bad_secret_is_hidden(void **state)
+{
+    struct loaded loaded = load(FLAGS("--jwt-secret", "hunter2"), NO_VARIABLES);
+
+    (void)state;
+    assert_int_equal(loaded.status, -EINVAL);
+    assert_non_null(strstr(loaded.errors.data, "JWT_SECRET: \"(hidden)\""));
+    assert_null(strstr(loaded.errors.data, "hunter2"));
+    release(&loaded);
+    loaded = load(FLAGS("--jwt_secret", "hunter2"), NO_VARIABLES);
+    assert_int_equal(loaded.status, -EINVAL);
+    assert_null(strstr(loaded.errors.data, "hunter2"));
+    release(&loaded);
+}
+
+static void test_keys_have_one_source(void **state)
+{
+    struct loaded loaded = load(NO_FLAGS, VARIABLES("JWT_SECRET_FILE", "/a", "JWT_JWKS_URL", "https://a.example/k"));
+
+    (void)state;
+    assert_int_equal(loaded.status, -EINVAL);
+    assert_non_null(strstr(loaded.errors.data, "more than one is set"));
+    release(&loaded);
+}
+
+static void test_values_for_tokens_are_checked(void **state)
+{
+    static const char *const bad[][2] = {
+        {"JWT_JWKS_URL", "file:///etc/passwd"},
+        {"JWT_JWKS_URL", "https://"},
+        {"JWT_JWKS_URL", "ftp://h/"},
+        {"JWT_JWKS_URL", "https://a b/"},
+        {"JWT_ALGORITHMS", "none"},
+        {"JWT_ALGORITHMS", "RS256,rs512"},
+        {"JWT_ALGORITHMS", "RS256 ES256"},
+        {"JWT_LEEWAY_SECONDS", "601"},
+        {"JWT_REQUIRE_EXP", "maybe"},
+        {"JWT_SECRET", "too short"},
+    };
+    struct loaded loaded;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        loaded = load(NO_FLAGS, VARIABLES(bad[i][0], bad[i][1]));
+        if (loaded.status != -EINVAL)
+            fail_msg("%s=%s was accepted", bad[i][0], bad[i][1]);
+        release(&loaded);
+    }
+    loaded = load(NO_FLAGS, VARIABLES("JWT_JWKS_URL", "https://u:p@h.example:8443/k?x=1", "JWT_ALGORITHMS",
+                                      "RS256, EdDSA", "JWT_ADMIN_CLAIM", "https://h/admin"));
+    assert_int_equal(loaded.status, 0);
+    release(&loaded);
+}
+
 static void test_a_flag_without_a_value_is_told(void **state)
 {
     struct loaded loaded = load(FLAGS("--port-analytics"), NO_VARIABLES);
@@ -316,6 +370,21 @@ static const char *const every_option[] = {
     "PORT_ANALYTICS",
     "BIND_ADDRESS",
     "AUTH_MODE",
+    "JWT_SECRET",
+    "JWT_SECRET_FILE",
+    "JWT_PUBLIC_KEY_FILE",
+    "JWT_JWKS_FILE",
+    "JWT_JWKS_URL",
+    "JWT_ALGORITHMS",
+    "JWT_ISSUER",
+    "JWT_AUDIENCE",
+    "JWT_LEEWAY_SECONDS",
+    "JWT_REQUIRE_EXP",
+    "JWT_COMPANY_CLAIM",
+    "JWT_USER_CLAIM",
+    "JWT_SESSION_CLAIM",
+    "JWT_ADMIN_CLAIM",
+    "JWT_ADMIN_VALUE",
     "CORS_ORIGINS",
     "MAX_CONNECTIONS",
     "OVERLOAD_ANSWER",
@@ -406,6 +475,9 @@ int main(void)
         cmocka_unit_test(test_truth_values_have_few_spellings),
         cmocka_unit_test(test_passwords_are_never_told),
         cmocka_unit_test(test_the_password_of_a_stray_url_is_not_told_either),
+        cmocka_unit_test(test_a_bad_secret_is_hidden),
+        cmocka_unit_test(test_keys_have_one_source),
+        cmocka_unit_test(test_values_for_tokens_are_checked),
         cmocka_unit_test(test_a_flag_without_a_value_is_told),
         cmocka_unit_test(test_flags_are_spelt_in_full),
         cmocka_unit_test(test_dead_letters_never_come_back_as_events),

@@ -1,0 +1,33 @@
+#ifndef SLUICE_AUTH_TOKEN_CACHE_H
+#define SLUICE_AUTH_TOKEN_CACHE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/jwt.h"
+#include "auth/key_set.h"
+#include "core/metrics.h"
+
+/*
+ * Tokens that were verified, so that a client's next request with the same token costs one hash and no signature. It holds
+ * hashes of tokens, never tokens. What was verified with other keys than today's is not found; what has expired neither.
+ * The oldest makes room for the newest. One owner thread.
+ */
+struct token_cache;
+
+/* Holds at most max_tokens (at least 1). metrics counts hits and misses, and may be NULL. NULL: no memory. */
+struct token_cache *token_cache_new(size_t max_tokens, struct metrics *metrics);
+void token_cache_free(struct token_cache *cache);
+
+/* The claims of a token that these keys have verified, with a reference for the caller; or NULL. */
+struct jwt_claims *token_cache_get(struct token_cache *cache, const struct key_set *keys, const char *token,
+                                   size_t size, int64_t now_s);
+
+/* Remembers what jwt_verify() gave for the token with these keys; takes a reference of its own. */
+void token_cache_put(struct token_cache *cache, const struct key_set *keys, const char *token, size_t size,
+                     struct jwt_claims *claims);
+
+/* How many are held, expired ones that nobody asked for since included. */
+size_t token_cache_count(const struct token_cache *cache);
+
+#endif
