@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/frame.h"
+#include "core/prefix.h"
 
 bool config_list_next(const char **cursor, const char **ret_item, size_t *ret_size)
 {
@@ -364,6 +365,21 @@ const char *config_check_address(const char *value)
     if (inet_pton(AF_INET, value, address) == 1 || inet_pton(AF_INET6, value, address) == 1)
         return NULL;
     return "an IPv4 or IPv6 address such as 0.0.0.0 or ::";
+}
+
+const char *config_check_prefixes(const char *value)
+{
+    static const char expected[] =
+        "a list of at most 256 addresses or prefixes such as 10.0.0.0/8,2001:db8::/32 (with nothing but 0 behind the prefix)";
+    struct prefix prefix;
+    const char *item;
+    size_t size;
+    int count = 0;
+
+    for (; config_list_next(&value, &item, &size); count++)
+        if (prefix_parse(item, size, &prefix) < 0)
+            return expected;
+    return count <= PREFIX_LIST_MAX ? NULL : expected;
 }
 
 /* Shows one URL. Returns how much it wrote, or would have. */

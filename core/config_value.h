@@ -32,6 +32,7 @@ const char *config_check_nats_url(const char *value);
 const char *config_check_redis_url(const char *value);
 const char *config_check_origins(const char *value);
 const char *config_check_address(const char *value);
+const char *config_check_prefixes(const char *value);
 
 /*
  * Writes the value for people to see: in each URL `***` stands for user and password. Of a value that is no clean list of

@@ -14,6 +14,9 @@ sluice_unit_test(core/mailbox_test sluice_core)
 sluice_unit_test(core/clock_test sluice_core)
 sluice_unit_test(core/metrics_test sluice_core m)
 sluice_unit_test(core/log_test sluice_core)
+sluice_unit_test(core/rate_test sluice_core)
+sluice_unit_test(core/address_test sluice_core)
+sluice_unit_test(core/prefix_test sluice_core)
 
 sluice_unit_test(auth/auth_test sluice_auth sluice_core)
 
