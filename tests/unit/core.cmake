@@ -19,6 +19,9 @@ sluice_unit_test(core/address_test sluice_core)
 sluice_unit_test(core/prefix_test sluice_core)
 
 sluice_unit_test(auth/auth_test sluice_auth sluice_core)
+sluice_unit_test(auth/client_address_test sluice_auth sluice_core)
+sluice_unit_test(auth/limits_test sluice_auth sluice_core Threads::Threads)
+
 
 sluice_unit_test(http/cors_test sluice_http sluice_core)
 sluice_unit_test(http/request_test sluice_http lib_microhttpd)
