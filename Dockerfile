@@ -14,8 +14,10 @@ RUN apt-get update \
         ca-certificates \
         libcurl4t64 \
         libhiredis1.1.0 \
+        libjansson4 \
         libmicrohttpd12t64 \
         libnats3.10 \
+        libssl3t64 \
         libunistring5 \
         libyajl2 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log

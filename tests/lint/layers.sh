@@ -27,7 +27,7 @@ curl/ replay
 jwt.h auth
 openssl/ auth replay
 yajl/ core
-jansson.h core
+jansson.h auth
 uthash.h core
 unistr.h core
 '

@@ -75,7 +75,7 @@ breaks 'hiredis outside replay' bridge/hub.h '#include <hiredis/hiredis.h>' '(on
 breaks 'curl outside replay' core/log.h '#include <curl/curl.h>' '(only: replay)'
 breaks 'jwt outside auth' http/worker.h '#include <jwt.h>' '<jwt.h> (only: auth)'
 breaks 'yajl outside core' bridge/hub.h '#include <yajl/yajl_gen.h>' '(only: core)'
-breaks 'jansson outside core' http/worker.h '#include <jansson.h>' '(only: core)'
+breaks 'jansson outside auth' http/worker.h '#include <jansson.h>' '(only: auth)'
 breaks 'openssl outside auth and replay' http/worker.h '#include <openssl/ssl.h>' '(only: auth, replay)'
 breaks 'cmd uses a library itself' cmd/main.c '#include <nats/nats.h>' 'cmd must not include <nats/nats.h>'
 breaks 'an unknown library' core/log.h '#include <zlib.h>' '<zlib.h> belongs to no library'

@@ -21,7 +21,11 @@ sluice_unit_test(core/prefix_test sluice_core)
 sluice_unit_test(auth/auth_test sluice_auth sluice_core)
 sluice_unit_test(auth/client_address_test sluice_auth sluice_core)
 sluice_unit_test(auth/limits_test sluice_auth sluice_core Threads::Threads)
+sluice_unit_test(auth/api_key_set_test sluice_auth sluice_core)
+sluice_unit_test(auth/api_keys_test sluice_auth sluice_core Threads::Threads)
 
+sluice_unit_test(cmd/keygen_test sluice_auth sluice_core)
+target_sources(cmd_keygen_test PRIVATE ${CMAKE_SOURCE_DIR}/cmd/keygen.c)
 
 sluice_unit_test(http/cors_test sluice_http sluice_core)
 sluice_unit_test(http/request_test sluice_http lib_microhttpd)
