@@ -42,21 +42,38 @@ struct address_rates *address_rates_new(int64_t per_second, size_t max)
 
 static void unlink_rate(struct address_rates *rates, struct rate *rate)
 {
-    *(rate->older ? &rate->older->newer : &rates->oldest) = rate->newer;
-    *(rate->newer ? &rate->newer->older : &rates->newest) = rate->older;
+    if (rate->older)
+        rate->older->newer = rate->newer;
+    else
+        rates->oldest = rate->newer;
+    if (rate->newer)
+        rate->newer->older = rate->older;
+    else
+        rates->newest = rate->older;
 }
 
 static void link_newest(struct address_rates *rates, struct rate *rate)
 {
     rate->newer = NULL;
     rate->older = rates->newest;
-    *(rate->older ? &rate->older->newer : &rates->oldest) = rate;
+    if (rate->older)
+        rate->older->newer = rate;
+    else
+        rates->oldest = rate;
     rates->newest = rate;
 }
 
-static void drop(struct address_rates *rates, struct rate *rate)
+static void drop_oldest(struct address_rates *rates)
 {
-    unlink_rate(rates, rate);
+    struct rate *rate = rates->oldest;
+
+    if (!rate)
+        return;
+    rates->oldest = rate->newer;
+    if (rate->newer)
+        rate->newer->older = NULL;
+    else
+        rates->newest = NULL;
     table_remove(rates->by_name, rate->name);
     free(rate);
 }
@@ -66,7 +83,7 @@ void address_rates_free(struct address_rates *rates)
     if (!rates)
         return;
     while (rates->oldest)
-        drop(rates, rates->oldest);
+        drop_oldest(rates);
     table_free(rates->by_name);
     free(rates);
 }
@@ -84,7 +101,7 @@ static int add(struct address_rates *rates, const char *name, struct rate **ret_
         return -ENOMEM;
     }
     if (table_count(rates->by_name) > rates->max)
-        drop(rates, rates->oldest);
+        drop_oldest(rates);
     link_newest(rates, rate);
     *ret_rate = rate;
     return 0;
@@ -101,7 +118,7 @@ int address_rates_find(struct address_rates *rates, const struct address *addres
     if (rates->per_second == 0 || !address || address->family == AF_UNSPEC)
         return 0;
     for (int i = 0; i < LEAVING_AT_ONCE && rates->oldest && rate_bucket_is_full(&rates->oldest->bucket, now_ns); i++)
-        drop(rates, rates->oldest);
+        drop_oldest(rates);
     limited = address_for_limits(address);
     address_format(&limited, name);
     rate = table_get(rates->by_name, name);

@@ -13,7 +13,7 @@
  */
 struct api_keys;
 
-#define API_KEYS_MAX_FILE_BYTES (16 * 1024 * 1024)
+#define API_KEYS_MAX_FILE_BYTES ((size_t)16 * 1024 * 1024)
 
 struct api_keys_options {
     const char *path; /* needs to live only during the call */

@@ -85,7 +85,7 @@ static void print_line(const struct request *request, const char *id, const unsi
 int keygen_run(int argc, char **argv, FILE *output, FILE *errors)
 {
     struct request request = {NULL, NULL, NULL};
-    unsigned char hash[API_KEY_HASH_BYTES];
+    unsigned char hash[API_KEY_HASH_BYTES] = {0};
     char key[API_KEY_TEXT_SIZE];
     char id[API_KEY_ID_SIZE];
     int status = read_arguments(argc, argv, &request, errors);

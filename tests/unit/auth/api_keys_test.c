@@ -136,7 +136,7 @@ static void test_a_start_without_good_keys_fails(void **state)
     assert_int_equal(open_keys(&fixture, &errors), -EINVAL);
     unlink(fixture.path);
     replace(&fixture, "");
-    assert_int_equal(truncate(fixture.path, API_KEYS_MAX_FILE_BYTES + 1), 0);
+    assert_int_equal(truncate(fixture.path, (off_t)API_KEYS_MAX_FILE_BYTES + 1), 0);
     assert_int_equal(open_keys(&fixture, &errors), -EFBIG);
     assert_null(fixture.keys);
     buffer_release(&errors);
