@@ -10,6 +10,7 @@
 #include "core/config_identity.h"
 #include "core/config_secret.h"
 #include "core/config_value.h"
+#include "core/rate.h"
 
 enum option_type {
     OPTION_BOOL,
@@ -181,6 +182,27 @@ static const struct option options[] = {
     NUMBER("FLUSH_WINDOW_MS", flush_window_ms, "5", 0, 1000,
            "time in which events that follow another are gathered into one write; 0: none"),
     NUMBER("WORKERS", workers, "0", 0, 256, "threads that write to streams; 0: one for each core"),
+    GROUP("Limits"),
+    NUMBER("MAX_CONNECTIONS_PER_COMPANY", max_connections_per_company, "10000", 0, 1000000,
+           "open streams of one company at most; 0: no limit"),
+    NUMBER("MAX_CONNECTIONS_PER_USER", max_connections_per_user, "5", 0, 1000000,
+           "open streams of one user of a company at most; 0: no limit"),
+    NUMBER("MAX_CONNECTIONS_PER_KEY", max_connections_per_key, "5", 0, 1000000,
+           "open streams of one API key at most, unless the key says otherwise (maxConnections); 0: no limit"),
+    NUMBER("MAX_CONNECTIONS_PER_ADDRESS", max_connections_per_address, "0", 0, 1000000,
+           "open streams from one client address (IPv6: one /64) at most; 0: no limit"),
+    NUMBER("CONNECTION_RATE", connection_rate, "0", 0, 1000000,
+           "new streams a second; what two seconds bring may come at once; 0: no limit"),
+    NUMBER("CONNECTION_RATE_PER_ADDRESS", connection_rate_per_address, "0", 0, 1000000,
+           "new streams a second from one client address (IPv6: one /64), likewise; 0: no limit"),
+    NUMBER("PUBLISH_EVENTS_PER_SECOND", publish_events_per_second, "0", 0, RATE_MAX,
+           "events a second of one company; what two seconds bring may come at once; 0: no limit"),
+    NUMBER("PUBLISH_BYTES_PER_SECOND", publish_bytes_per_second, "0", 0, RATE_MAX,
+           "bytes of events a second of one company, likewise; 0: no limit"),
+    TEXT("TRUSTED_PROXIES", trusted_proxies, "", config_check_prefixes,
+         "proxies whose Forwarded or X-Forwarded-For is believed, such as 10.0.0.0/8,::1; empty: none"),
+    TEXT("API_KEYS_FILE", api_keys_file, "", NULL,
+         "file of API keys, one JSON object a line, read again when it changes; empty: no API keys"),
     GROUP("Log"),
     CHOICE("LOG_LEVEL", log_level, "info", "debug,info,warn,error", "least level that is written"),
     CHOICE("LOG_FORMAT", log_format, "auto", "auto,json,text", "auto: text on a terminal, otherwise JSON"),

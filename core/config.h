@@ -78,6 +78,17 @@ struct config {
     int64_t flush_window_ms;
     int64_t workers;
 
+    int64_t max_connections_per_company;
+    int64_t max_connections_per_user;
+    int64_t max_connections_per_key;
+    int64_t max_connections_per_address;
+    int64_t connection_rate;
+    int64_t connection_rate_per_address;
+    int64_t publish_events_per_second;
+    int64_t publish_bytes_per_second;
+    char *trusted_proxies;
+    char *api_keys_file;
+
     char *log_level;
     char *log_format;
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/frame.h"
+#include "core/prefix.h"
 
 bool config_list_next(const char **cursor, const char **ret_item, size_t *ret_size)
 {
@@ -479,6 +480,21 @@ const char *config_check_claim(const char *value)
     if (strlen(value) < 256)
         return NULL;
     return "a claim's name, or a path such as org.id, of at most 255 bytes";
+}
+
+const char *config_check_prefixes(const char *value)
+{
+    static const char expected[] =
+        "a list of at most 256 addresses or prefixes such as 10.0.0.0/8,2001:db8::/32 (with nothing but 0 behind the prefix)";
+    struct prefix prefix;
+    const char *item;
+    size_t size;
+    int count = 0;
+
+    for (; config_list_next(&value, &item, &size); count++)
+        if (prefix_parse(item, size, &prefix) < 0)
+            return expected;
+    return count <= PREFIX_LIST_MAX ? NULL : expected;
 }
 
 /* Shows one URL. Returns how much it wrote, or would have. */

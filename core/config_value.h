@@ -40,6 +40,7 @@ const char *config_check_secret(const char *value);
 const char *config_check_http_url(const char *value);
 const char *config_check_algorithms(const char *value);
 const char *config_check_claim(const char *value);
+const char *config_check_prefixes(const char *value);
 
 /*
  * Writes the value for people to see: in each URL `***` stands for user and password. Of a value that is no clean list of

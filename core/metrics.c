@@ -46,6 +46,12 @@ static const struct description descriptions[METRIC_COUNT] = {
     [METRIC_ERROR_HEAD_TIMEOUT] = {"sluice_connection_errors_total", "reason=\"head_timeout\"", "counter", NULL},
     [METRIC_ERROR_RESOURCES] = {"sluice_connection_errors_total", "reason=\"resources\"", "counter", NULL},
     [METRIC_ERROR_WRITE] = {"sluice_connection_errors_total", "reason=\"write\"", "counter", NULL},
+    [METRIC_ERROR_COMPANY_LIMIT] = {"sluice_connection_errors_total", "reason=\"company_limit\"", "counter", NULL},
+    [METRIC_ERROR_USER_LIMIT] = {"sluice_connection_errors_total", "reason=\"user_limit\"", "counter", NULL},
+    [METRIC_ERROR_KEY_LIMIT] = {"sluice_connection_errors_total", "reason=\"key_limit\"", "counter", NULL},
+    [METRIC_ERROR_ADDRESS_LIMIT] = {"sluice_connection_errors_total", "reason=\"address_limit\"", "counter", NULL},
+    [METRIC_ERROR_RATE] = {"sluice_connection_errors_total", "reason=\"rate\"", "counter", NULL},
+    [METRIC_ERROR_ADDRESS_RATE] = {"sluice_connection_errors_total", "reason=\"address_rate\"", "counter", NULL},
     [METRIC_EVENTS_RECEIVED] = {"sluice_events_received_total", NULL, "counter", "Messages received from NATS."},
     [METRIC_EVENTS_ACCEPTED] = {"sluice_events_accepted_total", NULL, "counter",
                                 "Messages that became events of a company."},
@@ -100,6 +106,9 @@ static const struct description descriptions[METRIC_COUNT] = {
                                  "Tokens that were verified before, with the same keys."},
     [METRIC_TOKEN_CACHE_MISSES] = {"sluice_token_cache_misses_total", NULL, "counter",
                                    "Tokens that had to be verified."},
+    [METRIC_API_KEYS] = {"sluice_api_keys", NULL, "gauge", "API keys in use."},
+    [METRIC_API_KEYS_ERRORS] = {"sluice_api_keys_errors_total", NULL, "counter",
+                                "Changes of the API keys that could not be taken over."},
 };
 
 struct metrics *metrics_new(void)

@@ -256,6 +256,15 @@ static void test_addresses(void **state)
     assert_checks(config_check_address, good, bad);
 }
 
+static void test_trusted_proxies_are_prefixes(void **state)
+{
+    static const char *const good[] = {"", "10.0.0.0/8", "10.0.0.0/8, ::1", "::1/128,192.0.2.7", NULL};
+    static const char *const bad[] = {"10.0.0.1/8", "10.0.0.0/8;::1", "proxy.example", "*", "10.0.0.0/33", NULL};
+
+    (void)state;
+    assert_checks(config_check_prefixes, good, bad);
+}
+
 static void assert_company(const char *text, size_t size, bool good)
 {
     if (config_is_company_id(text, size) != good)
@@ -367,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_redis_urls),
         cmocka_unit_test(test_origins),
         cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_trusted_proxies_are_prefixes),
         cmocka_unit_test(test_company_ids),
         cmocka_unit_test(test_a_company_id_with_a_nul_is_none),
         cmocka_unit_test(test_users_and_passwords_are_redacted),

@@ -1,0 +1,138 @@
+#include "auth/address_rates.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/table.h"
+
+/* More than one for each that comes, so that a crowd that has left leaves here too; few, so that no call takes long. */
+enum { LEAVING_AT_ONCE = 4 };
+
+struct rate {
+    struct rate *older; /* asked for before */
+    struct rate *newer;
+    struct rate_bucket bucket;
+    char name[ADDRESS_TEXT_SIZE];
+};
+
+struct address_rates {
+    int64_t per_second;
+    size_t max;
+    struct table *by_name;
+    struct rate *oldest;
+    struct rate *newest;
+};
+
+struct address_rates *address_rates_new(int64_t per_second, size_t max)
+{
+    struct address_rates *rates = calloc(1, sizeof *rates);
+
+    if (!rates)
+        return NULL;
+    rates->per_second = per_second;
+    rates->max = max;
+    rates->by_name = table_new();
+    if (!rates->by_name) {
+        free(rates);
+        return NULL;
+    }
+    return rates;
+}
+
+static void unlink_rate(struct address_rates *rates, struct rate *rate)
+{
+    if (rate->older)
+        rate->older->newer = rate->newer;
+    else
+        rates->oldest = rate->newer;
+    if (rate->newer)
+        rate->newer->older = rate->older;
+    else
+        rates->newest = rate->older;
+}
+
+static void link_newest(struct address_rates *rates, struct rate *rate)
+{
+    rate->newer = NULL;
+    rate->older = rates->newest;
+    if (rate->older)
+        rate->older->newer = rate;
+    else
+        rates->oldest = rate;
+    rates->newest = rate;
+}
+
+static void drop_oldest(struct address_rates *rates)
+{
+    struct rate *rate = rates->oldest;
+
+    if (!rate)
+        return;
+    rates->oldest = rate->newer;
+    if (rate->newer)
+        rate->newer->older = NULL;
+    else
+        rates->newest = NULL;
+    table_remove(rates->by_name, rate->name);
+    free(rate);
+}
+
+void address_rates_free(struct address_rates *rates)
+{
+    if (!rates)
+        return;
+    while (rates->oldest)
+        drop_oldest(rates);
+    table_free(rates->by_name);
+    free(rates);
+}
+
+static int add(struct address_rates *rates, const char *name, struct rate **ret_rate)
+{
+    struct rate *rate = calloc(1, sizeof *rate);
+
+    if (!rate)
+        return -ENOMEM;
+    memcpy(rate->name, name, sizeof rate->name);
+    rate->bucket = rate_bucket_make(rates->per_second);
+    if (table_add(rates->by_name, name, rate) < 0) {
+        free(rate);
+        return -ENOMEM;
+    }
+    if (table_count(rates->by_name) > rates->max)
+        drop_oldest(rates);
+    link_newest(rates, rate);
+    *ret_rate = rate;
+    return 0;
+}
+
+int address_rates_find(struct address_rates *rates, const struct address *address, int64_t now_ns,
+                       struct rate_bucket **ret_bucket)
+{
+    char name[ADDRESS_TEXT_SIZE] = "";
+    struct address limited;
+    struct rate *rate;
+
+    *ret_bucket = NULL;
+    if (rates->per_second == 0 || !address || address->family == AF_UNSPEC)
+        return 0;
+    for (int i = 0; i < LEAVING_AT_ONCE && rates->oldest && rate_bucket_is_full(&rates->oldest->bucket, now_ns); i++)
+        drop_oldest(rates);
+    limited = address_for_limits(address);
+    address_format(&limited, name);
+    rate = table_get(rates->by_name, name);
+    if (rate) {
+        unlink_rate(rates, rate);
+        link_newest(rates, rate);
+    } else if (add(rates, name, &rate) < 0) {
+        return -ENOMEM;
+    }
+    *ret_bucket = &rate->bucket;
+    return 0;
+}
+
+size_t address_rates_count(const struct address_rates *rates)
+{
+    return table_count(rates->by_name);
+}

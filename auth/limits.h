@@ -1,0 +1,69 @@
+#ifndef SLUICE_AUTH_LIMITS_H
+#define SLUICE_AUTH_LIMITS_H
+
+#include <stdint.h>
+
+#include "core/address.h"
+#include "core/config.h"
+#include "core/metrics.h"
+
+/*
+ * How many streams one user, API key, company or client address may have open, and how fast new ones may come. Any thread; it
+ * knows no clock and no requests. What it remembers is bounded: a count lives as long as its streams, and of the rates by
+ * address at most LIMITS_ADDRESSES are kept, the one asked for longest ago leaving first.
+ */
+struct limits;
+
+enum { LIMITS_ADDRESSES = 65536 };
+
+enum limit {
+    LIMIT_COMPANY,
+    LIMIT_USER,
+    LIMIT_KEY,
+    LIMIT_ADDRESS,
+    LIMIT_RATE,         /* new streams a second, in all */
+    LIMIT_ADDRESS_RATE, /* from one address */
+};
+
+/* Who opens a stream. Nothing of it is kept. */
+struct limits_who {
+    const char *company;
+    const char *user;              /* of the company; NULL: no user */
+    const char *key;               /* the API key's id; NULL: no API key */
+    int64_t key_max;               /* the key's own limit; 0: it has none */
+    const struct address *address; /* NULL, or of no family: not limited by address */
+};
+
+/* A stream that was counted in, until limits_leave(). */
+struct limits_place;
+
+/* Takes the settings of the group "Limits". NULL: no memory. */
+struct limits *limits_new(const struct config *config);
+
+/* All places must have been left. */
+void limits_free(struct limits *limits);
+
+/*
+ * Counts a stream in everywhere, or nowhere. Returns 0 and its place; -EBUSY and the limit that refused; or -ENOMEM.
+ */
+int limits_enter(struct limits *limits, const struct limits_who *who, struct limits_place **ret_place,
+                 enum limit *ret_limit);
+
+/* Counts a stream out, and frees its place. NULL is fine. */
+void limits_leave(struct limits *limits, struct limits_place *place);
+
+/*
+ * Asks for one new connection: to be called before the costly parts of answering it. now_ns: monotonic. Returns 0; -EBUSY, the
+ * limit and the seconds to wait (1 at least, for Retry-After), having taken nothing; or -ENOMEM.
+ */
+int limits_admit(struct limits *limits, const struct address *address, int64_t now_ns, enum limit *ret_limit,
+                 int64_t *ret_wait_seconds);
+
+/* How many addresses have a rate to remember. */
+size_t limits_addresses(struct limits *limits);
+
+/* What a refusal counts as, and what the answer says. The text is constant. */
+enum metric limits_metric(enum limit limit);
+const char *limits_message(enum limit limit);
+
+#endif

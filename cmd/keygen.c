@@ -1,0 +1,115 @@
+#include "cmd/keygen.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/api_key.h"
+#include "core/config_value.h"
+
+enum { EXIT_BAD_USAGE = 2, OPTIONS = 3 };
+
+struct request {
+    const char *company;
+    const char *id;
+    const char *expires;
+};
+
+static int complain(FILE *errors, const char *what, const char *problem)
+{
+    fprintf(errors,
+            "sluice keygen: %.64s: %s\n"
+            "Usage: sluice keygen --company COMPANY [--id ID] [--expires 2027-01-01T00:00:00Z]\n",
+            what, problem);
+    return EXIT_BAD_USAGE;
+}
+
+/* Reads `--name value` and `--name=value`. */
+static int read_arguments(int argc, char **argv, struct request *request, FILE *errors)
+{
+    const struct {
+        const char *name;
+        const char **value;
+    } options[OPTIONS] = {{"--company", &request->company}, {"--id", &request->id}, {"--expires", &request->expires}};
+
+    for (int i = 0; i < argc; i++) {
+        size_t size = strcspn(argv[i], "=");
+        int at = 0;
+
+        while (at < OPTIONS && (strlen(options[at].name) != size || memcmp(argv[i], options[at].name, size) != 0))
+            at++;
+        if (at == OPTIONS)
+            return complain(errors, argv[i], "unknown argument");
+        if (*options[at].value)
+            return complain(errors, options[at].name, "is there twice");
+        if (argv[i][size] == '=')
+            *options[at].value = argv[i] + size + 1;
+        else if (i + 1 < argc)
+            *options[at].value = argv[++i];
+        else
+            return complain(errors, options[at].name, "a value is missing behind it");
+    }
+    return 0;
+}
+
+static int check_request(const struct request *request, FILE *errors)
+{
+    int64_t expires_ms;
+
+    if (!request->company)
+        return complain(errors, "--company", "is required");
+    if (!config_is_company_id(request->company, strlen(request->company)))
+        return complain(errors, "--company",
+                        "expected 1 to 128 characters of A-Za-z0-9._:-, the first a letter or a digit");
+    if (request->id && !config_is_company_id(request->id, strlen(request->id)))
+        return complain(errors, "--id", "expected 1 to 128 characters of A-Za-z0-9._:-, the first a letter or a digit");
+    if (request->expires && api_key_parse_expiry(request->expires, &expires_ms) < 0)
+        return complain(errors, "--expires", "expected a time in UTC such as 2027-01-01T00:00:00Z");
+    return 0;
+}
+
+/* Nothing in it needs escapes in JSON: that was checked. */
+static void print_line(const struct request *request, const char *id, const unsigned char hash[API_KEY_HASH_BYTES],
+                       FILE *output)
+{
+    fprintf(output, "{\"id\":\"%s\",\"sha256\":\"", id);
+    for (int i = 0; i < API_KEY_HASH_BYTES; i++)
+        fprintf(output, "%02x", hash[i]);
+    fprintf(output, "\",\"companyId\":\"%s\"", request->company);
+    if (request->expires)
+        fprintf(output, ",\"expires\":\"%s\"", request->expires);
+    fputs("}\n", output);
+}
+
+int keygen_run(int argc, char **argv, FILE *output, FILE *errors)
+{
+    struct request request = {NULL, NULL, NULL};
+    unsigned char hash[API_KEY_HASH_BYTES] = {0};
+    char key[API_KEY_TEXT_SIZE];
+    char id[API_KEY_ID_SIZE];
+    int status = read_arguments(argc, argv, &request, errors);
+
+    if (status == 0)
+        status = check_request(&request, errors);
+    if (status != 0)
+        return status;
+    status = api_key_generate_id(id);
+    if (status == 0)
+        status = api_key_generate(key);
+    if (status == 0)
+        status = api_key_hash(key, strlen(key), hash);
+    if (status < 0) {
+        fprintf(errors, "sluice keygen: %s\n", strerror(-status));
+        return EXIT_FAILURE;
+    }
+    fprintf(output, "%s\n", key);
+    print_line(&request, request.id ? request.id : id, hash, output);
+    explicit_bzero(key, sizeof key);
+    /* A key that did not get through is no key: nobody else has it. */
+    if (fflush(output) != 0 || ferror(output)) {
+        fputs("sluice keygen: the key could not be written\n", errors);
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}
