@@ -4,58 +4,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <jansson.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "auth/random_text.h"
 #include "core/clock.h"
 #include "core/config_value.h"
 
-enum { RANDOM_BYTES = 32, EVENT_MAX_BYTES = 64 };
+enum { EVENT_MAX_BYTES = 64 };
 
 /* 1973 to 9999: whatever lies in front was meant as seconds. */
 #define EXPIRES_MIN_MS INT64_C(100000000000)
 #define EXPIRES_MAX_MS INT64_C(253402300799999)
 
-static int random_bytes(unsigned char *ret_bytes, size_t size)
-{
-    size_t have = 0;
-
-    while (have < size) {
-        ssize_t got = getrandom(ret_bytes + have, size - have, 0);
-
-        if (got < 0 && errno != EINTR)
-            return -errno;
-        if (got > 0)
-            have += (size_t)got;
-    }
-    return 0;
-}
-
 int api_key_generate(char ret_key[API_KEY_TEXT_SIZE])
 {
-    unsigned char secret[RANDOM_BYTES];
-    char text[4 * ((RANDOM_BYTES + 2) / 3) + 1];
-    int status = random_bytes(secret, sizeof secret);
-
-    if (status < 0)
-        return status;
-    EVP_EncodeBlock((unsigned char *)text, secret, sizeof secret);
-    /* base64url: two other characters; the padding is left behind below. */
-    for (char *at = text; *at; at++) {
-        if (*at == '+')
-            *at = '-';
-        else if (*at == '/')
-            *at = '_';
-    }
-    memcpy(ret_key, "slk_", 4);
-    memcpy(ret_key + 4, text, API_KEY_TEXT_SIZE - 5);
-    ret_key[API_KEY_TEXT_SIZE - 1] = '\0';
-    OPENSSL_cleanse(secret, sizeof secret);
-    OPENSSL_cleanse(text, sizeof text);
-    return 0;
+    return random_text("slk_", ret_key);
 }
 
 int api_key_generate_id(char ret_id[API_KEY_ID_SIZE])
@@ -66,8 +31,7 @@ int api_key_generate_id(char ret_id[API_KEY_ID_SIZE])
     if (status < 0)
         return status;
     strcpy(ret_id, "k_");
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(ret_id + 2 + 2 * i, 3, "%02x", bytes[i]);
+    hex_format(bytes, sizeof bytes, ret_id + 2);
     return 0;
 }
 
@@ -79,15 +43,6 @@ int api_key_hash(const char *key, size_t size, unsigned char ret_hash[API_KEY_HA
         if (key[i] <= ' ' || key[i] > '~')
             return -EINVAL;
     return EVP_Digest(key, size, ret_hash, NULL, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
-}
-
-static int hexadecimal(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-        return (c | 0x20) - 'a' + 10;
-    return -1;
 }
 
 static const char *read_name(const json_t *value, const char *problem, char **ret_name)
@@ -112,19 +67,10 @@ static const char *read_company(const json_t *value, struct api_key *key)
 
 static const char *read_hash(const json_t *value, struct api_key *key)
 {
-    static const char problem[] = "sha256 must be 64 hexadecimal digits";
     const char *text = json_string_value(value);
 
-    if (!text || json_string_length(value) != 2 * sizeof key->hash)
-        return problem;
-    for (size_t i = 0; i < sizeof key->hash; i++) {
-        int high = hexadecimal(text[2 * i]);
-        int low = hexadecimal(text[2 * i + 1]);
-
-        if (high < 0 || low < 0)
-            return problem;
-        key->hash[i] = (unsigned char)(high * 16 + low);
-    }
+    if (!text || hex_parse(text, json_string_length(value), key->hash, sizeof key->hash) < 0)
+        return "sha256 must be 64 hexadecimal digits";
     return NULL;
 }
 

@@ -141,6 +141,11 @@ static void use(struct api_keys *keys, struct api_key_set *set)
     metrics_set(keys->metrics, METRIC_API_KEYS, (int64_t)api_key_set_count(set));
 }
 
+static const char *source_name(const struct api_keys *keys)
+{
+    return keys->path ? keys->path : "Redis";
+}
+
 static void report(struct api_keys *keys, int status, const struct buffer *errors)
 {
     char listed[4096] = "";
@@ -149,9 +154,24 @@ static void report(struct api_keys *keys, int status, const struct buffer *error
     if (size > 0)
         memcpy(listed, errors->data, size);
     metrics_add(keys->metrics, METRIC_API_KEYS_ERRORS, 1);
-    log_write(
-        keys->log, LOG_LEVEL_ERROR, "The API keys could not be read again: the earlier ones stay",
-        LOG_FIELDS(log_text("file", keys->path), log_text("error", strerror(-status)), log_text("lines", listed)));
+    log_write(keys->log, LOG_LEVEL_ERROR, "The API keys could not be read again: the earlier ones stay",
+              LOG_FIELDS(log_text("source", source_name(keys)), log_text("error", strerror(-status)),
+                         log_text("lines", listed)));
+}
+
+/* Takes the set over, or reports why there is none. */
+static void settle(struct api_keys *keys, int status, struct api_key_set *set, const struct buffer *errors)
+{
+    if (status < 0) {
+        report(keys, status, errors);
+        return;
+    }
+    use(keys, set);
+    log_write(keys->log, LOG_LEVEL_INFO, "The API keys were read",
+              LOG_FIELDS(log_text("source", source_name(keys)), log_number("keys", (int64_t)api_key_set_count(set))));
+    /* The set stays in use as long as this thread, the only one that replaces it, is here. */
+    if (keys->changed)
+        keys->changed(keys->context, set);
 }
 
 /* Takes over what was read. Returns 0 or why not. */
@@ -163,18 +183,19 @@ static int take_over(struct api_keys *keys, const struct reading *reading)
 
     if (status == 0)
         status = api_key_set_from_text(reading->text.data, reading->text.size, &errors, &set);
-    if (status < 0) {
-        report(keys, status, &errors);
-    } else {
-        use(keys, set);
-        log_write(keys->log, LOG_LEVEL_INFO, "The API keys were read again",
-                  LOG_FIELDS(log_text("file", keys->path), log_number("keys", (int64_t)api_key_set_count(set))));
-        /* The set stays in use as long as this thread, the only one that replaces it, is here. */
-        if (keys->changed)
-            keys->changed(keys->context, set);
-    }
+    settle(keys, status, set, &errors);
     buffer_release(&errors);
     return status;
+}
+
+void api_keys_take(struct api_keys *keys, const struct api_key_line *lines, size_t count)
+{
+    struct buffer errors = buffer_make(ERRORS_MAX_BYTES);
+    struct api_key_set *set = NULL;
+    int status = api_key_set_from_lines(lines, count, &errors, &set);
+
+    settle(keys, status, set, &errors);
+    buffer_release(&errors);
 }
 
 static void check(struct api_keys *keys)
@@ -226,7 +247,6 @@ static struct api_keys *make_keys(const struct api_keys_options *options)
 
     if (!keys)
         return NULL;
-    keys->path = strdup(options->path);
     keys->changed = options->changed;
     keys->context = options->context;
     keys->log = options->log;
@@ -248,12 +268,14 @@ static void free_keys(struct api_keys *keys)
     free(keys);
 }
 
-static int start(struct api_keys *keys, struct buffer *errors)
+/* Reads the file for the first time, and starts to watch it. */
+static int start(struct api_keys *keys, const char *path, struct buffer *errors)
 {
     struct reading reading;
     struct api_key_set *set = NULL;
     int status;
 
+    keys->path = strdup(path);
     if (!keys->path)
         return -ENOMEM;
     read_file(keys->path, &reading);
@@ -271,11 +293,12 @@ static int start(struct api_keys *keys, struct buffer *errors)
 int api_keys_new(const struct api_keys_options *options, struct buffer *errors, struct api_keys **ret_keys)
 {
     struct api_keys *keys = make_keys(options);
-    int status;
+    int status = 0;
 
     if (!keys)
         return -ENOMEM;
-    status = start(keys, errors);
+    if (options->path)
+        status = start(keys, options->path, errors);
     if (status < 0)
         free_keys(keys);
     else
@@ -291,7 +314,8 @@ void api_keys_free(struct api_keys *keys)
     keys->stopping = true;
     pthread_cond_signal(&keys->stop);
     pthread_mutex_unlock(&keys->lock);
-    pthread_join(keys->thread, NULL);
+    if (keys->path)
+        pthread_join(keys->thread, NULL);
     free_keys(keys);
 }
 
@@ -300,7 +324,7 @@ struct api_key_set *api_keys_current(struct api_keys *keys)
     struct api_key_set *set;
 
     pthread_mutex_lock(&keys->lock);
-    set = api_key_set_ref(keys->current);
+    set = keys->current ? api_key_set_ref(keys->current) : NULL;
     pthread_mutex_unlock(&keys->lock);
     return set;
 }

@@ -16,8 +16,8 @@ struct api_keys;
 #define API_KEYS_MAX_FILE_BYTES ((size_t)16 * 1024 * 1024)
 
 struct api_keys_options {
-    const char *path; /* needs to live only during the call */
-    /* Called by the thread of this module after each change, with the keys that are now in use; may be NULL. */
+    const char *path; /* needs to live only during the call; NULL: the keys come by api_keys_take() */
+    /* Called after each change, by the thread of this module or in api_keys_take(), with the keys now in use; may be NULL. */
     void (*changed)(void *context, const struct api_key_set *set);
     void *context;
     struct log *log;
@@ -33,7 +33,13 @@ int api_keys_new(const struct api_keys_options *options, struct buffer *errors, 
 /* Ends the thread: no callback runs any more when it returns. Sets that others hold stay theirs. */
 void api_keys_free(struct api_keys *keys);
 
-/* The keys in use, with a reference for the caller. Any thread. */
+/*
+ * The keys as somebody else has read them, for an object without a file. Bad lines change nothing, as in a file. One thread
+ * at a time.
+ */
+void api_keys_take(struct api_keys *keys, const struct api_key_line *lines, size_t count);
+
+/* The keys in use, with a reference for the caller; NULL while none were given. Any thread. */
 struct api_key_set *api_keys_current(struct api_keys *keys);
 
 #endif

@@ -1,60 +1,452 @@
 #include "auth/auth.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "auth/api_keys.h"
+#include "auth/jwt.h"
+#include "auth/key_source.h"
+#include "auth/token_cache.h"
+#include "core/clock.h"
 #include "core/config_value.h"
 
-enum auth_mode { AUTH_NONE };
+enum { KEYS_RETRY_SECONDS = 2 };
 
 struct auth {
-    enum auth_mode mode;
+    const struct config *config;
+    bool takes_tokens;
+    bool takes_keys;
+    bool keys_in_redis;
+    struct jwt_rules rules;
+    struct key_source *key_source;
+    struct api_keys *api_keys;
+    void (*changed)(void *context);
+    void *context;
+    pthread_mutex_t lock; /* guards the cache */
+    struct token_cache *cache;
 };
 
-struct auth *auth_new(const struct config *config)
+/* Refusing. */
+
+static int refuse(struct refusal *ret_refusal, unsigned status, const char *reason, const char *message)
+{
+    *ret_refusal = (struct refusal){.status = status, .reason = reason, .message = message};
+    if (status == 401)
+        ret_refusal->metric = METRIC_ERROR_UNAUTHORIZED;
+    else if (status == 403)
+        ret_refusal->metric = METRIC_ERROR_FORBIDDEN;
+    else
+        ret_refusal->metric = METRIC_ERROR_BAD_REQUEST;
+    return -EACCES;
+}
+
+static int refuse_for_now(struct refusal *ret_refusal, const char *message)
+{
+    *ret_refusal = (struct refusal){.status = 503,
+                                    .reason = "keys_unknown",
+                                    .message = message,
+                                    .metric = METRIC_ERROR_RESOURCES,
+                                    .retry_after_seconds = KEYS_RETRY_SECONDS};
+    return -EACCES;
+}
+
+static int refuse_missing(const struct auth *auth, struct refusal *ret_refusal)
+{
+    const char *message = "Credentials are required: send an API key in x-api-key";
+
+    if (auth->takes_tokens && auth->takes_keys)
+        message = "Credentials are required: send Authorization: Bearer <token>, a ticket, or an API key in x-api-key";
+    else if (auth->takes_tokens)
+        message = "Credentials are required: send Authorization: Bearer <token>, or a ticket of POST /stream/ticket";
+    return refuse(ret_refusal, 401, "no_credentials", message);
+}
+
+static int refuse_company(struct refusal *ret_refusal)
+{
+    return refuse(ret_refusal, 403, "other_company", "You can only stream events for your own company");
+}
+
+/* Companies. */
+
+static bool has_company(const struct auth_request *request)
+{
+    return request->company && request->company_size > 0;
+}
+
+/* Reads the company that was asked for. Returns 0 or -EACCES. */
+static int read_company(const struct auth_request *request, struct identity *identity, struct refusal *ret_refusal)
+{
+    if (!has_company(request))
+        return refuse(ret_refusal, 400, "no_company", "companyId is required: add ?companyId=<id> to the URL");
+    if (!config_is_company_id(request->company, request->company_size))
+        return refuse(ret_refusal, 400, "bad_company",
+                      "companyId is malformed: it must be 1 to 128 characters of A-Za-z0-9._:- and begin with a letter "
+                      "or a digit");
+    memcpy(identity->company, request->company, request->company_size);
+    identity->company[request->company_size] = '\0';
+    return 0;
+}
+
+bool auth_is_own_company(const struct identity *identity, const char *company, size_t size, struct refusal *ret_refusal)
+{
+    if (!company || size == 0 || (strlen(identity->company) == size && memcmp(identity->company, company, size) == 0))
+        return true;
+    (void)refuse_company(ret_refusal);
+    return false;
+}
+
+/* Tokens. */
+
+/* Verifies the token, or remembers that it did. Returns its claims, or NULL and why not. */
+static struct jwt_claims *verify(struct auth *auth, const char *token, size_t size, enum jwt_reason *ret_reason)
+{
+    struct key_set *keys = key_source_get(auth->key_source);
+    int64_t now_s = clock_unix_ms() / 1000;
+    struct jwt_claims *claims = NULL;
+
+    *ret_reason = JWT_UNKNOWN_KEY;
+    if (!keys)
+        return NULL;
+    pthread_mutex_lock(&auth->lock);
+    claims = token_cache_get(auth->cache, keys, token, size, now_s);
+    pthread_mutex_unlock(&auth->lock);
+    if (!claims) {
+        *ret_reason = jwt_verify(&auth->rules, keys, token, size, now_s, &claims);
+        if (*ret_reason == JWT_OK) {
+            pthread_mutex_lock(&auth->lock);
+            token_cache_put(auth->cache, keys, token, size, claims);
+            pthread_mutex_unlock(&auth->lock);
+        }
+    }
+    key_set_unref(keys);
+    return claims;
+}
+
+static bool knows_keys(struct auth *auth)
+{
+    struct key_set *keys = key_source_get(auth->key_source);
+
+    key_set_unref(keys);
+    return keys != NULL;
+}
+
+static int refuse_token(struct auth *auth, enum jwt_reason reason, struct refusal *ret_refusal)
+{
+    if (reason == JWT_UNKNOWN_KEY)
+        key_source_ask_refresh(auth->key_source);
+    if (reason == JWT_NO_MEMORY)
+        return refuse_for_now(ret_refusal, "The server has no memory to verify the token; try again later");
+    if (reason == JWT_UNKNOWN_KEY && !knows_keys(auth))
+        return refuse_for_now(ret_refusal, "The keys that tokens are verified with are not known yet; try again later");
+    return refuse(ret_refusal, 401, jwt_reason_name(reason), jwt_reason_message(reason));
+}
+
+static void copy_claims(const struct auth *auth, const struct jwt_claims *claims, struct identity *ret_identity)
+{
+    int64_t now_ms = clock_unix_ms();
+
+    *ret_identity = (struct identity){.expires_ms = 0};
+    strcpy(ret_identity->user, claims->user);
+    strcpy(ret_identity->session, claims->session);
+    strcpy(ret_identity->token_id, claims->token_id);
+    if (claims->expires_at_s == INT64_MAX)
+        return;
+    /* The leeway is for clocks that differ: it lets a token in, but does not prolong what is there. */
+    ret_identity->expires_ms = (claims->expires_at_s - auth->config->jwt_leeway_seconds) * 1000;
+    if (ret_identity->expires_ms <= now_ms)
+        ret_identity->expires_ms = claims->expires_at_s * 1000;
+}
+
+/* The company among those of the token. */
+static int choose_company(const struct jwt_claims *claims, const struct auth_request *request,
+                          struct identity *identity, struct refusal *ret_refusal)
+{
+    if (!has_company(request) && claims->company_count == 1) {
+        strcpy(identity->company, claims->companies[0]);
+        return 0;
+    }
+    if (read_company(request, identity, ret_refusal) < 0)
+        return -EACCES;
+    if (claims->is_admin || jwt_claims_has_company(claims, identity->company))
+        return 0;
+    return refuse_company(ret_refusal);
+}
+
+static int identify_by_token(struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
+                             struct refusal *ret_refusal)
+{
+    enum jwt_reason reason;
+    struct jwt_claims *claims = verify(auth, request->token, request->token_size, &reason);
+    int status;
+
+    if (!claims)
+        return refuse_token(auth, reason, ret_refusal);
+    copy_claims(auth, claims, ret_identity);
+    status = choose_company(claims, request, ret_identity, ret_refusal);
+    jwt_claims_unref(claims);
+    return status;
+}
+
+/* API keys. */
+
+static int copy_key(const struct api_key *key, struct identity *ret_identity, struct refusal *ret_refusal)
+{
+    if (!key)
+        return refuse(ret_refusal, 401, "unknown_key", "The API key is not known");
+    if (api_key_is_expired(key, clock_unix_ms()))
+        return refuse(ret_refusal, 401, "expired_key", "The API key has expired");
+    if (!key->company)
+        return refuse(ret_refusal, 403, "key_without_company", "The API key belongs to no company");
+    *ret_identity = (struct identity){.expires_ms = key->expires_ms, .key_max = key->max_connections};
+    strcpy(ret_identity->company, key->company);
+    strcpy(ret_identity->key_id, key->id);
+    memcpy(ret_identity->key_hash, key->hash, sizeof ret_identity->key_hash);
+    return 0;
+}
+
+static int identify_by_key(struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
+                           struct refusal *ret_refusal)
+{
+    struct api_key_set *set = api_keys_current(auth->api_keys);
+    int status;
+
+    if (!set)
+        return refuse_for_now(ret_refusal, "The API keys are not known yet; try again later");
+    status = copy_key(api_key_set_find(set, request->api_key, request->api_key_size), ret_identity, ret_refusal);
+    api_key_set_unref(set);
+    if (status < 0)
+        return status;
+    return auth_is_own_company(ret_identity, request->company, request->company_size, ret_refusal) ? 0 : -EACCES;
+}
+
+bool auth_keeps(struct auth *auth, const struct identity *identity)
+{
+    struct api_key_set *set;
+    bool keeps;
+
+    if (!*identity->key_id || !auth->takes_keys)
+        return true;
+    set = api_keys_current(auth->api_keys);
+    keeps = !set || api_key_set_keeps(set, identity->key_id, identity->key_hash, identity->company, clock_unix_ms());
+    api_key_set_unref(set);
+    return keeps;
+}
+
+void auth_take_keys(struct auth *auth, const struct api_key_line *lines, size_t count)
+{
+    if (auth->keys_in_redis)
+        api_keys_take(auth->api_keys, lines, count);
+}
+
+/* Asking. */
+
+static bool is_open(const struct auth *auth)
+{
+    return !auth->takes_tokens && !auth->takes_keys;
+}
+
+int auth_identify(struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
+                  struct refusal *ret_refusal)
+{
+    bool by_token = auth->takes_tokens && request->token;
+    bool by_key = auth->takes_keys && request->api_key;
+
+    if (is_open(auth)) {
+        *ret_identity = (struct identity){.expires_ms = 0};
+        return read_company(request, ret_identity, ret_refusal);
+    }
+    if (by_token && by_key)
+        return refuse(ret_refusal, 400, "two_credentials", "Send a token or an API key, not both");
+    if (by_token)
+        return identify_by_token(auth, request, ret_identity, ret_refusal);
+    if (by_key)
+        return identify_by_key(auth, request, ret_identity, ret_refusal);
+    return refuse_missing(auth, ret_refusal);
+}
+
+static bool is_admin_key(const struct auth *auth, const struct auth_request *request)
+{
+    const char *key = auth->config->admin_key;
+
+    return *key && request->token && request->token_size == strlen(key) &&
+           CRYPTO_memcmp(request->token, key, request->token_size) == 0;
+}
+
+static bool is_admin_token(struct auth *auth, const struct auth_request *request)
+{
+    enum jwt_reason reason;
+    struct jwt_claims *claims = NULL;
+    bool is_admin;
+
+    if (auth->takes_tokens && request->token)
+        claims = verify(auth, request->token, request->token_size, &reason);
+    is_admin = claims && claims->is_admin;
+    jwt_claims_unref(claims);
+    return is_admin;
+}
+
+int auth_find_scope(struct auth *auth, const struct auth_request *request, struct auth_scope *ret_scope,
+                    struct refusal *ret_refusal)
+{
+    struct identity identity;
+
+    *ret_scope = (struct auth_scope){.is_admin = true};
+    if (is_open(auth) && !*auth->config->admin_key)
+        return 0;
+    if (is_admin_key(auth, request) || is_admin_token(auth, request))
+        return 0;
+    if (is_open(auth))
+        return refuse(ret_refusal, 401, "no_credentials", "Send Authorization: Bearer <ADMIN_KEY>");
+    ret_scope->is_admin = false;
+    if (auth_identify(auth, request, &identity, ret_refusal) < 0)
+        return -EACCES;
+    strcpy(ret_scope->company, identity.company);
+    return 0;
+}
+
+const char *auth_challenge(const struct auth *auth)
+{
+    return auth->takes_tokens || *auth->config->admin_key ? "Bearer realm=\"sluice\"" : "ApiKey realm=\"sluice\"";
+}
+
+/* Making. */
+
+static struct jwt_rules make_rules(const struct config *config)
+{
+    return (struct jwt_rules){.algorithms = algorithm_set_of(config->jwt_algorithms),
+                              .issuer = config->jwt_issuer,
+                              .audience = config->jwt_audience,
+                              .leeway_seconds = config->jwt_leeway_seconds,
+                              .exp_is_required = config->jwt_require_exp,
+                              .company_claim = config->jwt_company_claim,
+                              .user_claim = config->jwt_user_claim,
+                              .session_claim = config->jwt_session_claim,
+                              .admin_claim = config->jwt_admin_claim,
+                              .admin_value = config->jwt_admin_value};
+}
+
+/* The settings allow one source. */
+static struct key_source_options key_source_options(const struct auth_options *options)
+{
+    const struct config *config = options->config;
+    const struct {
+        enum key_source_kind kind;
+        const char *where;
+    } sources[] = {
+        {KEY_SOURCE_SECRET, config->jwt_secret},
+        {KEY_SOURCE_SECRET_FILE, config->jwt_secret_file},
+        {KEY_SOURCE_PEM_FILE, config->jwt_public_key_file},
+        {KEY_SOURCE_JWKS_FILE, config->jwt_jwks_file},
+        {KEY_SOURCE_JWKS_URL, config->jwt_jwks_url},
+    };
+    size_t at = 0;
+
+    while (!*sources[at].where)
+        at++;
+    return (struct key_source_options){
+        .kind = sources[at].kind, .where = sources[at].where, .log = options->log, .metrics = options->metrics};
+}
+
+static int make_token_parts(struct auth *auth, const struct auth_options *options, struct buffer *errors)
+{
+    const struct key_source_options source_options = key_source_options(options);
+    struct key_error error;
+
+    auth->rules = make_rules(options->config);
+    auth->cache = token_cache_new((size_t)options->config->token_cache_tokens, options->metrics);
+    if (!auth->cache)
+        return -ENOMEM;
+    auth->key_source = key_source_new(&source_options, &error);
+    if (auth->key_source)
+        return 0;
+    buffer_printf(errors, "The key that tokens are verified with cannot be used: %s\n", error.text);
+    return -EINVAL;
+}
+
+static void on_keys_changed(void *context, const struct api_key_set *set)
+{
+    const struct auth *auth = context;
+
+    (void)set;
+    if (auth->changed)
+        auth->changed(auth->context);
+}
+
+static int make_key_parts(struct auth *auth, const struct auth_options *options, struct buffer *errors)
+{
+    const char *path = options->config->api_keys_file;
+    int status;
+
+    auth->keys_in_redis = *path == '\0';
+    status = api_keys_new(&(struct api_keys_options){.path = auth->keys_in_redis ? NULL : path,
+                                                     .changed = on_keys_changed,
+                                                     .context = auth,
+                                                     .log = options->log,
+                                                     .metrics = options->metrics},
+                          errors, &auth->api_keys);
+    if (status == 0 || status == -ENOMEM)
+        return status;
+    if (errors->size == 0)
+        buffer_printf(errors, "API_KEYS_FILE: %s cannot be read: %s\n", path, strerror(-status));
+    return -EINVAL;
+}
+
+int auth_new(const struct auth_options *options, struct buffer *errors, struct auth **ret_auth)
 {
     struct auth *auth = calloc(1, sizeof *auth);
+    int status = 0;
 
-    /* The options table lets no other mode through. */
-    if (auth && strcmp(config->auth_mode, "none") == 0)
-        auth->mode = AUTH_NONE;
-    return auth;
+    if (!auth)
+        return -ENOMEM;
+    pthread_mutex_init(&auth->lock, NULL);
+    auth->config = options->config;
+    auth->changed = options->changed;
+    auth->context = options->context;
+    auth->takes_tokens = config_list_has(options->config->auth_mode, "jwt");
+    auth->takes_keys = config_list_has(options->config->auth_mode, "apikey");
+    if (auth->takes_tokens)
+        status = make_token_parts(auth, options, errors);
+    if (status == 0 && auth->takes_keys)
+        status = make_key_parts(auth, options, errors);
+    if (status < 0)
+        auth_free(auth);
+    else
+        *ret_auth = auth;
+    return status;
 }
 
 void auth_free(struct auth *auth)
 {
+    if (!auth)
+        return;
+    api_keys_free(auth->api_keys);
+    key_source_free(auth->key_source);
+    token_cache_free(auth->cache);
+    pthread_mutex_destroy(&auth->lock);
     free(auth);
 }
 
-static int refuse(struct auth_refusal *ret_refusal, int status, const char *message)
+static bool is_started(struct auth *auth)
 {
-    *ret_refusal = (struct auth_refusal){.status = status, .message = message};
-    return -EACCES;
+    struct api_key_set *set;
+
+    if (auth->takes_tokens && !knows_keys(auth))
+        return false;
+    if (!auth->takes_keys)
+        return true;
+    set = api_keys_current(auth->api_keys);
+    api_key_set_unref(set);
+    return set != NULL;
 }
 
-static int identify_by_request(const struct auth_request *request, struct identity *ret_identity,
-                               struct auth_refusal *ret_refusal)
+void auth_await_start(struct auth *auth, int timeout_ms)
 {
-    if (!request->company || request->company_size == 0)
-        return refuse(ret_refusal, 400, "companyId is required: add ?companyId=<id> to the URL");
-    if (!config_is_company_id(request->company, request->company_size))
-        return refuse(
-            ret_refusal, 400,
-            "companyId is malformed: it must be 1 to 128 characters of A-Za-z0-9._:- and begin with a letter or "
-            "a digit");
-    *ret_identity = (struct identity){.expires_ms = 0};
-    memcpy(ret_identity->company, request->company, request->company_size);
-    ret_identity->company[request->company_size] = '\0';
-    return 0;
-}
+    int64_t until_ns = clock_monotonic_ns() + (int64_t)timeout_ms * 1000000;
 
-int auth_identify(const struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
-                  struct auth_refusal *ret_refusal)
-{
-    switch (auth->mode) {
-    case AUTH_NONE:
-        return identify_by_request(request, ret_identity, ret_refusal);
-    }
-    return refuse(ret_refusal, 401, "Credentials are required");
+    while (!is_started(auth) && clock_monotonic_ns() < until_ns)
+        usleep(5000);
 }

@@ -1,47 +1,76 @@
 #ifndef SLUICE_AUTH_AUTH_H
 #define SLUICE_AUTH_AUTH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/api_key_set.h"
+#include "auth/identity.h"
+#include "core/buffer.h"
 #include "core/config.h"
+#include "core/log.h"
 
 /*
- * From a request to an identity: who asks, and for which company. The only place that decides it. With AUTH_MODE=none
- * everybody may have every company, and the company is the one asked for.
+ * From credentials to an identity: who asks, and for which company. The only place that decides it. With AUTH_MODE=none
+ * everybody may have every company, and the company is the one asked for. Any thread may ask.
  */
 struct auth;
 
-/* What a request brings along. The strings need to live only during the call. */
+struct auth_options {
+    const struct config *config; /* outlives it, like log and metrics */
+    struct log *log;
+    struct metrics *metrics;
+    /* An API key was taken away or changed: open streams are to be looked at again. Any thread; may be NULL. */
+    void (*changed)(void *context);
+    void *context;
+};
+
+/* What a request brings along. The texts need to live only during the call. */
 struct auth_request {
     const char *company; /* asked for; NULL: none */
     size_t company_size; /* bytes, which may hold a NUL */
+    const char *token;   /* NULL: none */
+    size_t token_size;
+    const char *api_key; /* NULL: none */
+    size_t api_key_size;
 };
 
-enum { IDENTITY_TEXT_SIZE = 129 };
-
-/* Who asks, and what for. A text that is not known is empty. */
-struct identity {
+/* Whose numbers somebody may see. */
+struct auth_scope {
+    bool is_admin; /* everybody's */
     char company[IDENTITY_TEXT_SIZE];
-    char user[IDENTITY_TEXT_SIZE];
-    char session[IDENTITY_TEXT_SIZE];
-    char token_id[IDENTITY_TEXT_SIZE];
-    char key_id[IDENTITY_TEXT_SIZE]; /* the API key's name, never the key */
-    int64_t expires_ms;              /* Unix time from which it is void; 0: never */
 };
 
-/* Why not: what the answer says. The strings are constant. */
-struct auth_refusal {
-    int status; /* 400, 401 or 403 */
-    const char *message;
-};
-
-/* NULL: no memory. */
-struct auth *auth_new(const struct config *config);
+/* Reads the keys. Returns 0; -EINVAL with what is wrong in `errors`; or -ENOMEM. */
+int auth_new(const struct auth_options *options, struct buffer *errors, struct auth **ret_auth);
 void auth_free(struct auth *auth);
 
-/* Returns 0 and the identity, or -EACCES and the refusal. Any thread. */
-int auth_identify(const struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
-                  struct auth_refusal *ret_refusal);
+/* Waits until keys that come from elsewhere are there, but for no longer than timeout_ms. */
+void auth_await_start(struct auth *auth, int timeout_ms);
+
+/* Returns 0 and the identity, or -EACCES and the refusal. */
+int auth_identify(struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
+                  struct refusal *ret_refusal);
+
+/*
+ * Who may see which numbers: an administrator (by ADMIN_KEY or token) all, others those of their own company. With
+ * AUTH_MODE=none and no ADMIN_KEY, everybody all. Returns 0 or -EACCES and the refusal.
+ */
+int auth_find_scope(struct auth *auth, const struct auth_request *request, struct auth_scope *ret_scope,
+                    struct refusal *ret_refusal);
+
+/* Whether company is what the identity's company must be: absent, or the same. Otherwise the refusal. */
+bool auth_is_own_company(const struct identity *identity, const char *company, size_t size,
+                         struct refusal *ret_refusal);
+
+/* Whether the API key of the identity, if it came by one, still stands. */
+bool auth_keeps(struct auth *auth, const struct identity *identity);
+
+/* The keys of the Redis hash, where API_KEYS_FILE names none; nothing happens otherwise. */
+void auth_take_keys(struct auth *auth, const struct api_key_line *lines, size_t count);
+
+/* The challenge of 401 answers (RFC 9110, 11.6.1); NULL: there is none to give. */
+const char *auth_challenge(const struct auth *auth);
 
 #endif

@@ -50,6 +50,7 @@ void arguments_print_help(void)
                               "Usage: sluice [command] [--setting value]...\n\n"
                               "Commands:\n"
                               "  (none)          run until SIGTERM or SIGINT\n"
+                              "  keygen          make an API key: keygen --company COMPANY [--id ID] [--expires TIME]\n"
                               "  --check-config  check the settings and say what is wrong with them\n"
                               "  --probe         ask the Sluice on this machine whether it lives: 0 if so\n"
                               "  --write-docs    print docs/configuration.md\n"
@@ -66,7 +67,7 @@ void arguments_print_docs(void)
 
     buffer_append_text(
         &text, "# Configuration\n\n"
-               "Generated from the table in `core/config.c` by `sluice --write-docs`; do not edit.\n\n"
+               "Generated from the table in `core/config_options.c` by `sluice --write-docs`; do not edit.\n\n"
                "Each setting is an environment variable, and a flag of the same name: `PORT_ANALYTICS=3007` is\n"
                "`--port-analytics 3007`. A flag wins over the variable. An empty variable counts as unset,\n"
                "`REDIS_URL` apart. A bad value stops the start; all of them are listed at once, and\n"

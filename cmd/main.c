@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "auth/gate.h"
 #include "bridge/bridge.h"
 #include "cmd/arguments.h"
+#include "cmd/keygen.h"
 #include "core/clock.h"
 #include "core/config.h"
 #include "core/log.h"
@@ -25,6 +27,7 @@ enum {
     ERRORS_MAX_BYTES = 64 * 1024,
     DESCRIPTORS_RESERVED = 64, /* for everything but clients */
     REQUESTS_MAX = 4096,       /* at the same time in libmicrohttpd */
+    ADMIN_REQUESTS_MAX = 16,   /* likewise at ADMIN_BIND_ADDRESS; among the reserved ones */
     EXIT_BAD_CONFIG = 2,
     START_WAIT_MS = 1000, /* for NATS and Redis, before clients are let in all the same */
 };
@@ -34,14 +37,16 @@ struct program {
     const struct config *config;
     struct log *log;
     struct metrics *metrics;
-    struct auth *auth;
     struct registry *registry;
     unsigned worker_count;
     unsigned max_requests;
     struct worker *workers[REGISTRY_WORKERS_MAX];
     struct hub_worker hub_workers[REGISTRY_WORKERS_MAX];
+    struct auth *auth;
+    struct gate *gate;
     struct bridge *bridge;
     struct front_door *front_door;
+    struct front_door *admin_door; /* NULL: none */
 };
 
 static const char *lookup_environment(void *context, const char *name)
@@ -122,6 +127,53 @@ static int make_workers(struct program *program)
     return 0;
 }
 
+/* Somebody was revoked or switched off. Any thread. */
+static void review_streams(void *context)
+{
+    const struct program *program = context;
+
+    for (unsigned i = 0; i < program->worker_count; i++)
+        worker_review(program->workers[i]);
+}
+
+static void log_lines(struct log *log, const char *lines, size_t size)
+{
+    const char *end = lines + size;
+
+    while (lines < end) {
+        const char *line_end = memchr(lines, '\n', (size_t)(end - lines));
+        size_t line_size = (size_t)((line_end ? line_end : end) - lines);
+        char line[1024];
+
+        snprintf(line, sizeof line, "%.*s", (int)line_size, lines);
+        log_write(log, LOG_LEVEL_ERROR, "Credentials cannot be checked", LOG_FIELDS(log_text("problem", line)));
+        lines += line_size + 1;
+    }
+}
+
+static int make_gate(struct program *program)
+{
+    struct buffer errors = buffer_make(ERRORS_MAX_BYTES);
+    int status = auth_new(&(struct auth_options){.config = program->config,
+                                                 .log = program->log,
+                                                 .metrics = program->metrics,
+                                                 .changed = review_streams,
+                                                 .context = program},
+                          &errors, &program->auth);
+
+    log_lines(program->log, errors.data, errors.size);
+    buffer_release(&errors);
+    if (status < 0)
+        return status;
+    program->gate = gate_new(&(struct gate_options){.config = program->config,
+                                                    .auth = program->auth,
+                                                    .log = program->log,
+                                                    .metrics = program->metrics,
+                                                    .changed = review_streams,
+                                                    .context = program});
+    return program->gate ? 0 : -ENOMEM;
+}
+
 static int start_workers(struct program *program)
 {
     int status = 0;
@@ -131,14 +183,65 @@ static int start_workers(struct program *program)
     return status;
 }
 
+static int open_door(struct program *program, bool is_admin, struct front_door **ret_door)
+{
+    const struct config *config = program->config;
+    struct front_door_options options = {.config = config,
+                                         .bind_address = is_admin ? config->admin_bind_address : config->bind_address,
+                                         .port = is_admin ? config->admin_port : config->port,
+                                         .is_admin = is_admin,
+                                         .auth = program->auth,
+                                         .gate = program->gate,
+                                         .registry = program->registry,
+                                         .bridge = program->bridge,
+                                         .workers = program->workers,
+                                         .max_requests = is_admin ? ADMIN_REQUESTS_MAX : program->max_requests,
+                                         .log = program->log,
+                                         .metrics = program->metrics};
+    int port = 0;
+    int status = front_door_new(&options, ret_door, &port);
+
+    if (status < 0)
+        log_write(program->log, LOG_LEVEL_ERROR, "Sluice cannot listen",
+                  LOG_FIELDS(log_text("address", options.bind_address), log_number("port", options.port),
+                             log_text("error", strerror(-status))));
+    else if (is_admin)
+        log_write(program->log, LOG_LEVEL_INFO, "Administrators are listened to",
+                  LOG_FIELDS(log_text("address", options.bind_address), log_number("port", port)));
+    else
+        log_write(program->log, LOG_LEVEL_INFO, "Sluice is listening",
+                  LOG_FIELDS(log_text("version", SLUICE_VERSION), log_text("address", options.bind_address),
+                             log_number("port", port), log_number("workers", program->worker_count),
+                             log_text("authMode", config->auth_mode),
+                             log_text("replay", *config->redis_url ? "redis" : "memory")));
+    return status;
+}
+
+static int start_bridge(struct program *program)
+{
+    int status = bridge_new(&(struct bridge_options){.config = program->config,
+                                                     .workers = program->hub_workers,
+                                                     .worker_count = program->worker_count,
+                                                     .log = program->log,
+                                                     .metrics = program->metrics},
+                            &program->bridge);
+
+    if (status == 0)
+        status = start_workers(program);
+    if (status < 0)
+        return status;
+    bridge_await_start(program->bridge, START_WAIT_MS);
+    gate_await_start(program->gate, START_WAIT_MS);
+    auth_await_start(program->auth, START_WAIT_MS);
+    return 0;
+}
+
 static int start(struct program *program)
 {
-    int port = 0;
     int status;
 
     program->metrics = metrics_new();
-    program->auth = auth_new(program->config);
-    if (!program->metrics || !program->auth)
+    if (!program->metrics)
         return -ENOMEM;
     program->worker_count = count_workers(program->config);
     program->registry = registry_new(plan_descriptors(program), program->worker_count, program->metrics);
@@ -146,34 +249,14 @@ static int start(struct program *program)
         return -ENOMEM;
     status = make_workers(program);
     if (status == 0)
-        status = bridge_new(&(struct bridge_options){.config = program->config,
-                                                     .workers = program->hub_workers,
-                                                     .worker_count = program->worker_count,
-                                                     .log = program->log,
-                                                     .metrics = program->metrics},
-                            &program->bridge);
+        status = make_gate(program);
     if (status == 0)
-        status = start_workers(program);
+        status = start_bridge(program);
+    if (status == 0 && *program->config->admin_bind_address)
+        status = open_door(program, true, &program->admin_door);
     if (status == 0)
-        bridge_await_start(program->bridge, START_WAIT_MS);
-    if (status == 0)
-        status = front_door_new(&(struct front_door_options){.config = program->config,
-                                                             .auth = program->auth,
-                                                             .registry = program->registry,
-                                                             .bridge = program->bridge,
-                                                             .workers = program->workers,
-                                                             .max_requests = program->max_requests,
-                                                             .log = program->log,
-                                                             .metrics = program->metrics},
-                                &program->front_door, &port);
-    if (status < 0)
-        return status;
-    log_write(program->log, LOG_LEVEL_INFO, "Sluice is listening",
-              LOG_FIELDS(log_text("version", SLUICE_VERSION), log_text("address", program->config->bind_address),
-                         log_number("port", port), log_number("workers", program->worker_count),
-                         log_text("authMode", program->config->auth_mode),
-                         log_text("replay", *program->config->redis_url ? "redis" : "memory")));
-    return 0;
+        status = open_door(program, false, &program->front_door);
+    return status;
 }
 
 /* Waits until the streams are gone, or the time is over. */
@@ -212,14 +295,18 @@ static void drain(struct program *program, int signal_number)
 static void stop(struct program *program)
 {
     front_door_free(program->front_door);
+    front_door_free(program->admin_door);
     for (unsigned i = 0; i < program->worker_count; i++)
         if (program->workers[i])
             worker_stop(program->workers[i]);
+    /* The streams have given their passes back. From here nobody asks the workers for a review. */
+    gate_stop(program->gate);
+    auth_free(program->auth);
     bridge_free(program->bridge);
     for (unsigned i = 0; i < program->worker_count; i++)
         worker_free(program->workers[i]);
+    gate_free(program->gate);
     registry_free(program->registry);
-    auth_free(program->auth);
     metrics_free(program->metrics);
 }
 
@@ -284,6 +371,8 @@ int main(int argc, char **argv)
 
     argc--;
     argv++;
+    if (argc > 0 && strcmp(argv[0], "keygen") == 0)
+        return keygen_run(argc - 1, argv + 1, stdout, stderr);
     command = arguments_take_command(&argc, argv);
     if (command == COMMAND_HELP) {
         arguments_print_help();

@@ -18,6 +18,8 @@ struct config {
     int64_t max_connections;
     char *overload_answer;
     int64_t request_head_seconds;
+    int64_t request_head_bytes;
+    int64_t url_max_bytes;
     int64_t drain_seconds;
 
     char *auth_mode;
@@ -36,6 +38,16 @@ struct config {
     char *jwt_session_claim;
     char *jwt_admin_claim;
     char *jwt_admin_value;
+    int64_t token_cache_tokens;
+    char *auth_cookie;
+    bool allow_query_token;
+    int64_t ticket_seconds;
+    int64_t ticket_resume_seconds;
+    int64_t ticket_successor_seconds;
+    char *admin_key;
+    char *admin_bind_address;
+    int64_t admin_port;
+    bool streaming_default;
     int64_t token_warning_seconds;
 
     char *nats_url;

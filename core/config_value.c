@@ -29,6 +29,17 @@ bool config_list_next(const char **cursor, const char **ret_item, size_t *ret_si
     return false;
 }
 
+bool config_list_has(const char *list, const char *wanted)
+{
+    const char *item;
+    size_t size;
+
+    while (config_list_next(&list, &item, &size))
+        if (strlen(wanted) == size && memcmp(item, wanted, size) == 0)
+            return true;
+    return false;
+}
+
 const char *config_item_divider(const char *item, size_t size)
 {
     return memchr(item, '=', size);
@@ -423,6 +434,45 @@ const char *config_check_address(const char *value)
     if (inet_pton(AF_INET, value, address) == 1 || inet_pton(AF_INET6, value, address) == 1)
         return NULL;
     return "an IPv4 or IPv6 address such as 0.0.0.0 or ::";
+}
+
+const char *config_check_admin_address(const char *value)
+{
+    return *value ? config_check_address(value) : NULL;
+}
+
+const char *config_check_auth_mode(const char *value)
+{
+    static const char expected[] = "none, jwt, apikey or jwt,apikey";
+    const char *cursor = value;
+    const char *item;
+    size_t size;
+
+    if (strcmp(value, "none") == 0)
+        return NULL;
+    while (config_list_next(&cursor, &item, &size))
+        if (!(size == 3 && memcmp(item, "jwt", 3) == 0) && !(size == 6 && memcmp(item, "apikey", 6) == 0))
+            return expected;
+    return config_list_has(value, "jwt") || config_list_has(value, "apikey") ? NULL : expected;
+}
+
+const char *config_check_admin_key(const char *value)
+{
+    size_t size = strlen(value);
+    bool good = size == 0 || (size >= 32 && size <= 256);
+
+    for (size_t i = 0; i < size; i++)
+        good = good && value[i] > ' ' && value[i] < 0x7f;
+    return good ? NULL : "32 to 256 random characters, such as the output of: openssl rand -hex 32";
+}
+
+/* A cookie's name is a token (RFC 6265, 4.1.1). */
+const char *config_check_cookie(const char *value)
+{
+    for (const char *at = value; *at; at++)
+        if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 0x7f || strchr("()<>@,;:\\\"/[]?={}", *at))
+            return "a cookie's name, such as session or __Host-session";
+    return strlen(value) <= 128 ? NULL : "a cookie's name of at most 128 characters";
 }
 
 const char *config_check_secret(const char *value)

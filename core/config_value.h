@@ -12,6 +12,9 @@
  */
 bool config_list_next(const char **cursor, const char **ret_item, size_t *ret_size);
 
+/* Whether the list has that item. */
+bool config_list_has(const char *list, const char *item);
+
 /* The '=' that divides an item such as `pattern=name`, or NULL. */
 const char *config_item_divider(const char *item, size_t size);
 
@@ -36,6 +39,10 @@ const char *config_check_nkey(const char *value);
 const char *config_check_redis_url(const char *value);
 const char *config_check_origins(const char *value);
 const char *config_check_address(const char *value);
+const char *config_check_auth_mode(const char *value);
+const char *config_check_admin_key(const char *value);
+const char *config_check_admin_address(const char *value);
+const char *config_check_cookie(const char *value);
 const char *config_check_secret(const char *value);
 const char *config_check_http_url(const char *value);
 const char *config_check_algorithms(const char *value);

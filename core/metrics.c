@@ -36,6 +36,8 @@ static const struct description descriptions[METRIC_COUNT] = {
     [METRIC_CLOSED_IDLE] = {"sluice_connections_closed_total", "reason=\"idle\"", "counter", NULL},
     [METRIC_CLOSED_SHUTDOWN] = {"sluice_connections_closed_total", "reason=\"shutdown\"", "counter", NULL},
     [METRIC_CLOSED_EXPIRED] = {"sluice_connections_closed_total", "reason=\"expired_token\"", "counter", NULL},
+    [METRIC_CLOSED_REVOKED] = {"sluice_connections_closed_total", "reason=\"revoked\"", "counter", NULL},
+    [METRIC_CLOSED_DISABLED] = {"sluice_connections_closed_total", "reason=\"disabled\"", "counter", NULL},
     [METRIC_ERROR_BAD_REQUEST] = {"sluice_connection_errors_total", "reason=\"bad_request\"", "counter",
                                   "Requests and streams that failed, by reason."},
     [METRIC_ERROR_UNAUTHORIZED] = {"sluice_connection_errors_total", "reason=\"unauthorized\"", "counter", NULL},
@@ -52,6 +54,8 @@ static const struct description descriptions[METRIC_COUNT] = {
     [METRIC_ERROR_ADDRESS_LIMIT] = {"sluice_connection_errors_total", "reason=\"address_limit\"", "counter", NULL},
     [METRIC_ERROR_RATE] = {"sluice_connection_errors_total", "reason=\"rate\"", "counter", NULL},
     [METRIC_ERROR_ADDRESS_RATE] = {"sluice_connection_errors_total", "reason=\"address_rate\"", "counter", NULL},
+    [METRIC_ERROR_TICKET_IN_USE] = {"sluice_connection_errors_total", "reason=\"ticket_in_use\"", "counter", NULL},
+    [METRIC_ERROR_TOO_LARGE] = {"sluice_connection_errors_total", "reason=\"too_large\"", "counter", NULL},
     [METRIC_EVENTS_RECEIVED] = {"sluice_events_received_total", NULL, "counter", "Messages received from NATS."},
     [METRIC_EVENTS_ACCEPTED] = {"sluice_events_accepted_total", NULL, "counter",
                                 "Messages that became events of a company."},
@@ -109,6 +113,13 @@ static const struct description descriptions[METRIC_COUNT] = {
     [METRIC_API_KEYS] = {"sluice_api_keys", NULL, "gauge", "API keys in use."},
     [METRIC_API_KEYS_ERRORS] = {"sluice_api_keys_errors_total", NULL, "counter",
                                 "Changes of the API keys that could not be taken over."},
+    [METRIC_REVOCATIONS] = {"sluice_revocations_total", NULL, "counter", "Revocations received by NATS."},
+    [METRIC_REVOCATION_ERRORS] = {"sluice_revocation_errors_total", NULL, "counter",
+                                  "Revocations and shared lists that could not be read or kept."},
+    [METRIC_FEATURES_ERRORS] = {"sluice_features_errors_total", NULL, "counter",
+                                "Fields of sluice:features that were not understood."},
+    [METRIC_SHARED_CONNECTED] = {"sluice_shared_connected", NULL, "gauge",
+                                 "1 while what replicas share (tickets, revocations, counts) can be had."},
 };
 
 struct metrics *metrics_new(void)

@@ -7,10 +7,11 @@
 
 struct cors {
     bool all;
+    bool credentials;
     char origins[];
 };
 
-struct cors *cors_new(const char *origins)
+struct cors *cors_new(const char *origins, bool credentials)
 {
     size_t size = strlen(origins) + 1;
     struct cors *cors = calloc(1, sizeof *cors + size);
@@ -20,6 +21,7 @@ struct cors *cors_new(const char *origins)
     if (!cors)
         return NULL;
     memcpy(cors->origins, origins, size);
+    cors->credentials = credentials;
     while (config_list_next(&origins, &item, &item_size))
         if (item_size == 1 && *item == '*')
             cors->all = true;
@@ -79,4 +81,9 @@ const char *cors_allowed_origin(const struct cors *cors, const char *origin)
 bool cors_varies(const struct cors *cors)
 {
     return !cors->all;
+}
+
+bool cors_allows_credentials(const struct cors *cors)
+{
+    return cors->credentials && !cors->all;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "http/asker.h"
 #include "http/context.h"
 #include "http/head_deadline.h"
 #include "http/listener.h"
@@ -17,11 +18,7 @@
 #include "http/request.h"
 #include "http/stats_page.h"
 #include "http/stream_open.h"
-
-enum {
-    REQUEST_MEMORY_BYTES = 32768, /* for a whole request head: large cookies and tokens exist */
-    URI_MAX_BYTES = 8192,
-};
+#include "http/ticket_page.h"
 
 struct front_door {
     struct http_context context;
@@ -34,6 +31,8 @@ struct request {
     size_t uri_size;
     bool begun; /* the handler was called with it */
     struct stats_request *stats;
+    struct stream_opening *opening;
+    struct ticket_request *ticket;
 };
 
 struct route {
@@ -45,11 +44,12 @@ static const struct route routes[] = {
     {"/stream/health", page_health},
     {"/stream/health/live", page_live},
     {"/stream/health/ready", page_ready},
-    {"/metrics", page_metrics},
 };
 
 static const char stream_path[] = "/stream/updates";
+static const char ticket_path[] = "/stream/ticket";
 static const char stats_path[] = "/stream/stats";
+static const char metrics_path[] = "/metrics";
 
 static struct head_timer *head_timer(struct MHD_Connection *connection)
 {
@@ -80,6 +80,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     *request_context = NULL;
     if (request) {
         stats_request_free(request->stats);
+        stream_opening_free(request->opening);
+        ticket_request_free(request->ticket);
         free(request);
     }
     /* Kept alive, perhaps: the next head has its deadline too. A socket given away comes here as an error. */
@@ -141,9 +143,9 @@ static size_t on_unescape(void *context, struct MHD_Connection *connection, char
 static bool refuse_early(struct http_context *context, struct MHD_Connection *connection, const struct request *request,
                          enum MHD_Result *ret_result)
 {
-    if (request->uri_size > URI_MAX_BYTES)
-        *ret_result =
-            reply_error(context, connection, 414, "The URL is too long: at most 8192 bytes", METRIC_ERROR_BAD_REQUEST);
+    if (request->uri_size > (size_t)context->config->url_max_bytes)
+        *ret_result = reply_error(context, connection, 414, "The URL is too long; URL_MAX_BYTES is the limit",
+                                  METRIC_ERROR_TOO_LARGE);
     else if (request_is_ambiguous(connection))
         *ret_result = reply_error(context, connection, MHD_HTTP_BAD_REQUEST,
                                   "Host, Content-Length and Transfer-Encoding may each be given once, the last two not "
@@ -151,53 +153,129 @@ static bool refuse_early(struct http_context *context, struct MHD_Connection *co
                                   METRIC_ERROR_BAD_REQUEST);
     else if (request_has_body(connection))
         *ret_result =
-            reply_error(context, connection, 413, "Requests with a body are not taken", METRIC_ERROR_BAD_REQUEST);
+            reply_error(context, connection, 413, "Requests with a body are not taken", METRIC_ERROR_TOO_LARGE);
     else
         return false;
     return true;
 }
 
-static bool is_known(const char *path)
+/* What a path is for. */
+enum place { PLACE_NONE, PLACE_STREAM, PLACE_TICKET, PLACE_STATS, PLACE_METRICS, PLACE_OTHER };
+
+static enum place find_place(const struct http_context *context, const char *path)
 {
+    if (!context->is_admin && strcmp(path, stream_path) == 0)
+        return PLACE_STREAM;
+    if (!context->is_admin && strcmp(path, ticket_path) == 0)
+        return PLACE_TICKET;
+    if (strcmp(path, stats_path) == 0)
+        return PLACE_STATS;
+    if (strcmp(path, metrics_path) == 0)
+        return PLACE_METRICS;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
         if (strcmp(path, routes[i].path) == 0)
-            return true;
-    return strcmp(path, stream_path) == 0 || strcmp(path, stats_path) == 0;
+            return PLACE_OTHER;
+    return PLACE_NONE;
+}
+
+static enum MHD_Result answer_stream(struct http_context *context, struct MHD_Connection *connection,
+                                     const char *version, bool is_head, struct request *request)
+{
+    if (request->opening)
+        return stream_open_go_on(context, connection, version, is_head, &request->opening);
+    return stream_open(context, connection, version, is_head, &request->opening);
+}
+
+static enum MHD_Result answer_ticket(struct http_context *context, struct MHD_Connection *connection,
+                                     struct request *request)
+{
+    if (request->ticket)
+        return ticket_page_go_on(context, connection, request->ticket);
+    return ticket_page(context, connection, &request->ticket);
+}
+
+/* Whose numbers may be seen. Returns 0; or -EACCES with an answer queued. */
+static int find_scope(struct http_context *context, struct MHD_Connection *connection, struct auth_scope *ret_scope,
+                      enum MHD_Result *ret_result)
+{
+    struct refusal refusal;
+    struct asker asker;
+
+    *ret_scope = (struct auth_scope){.is_admin = true};
+    if (context->is_admin || (asker_read(context, connection, &asker, &refusal) == 0 &&
+                              auth_find_scope(context->auth, &asker.auth, ret_scope, &refusal) == 0))
+        return 0;
+    *ret_result = reply_refusal(context, connection, &refusal);
+    return -EACCES;
 }
 
 static enum MHD_Result answer_stats(struct http_context *context, struct MHD_Connection *connection,
                                     struct request *request)
 {
+    struct auth_scope scope;
+    enum MHD_Result result;
+
+    if (find_scope(context, connection, &scope, &result) < 0)
+        return result;
     if (request->stats)
-        return stats_page_answer(context, connection, request->stats);
-    /* While draining nothing may be suspended any more. */
-    if (atomic_load(&context->draining))
-        return reply_unavailable(context, connection, "The server is shutting down", METRIC_ERROR_DRAINING, 1);
+        return stats_page_answer(context, connection, request->stats, scope.is_admin ? NULL : scope.company);
     request->stats = stats_page_ask(context->stats_page, connection);
-    return request->stats ? MHD_YES : reply_json(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, NULL);
+    if (request->stats)
+        return MHD_YES;
+    return reply_unavailable(context, connection, "The server is shutting down, or out of memory",
+                             METRIC_ERROR_DRAINING, 1);
+}
+
+static enum MHD_Result answer_metrics(struct http_context *context, struct MHD_Connection *connection)
+{
+    struct auth_scope scope;
+    enum MHD_Result result;
+
+    if (find_scope(context, connection, &scope, &result) < 0)
+        return result;
+    if (!scope.is_admin)
+        return reply_error(context, connection, MHD_HTTP_FORBIDDEN,
+                           "Only administrators may see the metrics: send Authorization: Bearer <ADMIN_KEY>",
+                           METRIC_ERROR_FORBIDDEN);
+    return page_metrics(context, connection);
+}
+
+static enum MHD_Result answer_page(struct http_context *context, struct MHD_Connection *connection, const char *path)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
+        if (strcmp(path, routes[i].path) == 0)
+            return routes[i].answer(context, connection);
+    return reply_error(context, connection, MHD_HTTP_NOT_FOUND,
+                       "There is nothing here; streams are at /stream/updates?companyId=<id>",
+                       METRIC_ERROR_BAD_REQUEST);
 }
 
 static enum MHD_Result answer(struct http_context *context, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, struct request *request)
 {
     bool is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    enum place place = find_place(context, path);
 
     if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0)
         return reply_options(context, connection);
-    if (!is_known(path))
-        return reply_error(context, connection, MHD_HTTP_NOT_FOUND,
-                           "There is nothing here; streams are at /stream/updates?companyId=<id>",
-                           METRIC_ERROR_BAD_REQUEST);
-    if (!is_head && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
-        return reply_not_allowed(context, connection, CORS_ALLOWED_METHODS);
-    if (strcmp(path, stream_path) == 0)
-        return stream_open(context, connection, version, is_head);
-    if (strcmp(path, stats_path) == 0)
+    if (place == PLACE_TICKET && strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+        return reply_not_allowed(context, connection, "POST, OPTIONS");
+    if (place != PLACE_NONE && place != PLACE_TICKET && !is_head && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
+        return reply_not_allowed(context, connection, "GET, HEAD, OPTIONS");
+    switch (place) {
+    case PLACE_STREAM:
+        return answer_stream(context, connection, version, is_head, request);
+    case PLACE_TICKET:
+        return answer_ticket(context, connection, request);
+    case PLACE_STATS:
         return answer_stats(context, connection, request);
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-        if (strcmp(path, routes[i].path) == 0)
-            return routes[i].answer(context, connection);
-    return MHD_NO;
+    case PLACE_METRICS:
+        return answer_metrics(context, connection);
+    case PLACE_NONE:
+    case PLACE_OTHER:
+        break;
+    }
+    return answer_page(context, connection, path);
 }
 
 static enum MHD_Result on_request(void *handler_context, struct MHD_Connection *connection, const char *path,
@@ -235,7 +313,7 @@ static struct MHD_Daemon *start_daemon(struct front_door *front_door, const stru
                             MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, front_door, MHD_OPTION_NOTIFY_COMPLETED,
                             on_completed, front_door, MHD_OPTION_NOTIFY_CONNECTION, on_connection, front_door,
                             MHD_OPTION_CONNECTION_LIMIT, options->max_requests, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                            (size_t)REQUEST_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+                            (size_t)options->config->request_head_bytes, MHD_OPTION_CONNECTION_TIMEOUT,
                             (unsigned)options->config->request_head_seconds,
 #if MHD_VERSION >= 0x00097701
                             MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
@@ -251,16 +329,22 @@ static int make_parts(struct front_door *front_door, const struct front_door_opt
 
     context->config = options->config;
     context->auth = options->auth;
+    context->gate = options->gate;
+    context->is_admin = options->is_admin;
     context->registry = options->registry;
     context->bridge = options->bridge;
     context->workers = options->workers;
     context->log = options->log;
     context->metrics = options->metrics;
     context->random = (unsigned)clock_monotonic_ns();
-    context->cors = cors_new(options->config->cors_origins);
-    context->stats_page = stats_page_new(options->bridge);
+    context->cors = cors_new(options->config->cors_origins, *options->config->auth_cookie != '\0');
+    context->suspensions = suspensions_new();
+    if (context->suspensions)
+        context->stats_page = stats_page_new(options->bridge, context->suspensions);
     front_door->head_deadline = head_deadline_new(options->config->request_head_seconds, options->metrics);
-    return context->cors && context->stats_page && front_door->head_deadline ? 0 : -ENOMEM;
+    if (!context->cors || !context->stats_page || !front_door->head_deadline)
+        return -ENOMEM;
+    return prefix_list_new(options->config->trusted_proxies, &context->trusted_proxies);
 }
 
 int front_door_new(const struct front_door_options *options, struct front_door **ret_front_door, int *ret_port)
@@ -274,7 +358,7 @@ int front_door_new(const struct front_door_options *options, struct front_door *
     status = make_parts(front_door, options);
     if (status < 0)
         goto fail;
-    fd = listener_open(options->config->bind_address, options->config->port, ret_port);
+    fd = listener_open(options->bind_address, options->port, ret_port);
     if (fd < 0) {
         status = fd;
         goto fail;
@@ -307,13 +391,15 @@ void front_door_free(struct front_door *front_door)
         /* No new connection: then the counts under way are the last ones. */
         int fd = MHD_quiesce_daemon(front_door->daemon);
 
-        stats_page_wait(front_door->context.stats_page);
+        suspensions_close(front_door->context.suspensions);
         MHD_stop_daemon(front_door->daemon);
         if (fd >= 0)
             close(fd);
     }
     head_deadline_free(front_door->head_deadline);
     stats_page_free(front_door->context.stats_page);
+    suspensions_free(front_door->context.suspensions);
+    prefix_list_free(front_door->context.trusted_proxies);
     cors_free(front_door->context.cors);
     free(front_door);
 }

@@ -1,9 +1,11 @@
 #ifndef SLUICE_HTTP_FRONT_DOOR_H
 #define SLUICE_HTTP_FRONT_DOOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "auth/auth.h"
+#include "auth/gate.h"
 #include "bridge/bridge.h"
 #include "core/config.h"
 #include "core/log.h"
@@ -19,7 +21,11 @@ struct front_door;
 
 struct front_door_options {
     const struct config *config;
-    const struct auth *auth;
+    const char *bind_address;
+    int64_t port;
+    bool is_admin; /* stats, metrics and health alone, for everybody who reaches it */
+    struct auth *auth;
+    struct gate *gate;
     struct registry *registry;
     struct bridge *bridge;
     struct worker **workers;

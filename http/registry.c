@@ -144,6 +144,18 @@ int64_t registry_companies(struct registry *registry)
     return companies;
 }
 
+int64_t registry_connections_of(struct registry *registry, const char *name)
+{
+    const struct company *company;
+    int64_t connections;
+
+    pthread_mutex_lock(&registry->lock);
+    company = table_get(registry->companies, name);
+    connections = company ? company->count.connections : 0;
+    pthread_mutex_unlock(&registry->lock);
+    return connections;
+}
+
 struct listing {
     struct registry_count *counts;
     size_t count;

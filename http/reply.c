@@ -1,6 +1,7 @@
 #include "http/reply.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *reply_request_header(struct MHD_Connection *connection, const char *name)
@@ -13,8 +14,12 @@ static void add_cors(const struct http_context *context, struct MHD_Connection *
 {
     const char *origin = cors_allowed_origin(context->cors, reply_request_header(connection, MHD_HTTP_HEADER_ORIGIN));
 
-    if (origin)
+    if (origin) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_EXPOSE_HEADERS, CORS_EXPOSED_HEADERS);
+        if (cors_allows_credentials(context->cors))
+            MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
+    }
     if (cors_varies(context->cors))
         MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Origin");
 }
@@ -35,6 +40,8 @@ enum MHD_Result reply_send(const struct http_context *context, struct MHD_Connec
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (reply->allow)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+    if (reply->challenge)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->challenge);
     if (reply->retry_after_seconds > 0) {
         snprintf(seconds, sizeof seconds, "%d", reply->retry_after_seconds);
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
@@ -82,6 +89,8 @@ static const char *reason_phrase(unsigned status)
         return "Content Too Large";
     case 414:
         return "URI Too Long";
+    case 429:
+        return "Too Many Requests";
     case 503:
         return "Service Unavailable";
     default:
@@ -114,6 +123,24 @@ enum MHD_Result reply_error(const struct http_context *context, struct MHD_Conne
 {
     metrics_add(context->metrics, metric, 1);
     return send_error(context, connection, message, &(struct reply){.status = status});
+}
+
+int64_t reply_jittered(struct http_context *context, int64_t value)
+{
+    return value + rand_r(&context->random) % value;
+}
+
+enum MHD_Result reply_refusal(struct http_context *context, struct MHD_Connection *connection,
+                              const struct refusal *refusal)
+{
+    struct reply reply = {.status = refusal->status};
+
+    metrics_add(context->metrics, refusal->metric, 1);
+    if (refusal->status == MHD_HTTP_UNAUTHORIZED)
+        reply.challenge = auth_challenge(context->auth);
+    if (refusal->retry_after_seconds > 0)
+        reply.retry_after_seconds = (int)reply_jittered(context, refusal->retry_after_seconds);
+    return send_error(context, connection, refusal->message, &reply);
 }
 
 enum MHD_Result reply_not_allowed(const struct http_context *context, struct MHD_Connection *connection,

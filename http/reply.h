@@ -14,6 +14,7 @@ struct reply {
     const char *body;
     size_t size;
     const char *allow;       /* NULL: no such header */
+    const char *challenge;   /* WWW-Authenticate; likewise */
     int retry_after_seconds; /* 0: no such header */
 };
 
@@ -24,6 +25,13 @@ enum MHD_Result reply_send(const struct http_context *context, struct MHD_Connec
 /* Queues a JSON document and frees it. A NULL document (no memory) is answered with 503. */
 enum MHD_Result reply_json(const struct http_context *context, struct MHD_Connection *connection, unsigned status,
                            struct json *json);
+
+/* Likewise for somebody who is refused: with Retry-After or WWW-Authenticate where they help. */
+enum MHD_Result reply_refusal(struct http_context *context, struct MHD_Connection *connection,
+                              const struct refusal *refusal);
+
+/* A number of seconds between value and twice that, so that clients refused together do not come back together. */
+int64_t reply_jittered(struct http_context *context, int64_t value);
 
 /* Queues `{"error":<reason phrase>,"message":<message>}`, and counts it. */
 enum MHD_Result reply_error(const struct http_context *context, struct MHD_Connection *connection, unsigned status,

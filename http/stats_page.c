@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "http/reply.h"
+#include "http/suspensions.h"
 
 enum { COMPANIES_SHOWN_MAX = 10000 };
 
@@ -24,38 +25,29 @@ struct stats_request {
 
 struct stats_page {
     struct bridge *bridge;
+    struct suspensions *suspensions;
     /* Guards the lists, between libmicrohttpd's thread and the bridge's. */
     pthread_mutex_t lock;
-    pthread_cond_t idle;
     struct stats_request *running; /* the count under way is for these */
     struct stats_request *waiting; /* the next one is */
 };
 
-struct stats_page *stats_page_new(struct bridge *bridge)
+struct stats_page *stats_page_new(struct bridge *bridge, struct suspensions *suspensions)
 {
     struct stats_page *page = calloc(1, sizeof *page);
 
     if (!page)
         return NULL;
     page->bridge = bridge;
+    page->suspensions = suspensions;
     pthread_mutex_init(&page->lock, NULL);
-    pthread_cond_init(&page->idle, NULL);
     return page;
-}
-
-void stats_page_wait(struct stats_page *page)
-{
-    pthread_mutex_lock(&page->lock);
-    while (page->running || page->waiting)
-        pthread_cond_wait(&page->idle, &page->lock);
-    pthread_mutex_unlock(&page->lock);
 }
 
 void stats_page_free(struct stats_page *page)
 {
     if (!page)
         return;
-    pthread_cond_destroy(&page->idle);
     pthread_mutex_destroy(&page->lock);
     free(page);
 }
@@ -92,11 +84,9 @@ static void on_counts(void *context, int status, const struct store_count *count
 
         if (status == 0)
             copy_counts(request, counts, count);
-        MHD_resume_connection(request->connection);
+        suspensions_end(page->suspensions, request->connection);
         request = next;
     }
-    if (!again)
-        pthread_cond_broadcast(&page->idle);
     pthread_mutex_unlock(&page->lock);
     if (again)
         bridge_count_events(page->bridge, on_counts, page);
@@ -110,7 +100,10 @@ struct stats_request *stats_page_ask(struct stats_page *page, struct MHD_Connect
     if (!request)
         return NULL;
     request->connection = connection;
-    MHD_suspend_connection(connection);
+    if (!suspensions_begin(page->suspensions, connection)) {
+        free(request);
+        return NULL;
+    }
     pthread_mutex_lock(&page->lock);
     if (page->running) {
         request->next = page->waiting;
@@ -133,31 +126,53 @@ void stats_request_free(struct stats_request *request)
     free(request);
 }
 
-static void put_connections(const struct http_context *context, struct json *json)
+static void put_connections_of(struct json *json, int64_t total, int64_t companies, const struct registry_count *counts,
+                               ptrdiff_t count)
 {
-    struct registry_count *counts = NULL;
-    ptrdiff_t count = registry_list(context->registry, COMPANIES_SHOWN_MAX, &counts);
-
     json_key(json, "connections");
     json_begin_object(json);
-    json_put_number(json, "totalConnections", registry_connections(context->registry));
-    json_put_number(json, "activeCompanies", registry_companies(context->registry));
+    json_put_number(json, "totalConnections", total);
+    json_put_number(json, "activeCompanies", companies);
     json_key(json, "connectionsByCompany");
     json_begin_object(json);
     for (ptrdiff_t i = 0; i < count; i++)
         json_put_number(json, counts[i].company, counts[i].connections);
     json_end_object(json);
     json_end_object(json);
+}
+
+static void put_connections(const struct http_context *context, struct json *json, const char *company)
+{
+    struct registry_count *counts = NULL;
+    struct registry_count own = {.connections = 0};
+    ptrdiff_t count;
+
+    if (company) {
+        strcpy(own.company, company);
+        own.connections = registry_connections_of(context->registry, company);
+        put_connections_of(json, own.connections, own.connections > 0, &own, own.connections > 0);
+        return;
+    }
+    count = registry_list(context->registry, COMPANIES_SHOWN_MAX, &counts);
+    put_connections_of(json, registry_connections(context->registry), registry_companies(context->registry), counts,
+                       count);
     free(counts);
 }
 
-static void put_replay_cache(const struct stats_request *request, struct json *json)
+static bool is_shown(const struct counted *counted, const char *company)
+{
+    return counted->events > 0 && (!company || strcmp(counted->company, company) == 0);
+}
+
+static void put_replay_cache(const struct stats_request *request, struct json *json, const char *company)
 {
     int64_t companies = 0;
     int64_t total = 0;
 
     for (size_t i = 0; i < request->count; i++) {
-        companies += request->counted[i].events > 0;
+        if (!is_shown(&request->counted[i], company))
+            continue;
+        companies++;
         total += request->counted[i].events;
     }
     json_key(json, "replayCache");
@@ -167,7 +182,7 @@ static void put_replay_cache(const struct stats_request *request, struct json *j
     json_key(json, "eventsByCompany");
     json_begin_object(json);
     for (size_t i = 0; i < request->count; i++)
-        if (request->counted[i].events > 0)
+        if (is_shown(&request->counted[i], company))
             json_put_number(json, request->counted[i].company, request->counted[i].events);
     json_end_object(json);
     json_end_object(json);
@@ -184,7 +199,7 @@ static void put_replay(const struct http_context *context, const struct stats_re
 }
 
 enum MHD_Result stats_page_answer(const struct http_context *context, struct MHD_Connection *connection,
-                                  const struct stats_request *request)
+                                  const struct stats_request *request, const char *company)
 {
     struct json *json = json_new();
     char now[CLOCK_RFC3339_SIZE];
@@ -192,8 +207,8 @@ enum MHD_Result stats_page_answer(const struct http_context *context, struct MHD
     if (json) {
         clock_format_rfc3339(clock_unix_ms(), now);
         json_begin_object(json);
-        put_connections(context, json);
-        put_replay_cache(request, json);
+        put_connections(context, json, company);
+        put_replay_cache(request, json, company);
         put_replay(context, request, json);
         json_put_string(json, "timestamp", now);
         json_end_object(json);

@@ -14,18 +14,17 @@
 struct stats_page;
 struct stats_request;
 
-struct stats_page *stats_page_new(struct bridge *bridge);
+struct stats_page *stats_page_new(struct bridge *bridge, struct suspensions *suspensions);
 
-/* Waits for the counts under way: libmicrohttpd must not end before its suspended connections are resumed. */
-void stats_page_wait(struct stats_page *page);
+/* All that was asked must be answered: suspensions_close() sees to that. */
 void stats_page_free(struct stats_page *page);
 
-/* Suspends the connection and asks. The handler is called again when the counts are there. NULL: no memory. */
+/* Suspends the connection and asks. The handler is called again when the counts are there. NULL: not now, or no memory. */
 struct stats_request *stats_page_ask(struct stats_page *page, struct MHD_Connection *connection);
 
-/* Answers a request whose counts are there. */
+/* Answers a request whose counts are there. company: whose numbers to show; NULL: everybody's. */
 enum MHD_Result stats_page_answer(const struct http_context *context, struct MHD_Connection *connection,
-                                  const struct stats_request *request);
+                                  const struct stats_request *request, const char *company);
 void stats_request_free(struct stats_request *request);
 
 #endif

@@ -23,7 +23,7 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
 
     if (!stream || channel_add(channel, stream) < 0) {
         free(stream);
-        free(request->identity);
+        pass_free(request->pass);
         close(request->fd);
         frame_unref(request->head);
         return NULL;
@@ -36,7 +36,8 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
     stream->requested_cursor = request->cursor;
     stream->last = request->position;
     stream->partial = request->head;
-    stream->identity = request->identity;
+    stream->pass = request->pass;
+    stream->expires_ms = request->expires_ms;
     stream->opened_ns = context->now_ns;
     stream->acked_ns = context->now_ns;
     strcpy(stream->connection_id, request->connection_id);
@@ -78,6 +79,8 @@ void stream_close(struct stream_context *context, struct stream *stream, enum st
     wheel_unset(&stream->timer);
     channel_remove(stream->channel, stream);
     registry_leave(context->registry, stream->channel->company, context->worker);
+    pass_free(stream->pass);
+    stream->pass = NULL;
     if (stream->channel->count == 0)
         stream->channel->empty_ns = context->now_ns;
     if (stream->reading)
@@ -100,7 +103,6 @@ void stream_free_closed(struct stream_context *context)
         struct stream *stream = context->closed;
 
         context->closed = (struct stream *)(void *)stream->timer.next;
-        free(stream->identity);
         free(stream);
     }
 }
@@ -413,7 +415,7 @@ static bool put_notice(struct stream_context *context, struct stream *stream)
     }
     if (stream->expiring_due) {
         stream->expiring_due = false;
-        return put(stream, stream_block_expiring(stream->identity->expires_ms));
+        return put(stream, stream_block_expiring(stream->expires_ms));
     }
     if (stream->heartbeat_due) {
         stream->heartbeat_due = false;

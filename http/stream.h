@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "auth/auth.h"
+#include "auth/pass.h"
 #include "bridge/bridge.h"
 #include "core/event_id.h"
 #include "core/frame.h"
@@ -84,8 +84,9 @@ struct stream_request {
     char requested[EVENT_ID_SIZE];  /* the id as it came, cut */
     char company[129];
     char connection_id[24];
-    struct identity *identity; /* allocated; NULL: anybody's */
-    struct frame *head;        /* the response head and the retry block; the stream's from here */
+    struct pass *pass;  /* NULL: nobody was asked for one (tests) */
+    int64_t expires_ms; /* Unix time at which the stream must end; 0: never */
+    struct frame *head; /* the response head and the retry block; the stream's from here */
 };
 
 /* A read of history under way; outlives its stream when that is closed meanwhile. */
@@ -124,8 +125,9 @@ struct stream {
     struct stream_reading *reading;
     struct hub_page *page;
     size_t page_next;
-    int64_t missed;            /* events dropped that the client was not told of yet */
-    struct identity *identity; /* NULL: anybody's */
+    int64_t missed;     /* events dropped that the client was not told of yet */
+    struct pass *pass;  /* NULL: none */
+    int64_t expires_ms; /* 0: never */
 
     int64_t opened_ns;
     int64_t heartbeat_at_ns;

@@ -13,6 +13,10 @@ const char *stream_end_text(enum stream_end end)
         return "shutdown";
     case STREAM_END_EXPIRED:
         return "expired_token";
+    case STREAM_END_REVOKED:
+        return "revoked";
+    case STREAM_END_DISABLED:
+        return "disabled";
     }
     return "";
 }
@@ -28,6 +32,10 @@ enum metric stream_end_metric(enum stream_end end)
         return METRIC_CLOSED_SHUTDOWN;
     case STREAM_END_EXPIRED:
         return METRIC_CLOSED_EXPIRED;
+    case STREAM_END_REVOKED:
+        return METRIC_CLOSED_REVOKED;
+    case STREAM_END_DISABLED:
+        return METRIC_CLOSED_DISABLED;
     case STREAM_END_ERROR:
         break;
     }

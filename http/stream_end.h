@@ -4,7 +4,15 @@
 #include "core/metrics.h"
 
 /* Why a stream ends. */
-enum stream_end { STREAM_END_CLIENT, STREAM_END_ERROR, STREAM_END_IDLE, STREAM_END_SHUTDOWN, STREAM_END_EXPIRED };
+enum stream_end {
+    STREAM_END_CLIENT,
+    STREAM_END_ERROR,
+    STREAM_END_IDLE,
+    STREAM_END_SHUTDOWN,
+    STREAM_END_EXPIRED,
+    STREAM_END_REVOKED,
+    STREAM_END_DISABLED
+};
 
 /* As clients, logs and metrics call it. */
 const char *stream_end_text(enum stream_end end);

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "http/asker.h"
 #include "http/reply.h"
 #include "http/request.h"
 #include "http/stream_blocks.h"
@@ -15,13 +16,17 @@
 enum {
     RETRY_AFTER_SECONDS = 5,
     COME_BACK_FACTOR = 15, /* of RETRY_MS: what a client is told when there is no room for it */
+    CONNECTION_ID_SIZE = 24,
 };
 
-/* Between value and twice that, so that clients refused or released together do not come back together. */
-static int64_t jittered(struct http_context *context, int64_t value)
-{
-    return value + rand_r(&context->random) % value;
-}
+struct stream_opening {
+    struct http_context *context;
+    struct MHD_Connection *connection;
+    struct pass *pass;
+    char connection_id[CONNECTION_ID_SIZE];
+};
+
+/* Refusing. */
 
 /* 200, a retry: and the end: a browser comes back, where it would give up after an error. */
 static enum MHD_Result send_come_back(struct http_context *context, struct MHD_Connection *connection, int64_t retry_ms,
@@ -37,15 +42,32 @@ static enum MHD_Result send_come_back(struct http_context *context, struct MHD_C
             .status = MHD_HTTP_OK, .content_type = "text/event-stream", .body = body, .size = (size_t)size});
 }
 
-static enum MHD_Result refuse_full(struct http_context *context, struct MHD_Connection *connection)
+/* Says no, in the log too; a browser that should try again is not told by an error, where the settings have it so. */
+static enum MHD_Result refuse(struct http_context *context, struct MHD_Connection *connection,
+                              const struct asker *asker, const struct identity *identity, const struct refusal *refusal)
 {
-    if (strcmp(context->config->overload_answer, "retry") == 0)
-        return send_come_back(context, connection, jittered(context, COME_BACK_FACTOR * context->config->retry_ms),
-                              METRIC_ERROR_FULL);
-    return reply_unavailable(context, connection,
-                             "Too many streams are open; try again later, or raise MAX_CONNECTIONS", METRIC_ERROR_FULL,
-                             (int)jittered(context, RETRY_AFTER_SECONDS));
+    bool is_overload = refusal->retry_after_seconds > 0 && strcmp(context->config->overload_answer, "retry") == 0;
+
+    asker_log_refusal(context, asker, identity, refusal);
+    if (refusal->come_back)
+        return send_come_back(context, connection, reply_jittered(context, refusal->retry_after_seconds * 1000),
+                              refusal->metric);
+    if (is_overload)
+        return send_come_back(context, connection,
+                              reply_jittered(context, COME_BACK_FACTOR * context->config->retry_ms), refusal->metric);
+    return reply_refusal(context, connection, refusal);
 }
+
+static struct refusal unavailable(const char *reason, enum metric metric, const char *message)
+{
+    return (struct refusal){.status = MHD_HTTP_SERVICE_UNAVAILABLE,
+                            .reason = reason,
+                            .metric = metric,
+                            .message = message,
+                            .retry_after_seconds = RETRY_AFTER_SECONDS};
+}
+
+/* Giving the socket away. */
 
 /* The id that the client has: the header, else the query parameter. An empty one is none. */
 static void read_cursor(struct MHD_Connection *connection, struct stream_request *request)
@@ -65,7 +87,7 @@ static void read_cursor(struct MHD_Connection *connection, struct stream_request
     request->requested[shown] = '\0';
 }
 
-static void make_connection_id(char ret_id[24])
+static void make_connection_id(char ret_id[CONNECTION_ID_SIZE])
 {
     unsigned char random[8] = {0};
 
@@ -85,10 +107,11 @@ static struct frame *make_head(struct http_context *context, struct MHD_Connecti
 
     /* An allowed origin is one of our settings, or a host name of at most 253 characters below one: it breaks no head. */
     if (origin)
-        size = snprintf(extra, sizeof extra, "Access-Control-Allow-Origin: %s\r\n", origin);
+        size = snprintf(extra, sizeof extra, "Access-Control-Allow-Origin: %s\r\n%s", origin,
+                        cors_allows_credentials(context->cors) ? "Access-Control-Allow-Credentials: true\r\n" : "");
     if (cors_varies(context->cors))
         snprintf(extra + size, sizeof extra - (size_t)size, "Vary: Origin\r\n");
-    return stream_block_head(chunked, extra, jittered(context, context->config->retry_ms));
+    return stream_block_head(chunked, extra, reply_jittered(context, context->config->retry_ms));
 }
 
 /* Duplicates the socket and gives it to the worker. Returns 0, or -errno with nothing left behind. */
@@ -103,7 +126,6 @@ static int hand_over(struct http_context *context, struct MHD_Connection *connec
     request->fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
     if (request->fd < 0)
         return -errno;
-    make_connection_id(request->connection_id);
     request->head = make_head(context, connection, request->chunked);
     status = worker_open(worker, request);
     if (status < 0) {
@@ -113,53 +135,162 @@ static int hand_over(struct http_context *context, struct MHD_Connection *connec
     return status;
 }
 
+/* Opens a stream for who has a pass, which is taken over. */
 static enum MHD_Result open_for(struct http_context *context, struct MHD_Connection *connection,
-                                struct stream_request *request)
+                                const struct asker *asker, struct stream_request *request)
 {
+    struct refusal refusal =
+        unavailable("full", METRIC_ERROR_FULL, "Too many streams are open; try again later, or raise MAX_CONNECTIONS");
     unsigned worker = 0;
     int status = registry_enter(context->registry, request->company, &worker);
+    enum MHD_Result result;
 
-    if (status == -EBUSY)
-        return refuse_full(context, connection);
     if (status == 0) {
         status = hand_over(context, connection, context->workers[worker], request);
         if (status == 0)
             return MHD_NO;
         registry_leave(context->registry, request->company, worker);
     }
-    log_write(context->log, LOG_LEVEL_ERROR, "Stream could not be opened",
-              LOG_FIELDS(log_text("companyId", request->company), log_text("error", strerror(-status))));
-    return reply_unavailable(context, connection, "The server has no room for another stream; try again later",
-                             METRIC_ERROR_RESOURCES, (int)jittered(context, RETRY_AFTER_SECONDS));
+    if (status != -EBUSY) {
+        log_write(context->log, LOG_LEVEL_ERROR, "Stream could not be opened",
+                  LOG_FIELDS(log_text("companyId", request->company), log_text("error", strerror(-status))));
+        refusal = unavailable("resources", METRIC_ERROR_RESOURCES,
+                              "The server has no room for another stream; try again later");
+    }
+    result = refuse(context, connection, asker, pass_identity(request->pass), &refusal);
+    pass_free(request->pass);
+    return result;
+}
+
+/* The pass is there, and taken over. */
+static enum MHD_Result finish(struct http_context *context, struct MHD_Connection *connection, const char *version,
+                              bool is_head, const struct asker *asker, struct pass *pass, const char *connection_id)
+{
+    struct stream_request request = {.fd = -1, .chunked = strcmp(version, MHD_HTTP_VERSION_1_1) == 0, .pass = pass};
+
+    if (is_head) {
+        pass_free(pass);
+        return reply_send(context, connection,
+                          &(struct reply){.status = MHD_HTTP_OK, .content_type = "text/event-stream", .body = ""});
+    }
+    read_cursor(connection, &request);
+    strcpy(request.connection_id, connection_id);
+    strcpy(request.company, pass_identity(pass)->company);
+    request.expires_ms = pass_identity(pass)->expires_ms;
+    return open_for(context, connection, asker, &request);
+}
+
+/* Asking for a pass. */
+
+/* On the gate's thread, or libmicrohttpd's. */
+static void on_answer(void *context)
+{
+    const struct stream_opening *opening = context;
+
+    suspensions_end(opening->context->suspensions, opening->connection);
+}
+
+static enum MHD_Result wait_for_pass(struct http_context *context, struct MHD_Connection *connection,
+                                     const struct asker *asker, struct pass *pass, const char *connection_id,
+                                     struct stream_opening **ret_opening)
+{
+    struct stream_opening *opening = calloc(1, sizeof *opening);
+    struct refusal refusal =
+        unavailable("memory", METRIC_ERROR_RESOURCES, "The server is out of memory; try again later");
+
+    if (!opening || !suspensions_begin(context->suspensions, connection)) {
+        /* Suspended connections are not begun any more while draining. */
+        bool is_draining = opening != NULL;
+
+        free(opening);
+        pass_free(pass);
+        if (is_draining)
+            return send_come_back(context, connection, reply_jittered(context, context->config->retry_ms),
+                                  METRIC_ERROR_DRAINING);
+        return refuse(context, connection, asker, NULL, &refusal);
+    }
+    *opening = (struct stream_opening){.context = context, .connection = connection, .pass = pass};
+    strcpy(opening->connection_id, connection_id);
+    *ret_opening = opening;
+    pass_wait(pass, on_answer, opening);
+    return MHD_YES;
+}
+
+static enum MHD_Result enter(struct http_context *context, struct MHD_Connection *connection, const char *version,
+                             bool is_head, const struct asker *asker, struct stream_opening **ret_opening)
+{
+    char connection_id[CONNECTION_ID_SIZE];
+    struct pass_request request = {.auth = asker->auth,
+                                   .ticket = asker->ticket.text,
+                                   .ticket_size = asker->ticket.size,
+                                   .address = asker->address,
+                                   .user_agent = asker->user_agent,
+                                   .connection_id = connection_id};
+    struct refusal refusal;
+    struct identity identity;
+    struct pass *pass;
+
+    make_connection_id(connection_id);
+    switch (pass_ask(context->gate, &request, &pass, &identity, &refusal)) {
+    case 0:
+        return finish(context, connection, version, is_head, asker, pass, connection_id);
+    case -EAGAIN:
+        return wait_for_pass(context, connection, asker, pass, connection_id, ret_opening);
+    default:
+        return refuse(context, connection, asker, &identity, &refusal);
+    }
 }
 
 enum MHD_Result stream_open(struct http_context *context, struct MHD_Connection *connection, const char *version,
-                            bool is_head)
+                            bool is_head, struct stream_opening **ret_opening)
 {
-    struct stream_request request = {.fd = -1, .chunked = strcmp(version, MHD_HTTP_VERSION_1_1) == 0};
-    struct request_text company = request_parameter(connection, "companyId");
-    struct auth_refusal refusal;
-    struct identity identity;
+    struct asker asker;
+    struct refusal refusal;
+    int status = asker_read(context, connection, &asker, &refusal);
 
-    if (!context->config->streaming_enabled)
-        return reply_unavailable(context, connection, "Streaming is disabled (STREAMING_ENABLED=false)",
-                                 METRIC_ERROR_DISABLED, (int)jittered(context, RETRY_AFTER_SECONDS));
-    if (company.count > 1)
-        return reply_error(context, connection, MHD_HTTP_BAD_REQUEST, "companyId is given more than once",
-                           METRIC_ERROR_BAD_REQUEST);
-    if (auth_identify(context->auth, &(struct auth_request){.company = company.text, .company_size = company.size},
-                      &identity, &refusal) < 0)
-        return reply_error(context, connection, (unsigned)refusal.status, refusal.message, METRIC_ERROR_BAD_REQUEST);
+    if (!context->config->streaming_enabled) {
+        refusal =
+            unavailable("streaming_disabled", METRIC_ERROR_DISABLED, "Streaming is disabled (STREAMING_ENABLED=false)");
+        status = -EACCES;
+    }
+    if (status == 0)
+        status = gate_admit(context->gate, &asker.address, &refusal);
+    if (status < 0)
+        return refuse(context, connection, &asker, NULL, &refusal);
     if (!request_accepts_event_stream(reply_request_header(connection, MHD_HTTP_HEADER_ACCEPT)))
         return reply_error(context, connection, MHD_HTTP_NOT_ACCEPTABLE,
                            "This path answers with text/event-stream, which the Accept header excludes",
                            METRIC_ERROR_BAD_REQUEST);
-    if (is_head)
-        return reply_send(context, connection,
-                          &(struct reply){.status = MHD_HTTP_OK, .content_type = "text/event-stream", .body = ""});
-    if (atomic_load(&context->draining))
-        return send_come_back(context, connection, jittered(context, context->config->retry_ms), METRIC_ERROR_DRAINING);
-    read_cursor(connection, &request);
-    strcpy(request.company, identity.company);
-    return open_for(context, connection, &request);
+    if (atomic_load(&context->draining) && !is_head)
+        return send_come_back(context, connection, reply_jittered(context, context->config->retry_ms),
+                              METRIC_ERROR_DRAINING);
+    return enter(context, connection, version, is_head, &asker, ret_opening);
+}
+
+enum MHD_Result stream_open_go_on(struct http_context *context, struct MHD_Connection *connection, const char *version,
+                                  bool is_head, struct stream_opening **opening)
+{
+    struct pass *pass = (*opening)->pass;
+    char connection_id[CONNECTION_ID_SIZE];
+    enum MHD_Result result;
+    struct asker asker;
+    struct refusal refusal;
+
+    strcpy(connection_id, (*opening)->connection_id);
+    free(*opening);
+    *opening = NULL;
+    (void)asker_read(context, connection, &asker, &refusal); /* it was good before */
+    if (pass_result(pass, &refusal) == 0)
+        return finish(context, connection, version, is_head, &asker, pass, connection_id);
+    result = refuse(context, connection, &asker, pass_identity(pass), &refusal);
+    pass_free(pass);
+    return result;
+}
+
+void stream_opening_free(struct stream_opening *opening)
+{
+    if (!opening)
+        return;
+    pass_free(opening->pass);
+    free(opening);
 }

@@ -23,11 +23,9 @@ static void set_heartbeat(struct stream_context *context, struct stream *stream)
 /* Milliseconds to what is next: the warning that the token will expire, or its end. */
 static int64_t until_expiry(const struct stream_context *context, const struct stream *stream)
 {
-    int64_t expires_ms = stream->identity->expires_ms;
-
-    if (expires_ms == 0)
+    if (stream->expires_ms == 0)
         return INT64_MAX;
-    return expires_ms - clock_unix_ms() - (stream->expiring_told ? 0 : context->token_warning_ms);
+    return stream->expires_ms - clock_unix_ms() - (stream->expiring_told ? 0 : context->token_warning_ms);
 }
 
 /* The timer is due for the next heartbeat, or sooner where the checks want it. */
@@ -39,7 +37,7 @@ static void set_timer(struct stream_context *context, struct stream *stream)
         delay_ms = context->idle_timeout_ms / 3;
     if (delay_ms > context->dead_peer_ms / 3)
         delay_ms = context->dead_peer_ms / 3;
-    if (stream->identity && delay_ms > until_expiry(context, stream))
+    if (delay_ms > until_expiry(context, stream))
         delay_ms = until_expiry(context, stream);
     wheel_set(&context->wheel, &stream->timer, delay_ms > 0 ? delay_ms : 0);
 }
@@ -47,7 +45,7 @@ static void set_timer(struct stream_context *context, struct stream *stream)
 void stream_timer_begin(struct stream_context *context, struct stream *stream)
 {
     /* A client that comes so late knows what it has. */
-    stream->expiring_told = !stream->identity || until_expiry(context, stream) <= 0;
+    stream->expiring_told = until_expiry(context, stream) <= 0;
     set_heartbeat(context, stream);
     set_timer(context, stream);
 }
@@ -77,7 +75,7 @@ static void end_now(struct stream_context *context, struct stream *stream, enum 
 /* Ends a stream whose token has expired, or notes that the client is to be warned. Returns whether it ended. */
 static bool watch_expiry(struct stream_context *context, struct stream *stream)
 {
-    if (!stream->identity || until_expiry(context, stream) > 0)
+    if (until_expiry(context, stream) > 0)
         return false;
     if (!stream->expiring_told) {
         stream->expiring_told = true;
@@ -87,6 +85,22 @@ static bool watch_expiry(struct stream_context *context, struct stream *stream)
     }
     end_now(context, stream, STREAM_END_EXPIRED);
     return true;
+}
+
+void stream_review(struct stream_context *context, struct stream *stream)
+{
+    if (!stream->pass)
+        return;
+    switch (pass_verdict(stream->pass)) {
+    case VERDICT_REVOKED:
+        end_now(context, stream, STREAM_END_REVOKED);
+        break;
+    case VERDICT_DISABLED:
+        end_now(context, stream, STREAM_END_DISABLED);
+        break;
+    case VERDICT_GOOD:
+        break;
+    }
 }
 
 void stream_on_timer(struct stream_context *context, struct stream *stream)

@@ -14,6 +14,9 @@ void stream_timer_begin(struct stream_context *context, struct stream *stream);
 /* A random number below range. */
 unsigned stream_jitter(struct stream_context *context, int64_t range);
 
+/* Somebody was revoked or switched off: ends the stream if it is whose. */
+void stream_review(struct stream_context *context, struct stream *stream);
+
 /* The stream's timer has run out: what is due, and the timer anew, unless the stream ended. */
 void stream_on_timer(struct stream_context *context, struct stream *stream);
 

@@ -27,7 +27,7 @@ enum {
     RECENT_SHARE = 8, /* of RECENT_BYTES for one company at most, as in the bridge */
 };
 
-enum worker_message_type { WORKER_OPEN, WORKER_DRAIN };
+enum worker_message_type { WORKER_OPEN, WORKER_DRAIN, WORKER_REVIEW };
 
 struct worker_message {
     struct message message;
@@ -47,6 +47,7 @@ struct worker {
     pthread_t thread;
     bool started;
     atomic_bool stopping;
+    atomic_bool review_waits; /* in the mailbox: one will do for all that happened before it is read */
 };
 
 static int register_mailbox(struct worker *worker)
@@ -196,7 +197,7 @@ static void open_stream(struct worker *worker, struct stream_request *request)
 
     request->fd = -1;
     request->head = NULL;
-    request->identity = NULL;
+    request->pass = NULL;
     if (!stream) {
         registry_leave(worker->context.registry, channel->company, worker->context.worker);
         metrics_add(worker->context.metrics, METRIC_ERROR_RESOURCES, 1);
@@ -207,6 +208,10 @@ static void open_stream(struct worker *worker, struct stream_request *request)
         stream_close(&worker->context, stream, STREAM_END_ERROR);
         return;
     }
+    /* What happened since the pass was given may have been reviewed before the stream was there. */
+    stream_review(&worker->context, stream);
+    if (stream->fd < 0)
+        return;
     if (worker->context.draining)
         stream_begin_end(&worker->context, stream, STREAM_END_SHUTDOWN);
     else if (channel->ring && !channel->unsubscribing)
@@ -276,6 +281,10 @@ static void handle_message(struct worker *worker, struct message *message)
     case WORKER_DRAIN:
         worker->context.draining = true;
         each_stream(worker, drain_stream);
+        break;
+    case WORKER_REVIEW:
+        atomic_store(&worker->review_waits, false);
+        each_stream(worker, stream_review);
         break;
     case HUB_SNAPSHOT:
         on_snapshot(worker, (struct hub_snapshot *)(void *)message);
@@ -428,7 +437,7 @@ static void release_message(struct message *message)
     if (message->type == WORKER_OPEN && worker_message->request.fd >= 0)
         close(worker_message->request.fd);
     frame_unref(worker_message->request.head);
-    free(worker_message->request.identity);
+    pass_free(worker_message->request.pass);
     free(message);
 }
 
@@ -448,18 +457,30 @@ int worker_open(struct worker *worker, const struct stream_request *request)
     return status;
 }
 
-void worker_drain(struct worker *worker)
+/* A message without a request. */
+static void tell(struct worker *worker, enum worker_message_type type)
 {
     struct worker_message *message = calloc(1, sizeof *message);
 
-    /* Without memory the streams end by worker_stop(), unannounced. */
+    /* A stream that goes on although it must not is worse than a process that starts anew. */
     if (!message)
-        return;
-    message->message.type = WORKER_DRAIN;
+        abort();
+    message->message.type = (int)type;
     message->message.release = release_message;
     message->request.fd = -1;
     mailbox_put_always(worker->hub_worker->mailbox, &message->message);
     /* cppcheck-suppress memleak ; the mailbox owns the message, by its first member */
+}
+
+void worker_drain(struct worker *worker)
+{
+    tell(worker, WORKER_DRAIN);
+}
+
+void worker_review(struct worker *worker)
+{
+    if (!atomic_exchange(&worker->review_waits, true))
+        tell(worker, WORKER_REVIEW);
 }
 
 void worker_stop(struct worker *worker)

@@ -38,6 +38,9 @@ int worker_open(struct worker *worker, const struct stream_request *request);
 /* Ends all streams in an orderly way, and those that still come. Any thread. */
 void worker_drain(struct worker *worker);
 
+/* Somebody was revoked or switched off: asks the pass of each stream whether it still stands. Any thread. */
+void worker_review(struct worker *worker);
+
 /* Closes what is left, and ends the thread. The bridge must still be there. */
 void worker_stop(struct worker *worker);
 

@@ -32,7 +32,7 @@ enum shared_subject { SHARED_COMPANY, SHARED_USER, SHARED_KEY, SHARED_TOKEN };
 
 struct shared_revocation {
     enum shared_subject subject;
-    const char *value; /* `acme`; of a user `acme|u1` or `u1`; a key's id; a token's */
+    const char *value; /* `acme`; of a user `acme|u1`, or `|u1` in every company; a key's id; a token's */
     int64_t until_ms;  /* Unix time */
 };
 
@@ -97,8 +97,8 @@ struct shared_take {
 
 /*
  * Uses a ticket: it is the holder's alone until shared_ticket_release(), or until the lease ends because this process did
- * (it is renewed here). -ENOENT: no such ticket, or not any more; -EALREADY: another holder has it, or its client was
- * another one. Taking it again as the same holder is no error.
+ * (it is renewed here). -ENOENT: no such ticket, or not any more; -EPERM: its client is another one; -EALREADY: its client
+ * holds it still, for another stream. Taking it again as the same holder is no error.
  */
 int shared_ticket_take(struct shared *shared, const struct shared_take *take, shared_ticket_done done, void *context);
 

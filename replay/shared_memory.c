@@ -104,23 +104,26 @@ static int put_ticket(struct shared_memory *memory, const struct shared_request 
     return 0;
 }
 
-static bool may_take(const struct ticket *ticket, const struct shared_request *request)
+/* Whether the request may have it: 0, -EPERM or -EALREADY. */
+static int may_take(const struct ticket *ticket, const struct shared_request *request)
 {
-    if (!ticket->fingerprint)
-        return true;
-    if (ticket->holder)
-        return strcmp(ticket->holder, request->holder) == 0;
-    return strcmp(ticket->fingerprint, request->fingerprint) == 0;
+    if (!ticket->fingerprint || (ticket->holder && strcmp(ticket->holder, request->holder) == 0))
+        return 0;
+    if (strcmp(ticket->fingerprint, request->fingerprint) != 0)
+        return -EPERM;
+    return ticket->holder ? -EALREADY : 0;
 }
 
 static int take_ticket(struct shared_memory *memory, const struct shared_request *request, struct ticket **ret_ticket)
 {
     struct ticket *ticket = find_ticket(memory, request->name);
+    int status;
 
     if (!ticket)
         return -ENOENT;
-    if (!may_take(ticket, request))
-        return -EALREADY;
+    status = may_take(ticket, request);
+    if (status < 0)
+        return status;
     replace(&ticket->holder, request->holder);
     replace(&ticket->fingerprint, request->fingerprint);
     ticket->resume_ms = request->number;

@@ -152,6 +152,8 @@ static int take_status(const redisReply *reply, const redisReply **ret_value)
     if (strcmp(word->str, "UNKNOWN") == 0)
         return -ENOENT;
     if (strcmp(word->str, "USED") == 0)
+        return -EPERM;
+    if (strcmp(word->str, "HELD") == 0)
         return -EALREADY;
     if (!value || value->type != REDIS_REPLY_STRING)
         return -EAGAIN;

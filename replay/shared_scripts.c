@@ -16,14 +16,15 @@ static const char ticket_put_text[] = "if redis.call('EXISTS', KEYS[1]) == 1 the
  * Whoever used the ticket left its fingerprint. The holder is empty once its stream has ended; a holder whose lease is over
  * counts as ended then. The key outlives the lease by the time to resume, so that a lost release changes nothing else.
  *
- * KEYS: the ticket. ARGV: holder, fingerprint, lease_ms, resume_ms. Returns {'OK', value}, {'UNKNOWN'} or {'USED'}.
+ * KEYS: the ticket. ARGV: holder, fingerprint, lease_ms, resume_ms. Returns {'OK', value}, {'UNKNOWN'}, {'USED'}
+ * (by another client) or {'HELD'} (by this one).
  */
 static const char ticket_take_text[] =
     NOW "local t = redis.call('HMGET', KEYS[1], 'value', 'holder', 'fingerprint', 'lease')\n"
         "if not t[1] then return {'UNKNOWN'} end\n"
         "if t[3] and t[2] ~= ARGV[1] then\n"
-        "  if t[2] ~= '' and tonumber(t[4]) > now then return {'USED'} end\n"
         "  if t[3] ~= ARGV[2] then return {'USED'} end\n"
+        "  if t[2] ~= '' and tonumber(t[4]) > now then return {'HELD'} end\n"
         "end\n"
         "redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'fingerprint', ARGV[2],\n"
         "  'lease', number(now + ARGV[3]), 'resume', ARGV[4])\n"

@@ -13,10 +13,13 @@
 static struct auth *open_to_all(void)
 {
     static char none[] = "none";
-    struct config config = {.auth_mode = none};
-    struct auth *auth = auth_new(&config);
+    static char empty[] = "";
+    static const struct config config = {.auth_mode = none, .admin_key = empty};
+    struct buffer errors = buffer_make(65536);
+    struct auth *auth = NULL;
 
-    assert_non_null(auth);
+    assert_int_equal(auth_new(&(struct auth_options){.config = &config}, &errors, &auth), 0);
+    buffer_release(&errors);
     return auth;
 }
 
@@ -24,7 +27,7 @@ static void assert_identified(const char *company)
 {
     struct auth *auth = open_to_all();
     struct auth_request request = {.company = company, .company_size = strlen(company)};
-    struct auth_refusal refusal;
+    struct refusal refusal;
     struct identity identity;
 
     assert_int_equal(auth_identify(auth, &request, &identity, &refusal), 0);
@@ -36,7 +39,7 @@ static void assert_refused(const char *company, size_t size, int status)
 {
     struct auth *auth = open_to_all();
     struct auth_request request = {.company = company, .company_size = size};
-    struct auth_refusal refusal = {0};
+    struct refusal refusal = {0};
     struct identity identity;
     int result = auth_identify(auth, &request, &identity, &refusal);
 

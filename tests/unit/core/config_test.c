@@ -280,6 +280,40 @@ static void test_a_bad_secret_is_hidden(void **state)
     release(&loaded);
 }
 
+static void test_modes_need_their_keys(void **state)
+{
+    static const char secret[] = "0123456789abcdef0123456789abcdef";
+    static const struct {
+        const char *variables[7];
+        const char *complaint; /* NULL: it is good */
+    } cases[] = {
+        {{"AUTH_MODE", "jwt", NULL}, "\"jwt\" needs a key"},
+        {{"AUTH_MODE", "jwt,apikey", "API_KEYS_FILE", "/keys", NULL}, "\"jwt\" needs a key"},
+        {{"AUTH_MODE", "jwt", "JWT_SECRET", secret, NULL}, NULL},
+        {{"AUTH_MODE", "apikey", "REDIS_URL", "", NULL}, "\"apikey\" needs keys"},
+        {{"AUTH_MODE", "apikey", NULL}, NULL},
+        {{"AUTH_MODE", "apikey", "REDIS_URL", "", "API_KEYS_FILE", "/keys", NULL}, NULL},
+        {{"AUTH_MODE", "apikey, jwt", "JWT_SECRET", secret, NULL}, NULL},
+        {{"AUTH_MODE", "jwt,none", "JWT_SECRET", secret, NULL}, "expected none, jwt, apikey or jwt,apikey"},
+        {{"AUTH_MODE", "none,", NULL}, "expected none"},
+        {{"AUTH_MODE", "none", "AUTH_COOKIE", "session", NULL}, "not valid with AUTH_COOKIE"},
+        {{"AUTH_MODE", "none", "AUTH_COOKIE", "session", "CORS_ORIGINS", "https://a.example", NULL}, NULL},
+        {{"AUTH_MODE", "none", "AUTH_COOKIE", "a b", "CORS_ORIGINS", "https://a.example", NULL}, "a cookie's name"},
+        {{"AUTH_MODE", "none", "ADMIN_KEY", "short", NULL}, "ADMIN_KEY: \"(hidden)\""},
+        {{"AUTH_MODE", "none", "ADMIN_BIND_ADDRESS", "nowhere", NULL}, "an IPv4 or IPv6 address"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct loaded loaded = load(NO_FLAGS, cases[i].variables);
+
+        assert_int_equal(loaded.status, cases[i].complaint ? -EINVAL : 0);
+        if (cases[i].complaint && !strstr(loaded.errors.data, cases[i].complaint))
+            fail_msg("case %zu: %s", i, loaded.errors.data);
+        release(&loaded);
+    }
+}
+
 static void test_keys_have_one_source(void **state)
 {
     struct loaded loaded = load(NO_FLAGS, VARIABLES("JWT_SECRET_FILE", "/a", "JWT_JWKS_URL", "https://a.example/k"));
@@ -369,6 +403,13 @@ static const char *const every_option[] = {
     "STREAMING_ENABLED",
     "PORT_ANALYTICS",
     "BIND_ADDRESS",
+    "CORS_ORIGINS",
+    "MAX_CONNECTIONS",
+    "OVERLOAD_ANSWER",
+    "REQUEST_HEAD_SECONDS",
+    "REQUEST_HEAD_BYTES",
+    "URL_MAX_BYTES",
+    "DRAIN_SECONDS",
     "AUTH_MODE",
     "JWT_SECRET",
     "JWT_SECRET_FILE",
@@ -385,35 +426,64 @@ static const char *const every_option[] = {
     "JWT_SESSION_CLAIM",
     "JWT_ADMIN_CLAIM",
     "JWT_ADMIN_VALUE",
-    "CORS_ORIGINS",
-    "MAX_CONNECTIONS",
-    "OVERLOAD_ANSWER",
-    "REQUEST_HEAD_SECONDS",
-    "DRAIN_SECONDS",
+    "API_KEYS_FILE",
+    "TOKEN_CACHE_TOKENS",
+    "AUTH_COOKIE",
+    "ALLOW_QUERY_TOKEN",
+    "TICKET_SECONDS",
+    "TICKET_RESUME_SECONDS",
+    "TICKET_SUCCESSOR_SECONDS",
+    "ADMIN_KEY",
+    "ADMIN_BIND_ADDRESS",
+    "ADMIN_PORT",
+    "STREAMING_DEFAULT",
+    "TOKEN_WARNING_SECONDS",
     "NATS_URL",
+    "NATS_USER",
+    "NATS_PASSWORD",
+    "NATS_TOKEN",
+    "NATS_NKEY",
+    "NATS_NKEY_SEED_FILE",
+    "NATS_CREDS_FILE",
+    "NATS_TLS_CA_FILE",
+    "NATS_TLS_CERT_FILE",
+    "NATS_TLS_KEY_FILE",
     "NATS_SUBJECTS",
     "EVENT_NAMES",
     "DEAD_LETTER_SUBJECT",
     "MAX_EVENT_BYTES",
     "SOURCE_PENDING_EVENTS",
-    "REDIS_URL",
     "SOURCE_PENDING_BYTES",
+    "REDIS_URL",
+    "REDIS_PASSWORD",
+    "REDIS_TLS_CA_FILE",
+    "REDIS_TLS_CERT_FILE",
+    "REDIS_TLS_KEY_FILE",
     "REPLAY_TTL_SECONDS",
     "REPLAY_MAX_EVENTS",
     "REPLAY_MAX_BYTES",
-    "REDIS_TIMEOUT_MS",
     "REPLAY_BACKLOG_BYTES",
+    "REDIS_TIMEOUT_MS",
     "RECENT_EVENTS",
     "RECENT_BYTES",
     "HEARTBEAT_SECONDS",
-    "DEAD_PEER_SECONDS",
     "IDLE_TIMEOUT_SECONDS",
+    "DEAD_PEER_SECONDS",
     "RETRY_MS",
     "BUFFER_EVENTS",
     "BUFFER_BYTES",
-    "FLUSH_WINDOW_MS",
     "SOCKET_BUFFER_BYTES",
+    "FLUSH_WINDOW_MS",
     "WORKERS",
+    "MAX_CONNECTIONS_PER_COMPANY",
+    "MAX_CONNECTIONS_PER_USER",
+    "MAX_CONNECTIONS_PER_KEY",
+    "MAX_CONNECTIONS_PER_ADDRESS",
+    "CONNECTION_RATE",
+    "CONNECTION_RATE_PER_ADDRESS",
+    "PUBLISH_EVENTS_PER_SECOND",
+    "PUBLISH_BYTES_PER_SECOND",
+    "TRUSTED_PROXIES",
     "LOG_LEVEL",
     "LOG_FORMAT",
 };
@@ -441,6 +511,8 @@ static void test_help_and_documentation_hold_every_option(void **state)
         snprintf(entry, sizeof entry, "| `%s` | ", every_option[i]);
         assert_int_equal(count_of(markdown.data, entry), 1);
     }
+    /* And nothing else: a new option must be added above. */
+    assert_int_equal(count_of(markdown.data, "\n| `"), sizeof every_option / sizeof every_option[0]);
     buffer_release(&help);
     buffer_release(&markdown);
 }
@@ -476,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_passwords_are_never_told),
         cmocka_unit_test(test_the_password_of_a_stray_url_is_not_told_either),
         cmocka_unit_test(test_a_bad_secret_is_hidden),
+        cmocka_unit_test(test_modes_need_their_keys),
         cmocka_unit_test(test_keys_have_one_source),
         cmocka_unit_test(test_values_for_tokens_are_checked),
         cmocka_unit_test(test_a_flag_without_a_value_is_told),

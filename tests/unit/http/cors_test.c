@@ -21,7 +21,7 @@ static void assert_allowed(const struct cors *cors, const char *origin, const ch
 
 static void test_a_star_allows_every_page_alike(void **state)
 {
-    struct cors *cors = cors_new("*");
+    struct cors *cors = cors_new("*", false);
 
     (void)state;
     assert_allowed(cors, "https://any.example", "*");
@@ -34,7 +34,7 @@ static void test_a_star_allows_every_page_alike(void **state)
 
 static void test_a_list_allows_exactly_its_origins(void **state)
 {
-    struct cors *cors = cors_new("https://a.example, http://localhost:5173");
+    struct cors *cors = cors_new("https://a.example, http://localhost:5173", false);
 
     (void)state;
     assert_allowed(cors, "https://a.example", "https://a.example");
@@ -55,7 +55,7 @@ static void test_a_list_allows_exactly_its_origins(void **state)
 
 static void test_a_star_among_others_allows_all(void **state)
 {
-    struct cors *cors = cors_new("https://a.example,*");
+    struct cors *cors = cors_new("https://a.example,*", false);
 
     (void)state;
     assert_allowed(cors, "https://b.example", "*");
@@ -65,7 +65,7 @@ static void test_a_star_among_others_allows_all(void **state)
 
 static void test_a_wildcard_stands_for_the_hosts_below(void **state)
 {
-    struct cors *cors = cors_new("https://*.example.com,http://*.local:5173");
+    struct cors *cors = cors_new("https://*.example.com,http://*.local:5173", false);
 
     (void)state;
     assert_allowed(cors, "https://a.example.com", "https://a.example.com");
@@ -88,6 +88,27 @@ static void test_a_wildcard_stands_for_the_hosts_below(void **state)
     cors_free(cors);
 }
 
+/* Fetch, "CORS protocol and credentials": never together with `*`. */
+static void test_credentials_go_with_named_origins_alone(void **state)
+{
+    static const struct {
+        const char *origins;
+        bool wanted;
+        bool allowed;
+    } cases[] = {{"https://a.example", true, true},
+                 {"https://a.example", false, false},
+                 {"*", true, false},
+                 {"https://a.example,*", true, false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct cors *cors = cors_new(cases[i].origins, cases[i].wanted);
+
+        assert_int_equal(cors_allows_credentials(cors), cases[i].allowed);
+        cors_free(cors);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -95,6 +116,7 @@ int main(void)
         cmocka_unit_test(test_a_list_allows_exactly_its_origins),
         cmocka_unit_test(test_a_wildcard_stands_for_the_hosts_below),
         cmocka_unit_test(test_a_star_among_others_allows_all),
+        cmocka_unit_test(test_credentials_go_with_named_origins_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,15 +156,10 @@ void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const c
         .fd = socket->fd,
         .chunked = chunked,
         .connection_id = "c0",
+        .expires_ms = rig->expires_ms,
         .head = stream_block_head(chunked, "", 1000),
     };
 
-    if (rig->expires_ms > 0) {
-        request.identity = calloc(1, sizeof *request.identity);
-        if (!request.identity)
-            abort();
-        request.identity->expires_ms = rig->expires_ms;
-    }
     if (requested) {
         request.cursor = event_id_parse(requested, strlen(requested), &request.position) ? STREAM_CURSOR_ID
                                                                                          : STREAM_CURSOR_MALFORMED;

@@ -1,0 +1,258 @@
+#include "auth/gate_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+
+enum { RETRY_SECONDS = 5 };
+
+/* Refusing. */
+
+int gate_refuse(struct refusal *ret_refusal, unsigned status, const char *reason, enum metric metric,
+                const char *message)
+{
+    *ret_refusal = (struct refusal){.status = status, .reason = reason, .message = message, .metric = metric};
+    return -EACCES;
+}
+
+int gate_refuse_for_now(struct refusal *ret_refusal, const char *message)
+{
+    (void)gate_refuse(ret_refusal, 503, "unavailable", METRIC_ERROR_RESOURCES, message);
+    ret_refusal->retry_after_seconds = RETRY_SECONDS;
+    return -EACCES;
+}
+
+int gate_refuse_limit(struct refusal *ret_refusal, enum limit limit, int64_t retry_after_seconds)
+{
+    static const char *const reasons[] = {
+        [LIMIT_COMPANY] = "company_limit", [LIMIT_USER] = "user_limit", [LIMIT_KEY] = "key_limit",
+        [LIMIT_ADDRESS] = "address_limit", [LIMIT_RATE] = "rate",       [LIMIT_ADDRESS_RATE] = "address_rate",
+    };
+
+    (void)gate_refuse(ret_refusal, 429, reasons[limit], limits_metric(limit), limits_message(limit));
+    ret_refusal->retry_after_seconds = retry_after_seconds;
+    return -EACCES;
+}
+
+/* Who may stream. */
+
+enum verdict gate_judge(struct gate *gate, const struct identity *identity)
+{
+    if (!auth_keeps(gate->auth, identity))
+        return VERDICT_REVOKED;
+    return verdicts_of(gate->verdicts, identity, clock_unix_ms());
+}
+
+int gate_check(struct gate *gate, const struct identity *identity, struct refusal *ret_refusal)
+{
+    switch (gate_judge(gate, identity)) {
+    case VERDICT_REVOKED:
+        return gate_refuse(ret_refusal, 401, "revoked", METRIC_ERROR_UNAUTHORIZED, "These credentials were revoked");
+    case VERDICT_DISABLED:
+        return gate_refuse(ret_refusal, 403, "disabled", METRIC_ERROR_FORBIDDEN,
+                           "Streaming is disabled for this company");
+    case VERDICT_GOOD:
+        break;
+    }
+    return 0;
+}
+
+int gate_admit(struct gate *gate, const struct address *address, struct refusal *ret_refusal)
+{
+    enum limit limit;
+    int64_t wait_seconds;
+    int status = limits_admit(gate->limits, address, clock_monotonic_ns(), &limit, &wait_seconds);
+
+    if (status == 0)
+        return 0;
+    if (status == -EBUSY)
+        return gate_refuse_limit(ret_refusal, limit, wait_seconds);
+    return gate_refuse_for_now(ret_refusal, "The server is out of memory; try again later");
+}
+
+int gate_identify(struct gate *gate, const struct auth_request *request, struct identity *ret_identity,
+                  struct refusal *ret_refusal)
+{
+    if (auth_identify(gate->auth, request, ret_identity, ret_refusal) < 0)
+        return -EACCES;
+    return gate_check(gate, ret_identity, ret_refusal);
+}
+
+/* Revocations, and what the replicas share. */
+
+static void tell_changed(struct gate *gate)
+{
+    if (gate->changed)
+        gate->changed(gate->context);
+}
+
+static void report_failure(struct gate *gate, const char *message, int status)
+{
+    metrics_add(gate->metrics, METRIC_REVOCATION_ERRORS, 1);
+    log_write(gate->log, LOG_LEVEL_ERROR, message, LOG_FIELDS(log_text("error", strerror(-status))));
+}
+
+void gate_revoke(struct gate *gate, const struct shared_revocation *revocation)
+{
+    int status = verdicts_add_revoked(gate->verdicts, revocation, clock_unix_ms());
+
+    if (status < 0)
+        report_failure(gate, "A revocation could not be noted", status);
+    status = shared_revoke(gate->shared, revocation->subject, revocation->value, revocation->until_ms, NULL, NULL);
+    if (status < 0)
+        report_failure(gate, "A revocation could not be kept for other replicas", status);
+    metrics_add(gate->metrics, METRIC_REVOCATIONS, 1);
+    tell_changed(gate);
+}
+
+static void note_heard(struct gate *gate, bool *heard)
+{
+    pthread_mutex_lock(&gate->lock);
+    *heard = true;
+    pthread_cond_broadcast(&gate->heard);
+    pthread_mutex_unlock(&gate->lock);
+    tell_changed(gate);
+}
+
+static void on_revoked(void *context, const struct shared_revocation *revocations, size_t count)
+{
+    struct gate *gate = context;
+    int status = verdicts_set_revoked(gate->verdicts, revocations, count);
+
+    if (status < 0)
+        report_failure(gate, "The revocations could not be taken over: the earlier ones stay", status);
+    note_heard(gate, &gate->heard_revoked);
+}
+
+static void on_features(void *context, const struct shared_field *fields, size_t count)
+{
+    struct gate *gate = context;
+    int status = verdicts_set_features(gate->verdicts, fields, count);
+
+    if (status < 0)
+        report_failure(gate, "The flags of companies could not be taken over: the earlier ones stay", status);
+    note_heard(gate, &gate->heard_features);
+}
+
+static void on_keys(void *context, const struct shared_field *fields, size_t count)
+{
+    struct gate *gate = context;
+    struct api_key_line *lines = calloc(count + 1, sizeof *lines);
+
+    if (!lines) {
+        report_failure(gate, "The API keys could not be taken over: the earlier ones stay", -ENOMEM);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        lines[i] = (struct api_key_line){
+            .label = fields[i].name, .number = i + 1, .text = fields[i].value, .size = fields[i].value_size};
+    auth_take_keys(gate->auth, lines, count);
+    free(lines);
+}
+
+static void on_state(void *context, bool connected, const char *reason)
+{
+    const struct gate *gate = context;
+
+    metrics_set(gate->metrics, METRIC_SHARED_CONNECTED, connected);
+    if (!connected)
+        log_write(gate->log, LOG_LEVEL_WARN,
+                  "Redis is away for tickets and revocations: limits count this replica alone",
+                  LOG_FIELDS(log_text("reason", reason)));
+    else if (gate->has_redis)
+        log_write(gate->log, LOG_LEVEL_INFO, "Redis is there for tickets, revocations and limits", NULL);
+}
+
+static void on_unreadable(void *context, const char *key, const char *reason)
+{
+    struct gate *gate = context;
+
+    metrics_add(gate->metrics, METRIC_REVOCATION_ERRORS, 1);
+    log_write(gate->log, LOG_LEVEL_ERROR, "A key of Redis cannot be read: what was known of it stays",
+              LOG_FIELDS(log_text("key", key), log_text("reason", reason)));
+}
+
+/* Making. */
+
+static struct shared *make_shared(struct gate *gate)
+{
+    const struct config *config = gate->config;
+
+    return shared_new(&(struct shared_options){
+        .redis_url = config->redis_url,
+        .redis_password = config->redis_password,
+        .tls_ca_file = config->redis_tls_ca_file,
+        .tls_cert_file = config->redis_tls_cert_file,
+        .tls_key_file = config->redis_tls_key_file,
+        .timeout_ms = (int)config->redis_timeout_ms,
+        .listener = {.context = gate,
+                     .on_revoked = on_revoked,
+                     .on_features = on_features,
+                     .on_keys = on_keys,
+                     .on_state = on_state,
+                     .on_unreadable = on_unreadable},
+    });
+}
+
+struct gate *gate_new(const struct gate_options *options)
+{
+    struct gate *gate = calloc(1, sizeof *gate);
+    pthread_condattr_t monotonic;
+
+    if (!gate)
+        return NULL;
+    gate->config = options->config;
+    gate->auth = options->auth;
+    gate->log = options->log;
+    gate->metrics = options->metrics;
+    gate->changed = options->changed;
+    gate->context = options->context;
+    gate->has_redis = *options->config->redis_url != '\0';
+    pthread_mutex_init(&gate->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&gate->heard, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    gate->limits = limits_new(gate->config);
+    gate->verdicts = verdicts_new(&(struct verdicts_options){
+        .streaming_default = gate->config->streaming_default, .log = gate->log, .metrics = gate->metrics});
+    if (gate->limits && gate->verdicts)
+        gate->shared = make_shared(gate);
+    if (gate->shared)
+        return gate;
+    gate_free(gate);
+    return NULL;
+}
+
+void gate_await_start(struct gate *gate, int timeout_ms)
+{
+    int64_t until_ns = clock_monotonic_ns() + (int64_t)timeout_ms * 1000000;
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
+    int error = 0;
+
+    pthread_mutex_lock(&gate->lock);
+    while (gate->has_redis && (!gate->heard_revoked || !gate->heard_features) && error == 0)
+        error = pthread_cond_timedwait(&gate->heard, &gate->lock, &until);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+void gate_stop(struct gate *gate)
+{
+    if (gate && gate->shared)
+        shared_stop(gate->shared);
+}
+
+void gate_free(struct gate *gate)
+{
+    if (!gate)
+        return;
+    if (gate->shared)
+        shared_free(gate->shared);
+    verdicts_free(gate->verdicts);
+    limits_free(gate->limits);
+    pthread_cond_destroy(&gate->heard);
+    pthread_mutex_destroy(&gate->lock);
+    free(gate);
+}

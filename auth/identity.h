@@ -1,0 +1,34 @@
+#ifndef SLUICE_AUTH_IDENTITY_H
+#define SLUICE_AUTH_IDENTITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "auth/api_key.h"
+#include "core/metrics.h"
+
+enum { IDENTITY_TEXT_SIZE = 129 };
+
+/* Who asks, and for which company. A plain value. A text that is not known is empty. */
+struct identity {
+    char company[IDENTITY_TEXT_SIZE];
+    char user[IDENTITY_TEXT_SIZE];
+    char session[IDENTITY_TEXT_SIZE];
+    char token_id[IDENTITY_TEXT_SIZE];
+    char key_id[IDENTITY_TEXT_SIZE]; /* the API key's name, never the key */
+    unsigned char key_hash[API_KEY_HASH_BYTES];
+    int64_t key_max;    /* streams that the API key may have open; 0: it has no limit of its own */
+    int64_t expires_ms; /* Unix time from which it is void; 0: never */
+};
+
+/* Why somebody is refused: what the answer, the log and the counters say. The texts are constant. */
+struct refusal {
+    unsigned status;
+    const char *reason; /* for the log: `no_credentials` */
+    const char *message;
+    enum metric metric;
+    int64_t retry_after_seconds; /* 0: trying again would not help */
+    bool come_back;              /* a browser must not give up: 200 and a retry: rather than an error */
+};
+
+#endif

@@ -1,0 +1,391 @@
+#include "auth/pass.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/gate_private.h"
+#include "core/clock.h"
+
+enum { HOLDER_SIZE = 24, SLOT_SIZE = 2 * IDENTITY_TEXT_SIZE + 8, RETRY_SECONDS = 5, TICKET_RETRY_SECONDS = 2 };
+
+/* What stands between a request and its pass, in this order. */
+enum step { STEP_TICKET, STEP_PLACE, STEP_USER, STEP_KEY, STEP_SUCCESSOR, STEP_DONE };
+
+struct pass {
+    struct gate *gate;
+    enum step step;
+    struct identity identity;
+    struct address address;
+    char holder[HOLDER_SIZE];
+    char company[IDENTITY_TEXT_SIZE]; /* that a ticket is to be for; empty: whatever it is for */
+    char ticket_hash[TICKET_HASH_SIZE];
+    char fingerprint[TICKET_HASH_SIZE];
+    char successor[TICKET_TEXT_SIZE];
+    bool has_ticket;
+    struct limits_place *place;
+    char user_slot[SLOT_SIZE]; /* empty: none is held */
+    char key_slot[SLOT_SIZE];
+    bool refused;
+    struct refusal refusal;
+    void (*done)(void *context);
+    void *context;
+};
+
+/* The steps to a pass. Each that need not wait returns 0 or -EACCES. */
+
+static int enter_here(struct pass *pass)
+{
+    const struct identity *identity = &pass->identity;
+    struct limits_who who = {.company = identity->company,
+                             .user = *identity->user ? identity->user : NULL,
+                             .key = *identity->key_id ? identity->key_id : NULL,
+                             .key_max = identity->key_max,
+                             .address = &pass->address};
+    enum limit limit;
+    int status = limits_enter(pass->gate->limits, &who, &pass->place, &limit);
+
+    if (status == -EBUSY)
+        return gate_refuse_limit(&pass->refusal, limit, RETRY_SECONDS);
+    if (status < 0)
+        return gate_refuse_for_now(&pass->refusal, "The server is out of memory; try again later");
+    return 0;
+}
+
+static int64_t key_max(const struct pass *pass)
+{
+    return pass->identity.key_max > 0 ? pass->identity.key_max : pass->gate->config->max_connections_per_key;
+}
+
+/* Whether the step has to ask the others. */
+static bool must_wait(const struct pass *pass)
+{
+    const struct gate *gate = pass->gate;
+
+    switch (pass->step) {
+    case STEP_TICKET:
+    case STEP_SUCCESSOR:
+        return *pass->ticket_hash;
+    case STEP_USER:
+        return gate->has_redis && *pass->identity.user && gate->config->max_connections_per_user > 0;
+    case STEP_KEY:
+        return gate->has_redis && *pass->identity.key_id && key_max(pass) > 0;
+    case STEP_PLACE:
+    case STEP_DONE:
+        break;
+    }
+    return false;
+}
+
+/* Goes on until a step must wait (-EAGAIN), refuses (-EACCES), or all is done (0). */
+static int advance(struct pass *pass)
+{
+    for (; pass->step != STEP_DONE; pass->step++) {
+        if (must_wait(pass))
+            return -EAGAIN;
+        if (pass->step == STEP_PLACE && enter_here(pass) < 0) {
+            pass->refused = true;
+            return -EACCES;
+        }
+    }
+    return 0;
+}
+
+static void start_step(struct pass *pass);
+
+/* The step that waited has succeeded. */
+static void go_on(struct pass *pass)
+{
+    pass->step++;
+    if (advance(pass) == -EAGAIN)
+        start_step(pass);
+    else
+        pass->done(pass->context);
+}
+
+static void give_up(struct pass *pass)
+{
+    pass->refused = true;
+    pass->done(pass->context);
+}
+
+static int read_ticket(struct pass *pass, const char *value, size_t size)
+{
+    struct refusal *refusal = &pass->refusal;
+
+    if (ticket_read(value, size, &pass->identity) < 0)
+        return gate_refuse(refusal, 401, "bad_ticket", METRIC_ERROR_UNAUTHORIZED, "The ticket is not valid");
+    if (pass->identity.expires_ms > 0 && pass->identity.expires_ms <= clock_unix_ms())
+        return gate_refuse(refusal, 401, "expired", METRIC_ERROR_UNAUTHORIZED,
+                           "The token that the ticket was made for has expired");
+    if (!auth_is_own_company(&pass->identity, pass->company, strlen(pass->company), refusal))
+        return -EACCES;
+    return gate_check(pass->gate, &pass->identity, refusal);
+}
+
+static int refuse_ticket(struct refusal *ret_refusal, int status)
+{
+    if (status == -EALREADY) {
+        /* A browser that comes back before its old connection has died here: it must not give up. */
+        (void)gate_refuse(ret_refusal, 429, "ticket_in_use", METRIC_ERROR_TICKET_IN_USE,
+                          "The ticket's stream is still open; try again later");
+        ret_refusal->retry_after_seconds = TICKET_RETRY_SECONDS;
+        ret_refusal->come_back = true;
+        return -EACCES;
+    }
+    if (status == -EPERM)
+        return gate_refuse(ret_refusal, 401, "ticket_used", METRIC_ERROR_UNAUTHORIZED,
+                           "The ticket was used by another client");
+    if (status == -ENOENT)
+        return gate_refuse(ret_refusal, 401, "unknown_ticket", METRIC_ERROR_UNAUTHORIZED,
+                           "The ticket is not known, or not any more: get a new one from POST /stream/ticket");
+    return gate_refuse_for_now(ret_refusal, "Tickets cannot be checked now; try again later");
+}
+
+static void on_ticket(void *context, int status, const char *value, size_t size)
+{
+    struct pass *pass = context;
+
+    pass->has_ticket = status == 0 || status == -EAGAIN;
+    if (status == 0)
+        status = read_ticket(pass, value, size);
+    else
+        status = refuse_ticket(&pass->refusal, status);
+    if (status == 0)
+        go_on(pass);
+    else
+        give_up(pass);
+}
+
+/* Without Redis the counts of this replica are all that is known. */
+static void settle_slot(struct pass *pass, int status, enum limit limit)
+{
+    if (status == 0 || status == -EAGAIN) {
+        go_on(pass);
+        return;
+    }
+    if (status == -EDQUOT)
+        (void)gate_refuse_limit(&pass->refusal, limit, RETRY_SECONDS);
+    else
+        (void)gate_refuse_for_now(&pass->refusal, "The server cannot count its streams now; try again later");
+    give_up(pass);
+}
+
+static void on_user_slot(void *context, int status)
+{
+    settle_slot(context, status, LIMIT_USER);
+}
+
+static void on_key_slot(void *context, int status)
+{
+    settle_slot(context, status, LIMIT_KEY);
+}
+
+/* A stream goes without a successor rather than not at all. */
+static void on_successor(void *context, int status)
+{
+    struct pass *pass = context;
+
+    if (status < 0)
+        *pass->successor = '\0';
+    go_on(pass);
+}
+
+/* Seconds of life for a ticket of that identity. */
+static int64_t ticket_seconds(const struct identity *identity, int64_t most)
+{
+    int64_t left;
+
+    if (identity->expires_ms == 0)
+        return most;
+    left = (identity->expires_ms - clock_unix_ms() + 999) / 1000;
+    return left < most ? left : most;
+}
+
+/* Makes a ticket and begins to keep it. */
+static int put_ticket(struct gate *gate, const struct identity *identity, int64_t seconds,
+                      char ret_ticket[TICKET_TEXT_SIZE], shared_done done, void *context)
+{
+    struct buffer value = buffer_make(TICKET_VALUE_MAX_BYTES);
+    char hash[TICKET_HASH_SIZE];
+    int status = ticket_generate(ret_ticket);
+
+    if (status == 0)
+        status = ticket_hash(ret_ticket, strlen(ret_ticket), hash);
+    ticket_write(identity, &value);
+    if (status == 0)
+        status = value.failed ? -ENOMEM : 0;
+    if (status == 0)
+        status = shared_ticket_put(gate->shared, hash, value.data, value.size, seconds * 1000, done, context);
+    buffer_release(&value);
+    return status;
+}
+
+static int start_ticket(struct pass *pass)
+{
+    struct shared_take take = {.ticket_hash = pass->ticket_hash,
+                               .holder = pass->holder,
+                               .fingerprint = pass->fingerprint,
+                               .resume_ms = pass->gate->config->ticket_resume_seconds * 1000};
+
+    return shared_ticket_take(pass->gate->shared, &take, on_ticket, pass);
+}
+
+static int start_user_slot(struct pass *pass)
+{
+    const struct identity *identity = &pass->identity;
+
+    snprintf(pass->user_slot, sizeof pass->user_slot, "user:%s|%s", identity->company, identity->user);
+    return shared_slots_enter(pass->gate->shared, pass->user_slot, pass->holder,
+                              pass->gate->config->max_connections_per_user, on_user_slot, pass);
+}
+
+static int start_key_slot(struct pass *pass)
+{
+    snprintf(pass->key_slot, sizeof pass->key_slot, "key:%s", pass->identity.key_id);
+    return shared_slots_enter(pass->gate->shared, pass->key_slot, pass->holder, key_max(pass), on_key_slot, pass);
+}
+
+/* Asks the others what the step needs. Whatever cannot be asked counts as an answer of -EBUSY. */
+static void start_step(struct pass *pass)
+{
+    struct gate *gate = pass->gate;
+
+    switch (pass->step) {
+    case STEP_TICKET:
+        if (start_ticket(pass) < 0)
+            on_ticket(pass, -EBUSY, NULL, 0);
+        break;
+    case STEP_USER:
+        if (start_user_slot(pass) < 0) {
+            *pass->user_slot = '\0';
+            on_user_slot(pass, -EBUSY);
+        }
+        break;
+    case STEP_KEY:
+        if (start_key_slot(pass) < 0) {
+            *pass->key_slot = '\0';
+            on_key_slot(pass, -EBUSY);
+        }
+        break;
+    case STEP_SUCCESSOR:
+        if (put_ticket(gate, &pass->identity, ticket_seconds(&pass->identity, gate->config->ticket_successor_seconds),
+                       pass->successor, on_successor, pass) < 0)
+            on_successor(pass, -EBUSY);
+        break;
+    case STEP_PLACE:
+    case STEP_DONE:
+        break;
+    }
+}
+
+/* Passes. */
+
+static struct pass *pass_new(struct gate *gate, const struct pass_request *request)
+{
+    struct pass *pass = calloc(1, sizeof *pass);
+
+    if (!pass)
+        return NULL;
+    pass->gate = gate;
+    pass->address = request->address;
+    snprintf(pass->holder, sizeof pass->holder, "%s", request->connection_id);
+    return pass;
+}
+
+/* Notes the ticket, whose identity is not known yet. */
+static int begin_ticket(struct pass *pass, const struct pass_request *request)
+{
+    if (ticket_hash(request->ticket, request->ticket_size, pass->ticket_hash) < 0)
+        return gate_refuse(&pass->refusal, 401, "bad_ticket", METRIC_ERROR_UNAUTHORIZED, "The ticket is malformed");
+    if (ticket_fingerprint(&request->address, request->user_agent, pass->fingerprint) < 0)
+        return gate_refuse_for_now(&pass->refusal, "The server is out of memory; try again later");
+    if (request->auth.company && request->auth.company_size >= sizeof pass->company)
+        return gate_refuse(&pass->refusal, 400, "bad_company", METRIC_ERROR_BAD_REQUEST, "companyId is too long");
+    if (request->auth.company)
+        memcpy(pass->company, request->auth.company, request->auth.company_size);
+    return 0;
+}
+
+static int begin(struct pass *pass, const struct pass_request *request)
+{
+    int status;
+
+    if (request->ticket)
+        status = begin_ticket(pass, request);
+    else
+        status = gate_identify(pass->gate, &request->auth, &pass->identity, &pass->refusal);
+    return status < 0 ? status : advance(pass);
+}
+
+int pass_ask(struct gate *gate, const struct pass_request *request, struct pass **ret_pass,
+             struct identity *ret_identity, struct refusal *ret_refusal)
+{
+    struct pass *pass = pass_new(gate, request);
+    int status;
+
+    *ret_identity = (struct identity){.expires_ms = 0};
+    if (!pass)
+        return gate_refuse_for_now(ret_refusal, "The server is out of memory; try again later");
+    status = begin(pass, request);
+    *ret_identity = pass->identity;
+    if (status == -EACCES) {
+        *ret_refusal = pass->refusal;
+        pass_free(pass);
+    } else {
+        *ret_pass = pass;
+    }
+    return status;
+}
+
+void pass_wait(struct pass *pass, void (*done)(void *context), void *context)
+{
+    pass->done = done;
+    pass->context = context;
+    start_step(pass);
+}
+
+int pass_result(const struct pass *pass, struct refusal *ret_refusal)
+{
+    if (!pass->refused)
+        return 0;
+    *ret_refusal = pass->refusal;
+    return -EACCES;
+}
+
+const struct identity *pass_identity(const struct pass *pass)
+{
+    return &pass->identity;
+}
+
+const char *pass_successor(const struct pass *pass)
+{
+    return *pass->successor ? pass->successor : NULL;
+}
+
+enum verdict pass_verdict(const struct pass *pass)
+{
+    return gate_judge(pass->gate, &pass->identity);
+}
+
+void pass_free(struct pass *pass)
+{
+    if (!pass)
+        return;
+    limits_leave(pass->gate->limits, pass->place);
+    if (*pass->user_slot)
+        (void)shared_slots_leave(pass->gate->shared, pass->user_slot, pass->holder, NULL, NULL);
+    if (*pass->key_slot)
+        (void)shared_slots_leave(pass->gate->shared, pass->key_slot, pass->holder, NULL, NULL);
+    if (pass->has_ticket)
+        (void)shared_ticket_release(pass->gate->shared, pass->ticket_hash, pass->holder, NULL, NULL);
+    free(pass);
+}
+
+int pass_issue_ticket(struct gate *gate, const struct identity *identity, char ret_ticket[TICKET_TEXT_SIZE],
+                      int64_t *ret_seconds, pass_ticket_done done, void *context)
+{
+    *ret_seconds = ticket_seconds(identity, gate->config->ticket_seconds);
+    return put_ticket(gate, identity, *ret_seconds, ret_ticket, done, context);
+}

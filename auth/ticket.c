@@ -1,0 +1,111 @@
+#include "auth/ticket.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+#include <openssl/evp.h>
+
+#include "auth/random_text.h"
+#include "core/config_value.h"
+
+enum { HASH_BYTES = 32, FINGERPRINT_MAX_BYTES = 1024 * 1024 };
+
+int ticket_generate(char ret_ticket[TICKET_TEXT_SIZE])
+{
+    return random_text("slt_", ret_ticket);
+}
+
+static int hash(const char *text, size_t size, char ret_hash[TICKET_HASH_SIZE])
+{
+    unsigned char bytes[HASH_BYTES];
+
+    if (EVP_Digest(text, size, bytes, NULL, EVP_sha256(), NULL) != 1)
+        return -ENOMEM;
+    hex_format(bytes, sizeof bytes, ret_hash);
+    return 0;
+}
+
+int ticket_hash(const char *ticket, size_t size, char ret_hash[TICKET_HASH_SIZE])
+{
+    if (size != TICKET_TEXT_SIZE - 1 || memcmp(ticket, "slt_", 4) != 0)
+        return -EINVAL;
+    return hash(ticket, size, ret_hash);
+}
+
+int ticket_fingerprint(const struct address *address, const char *user_agent, char ret_hash[TICKET_HASH_SIZE])
+{
+    struct buffer text = buffer_make(FINGERPRINT_MAX_BYTES);
+    char shown[ADDRESS_TEXT_SIZE];
+    int status = -ENOMEM;
+
+    address_format(address, shown);
+    buffer_printf(&text, "%s\n%s", shown, user_agent ? user_agent : "");
+    if (!text.failed)
+        status = hash(text.data, text.size, ret_hash);
+    buffer_release(&text);
+    return status;
+}
+
+void ticket_write(const struct identity *identity, struct buffer *value)
+{
+    char key_hash[2 * API_KEY_HASH_BYTES + 1];
+    json_t *object;
+    char *text;
+
+    hex_format(identity->key_hash, sizeof identity->key_hash, key_hash);
+    object =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "companyId", identity->company, "userId", identity->user,
+                  "sessionId", identity->session, "tokenId", identity->token_id, "keyId", identity->key_id, "keyHash",
+                  key_hash, "keyMax", (json_int_t)identity->key_max, "expiresAt", (json_int_t)identity->expires_ms);
+    text = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    if (text)
+        buffer_append_text(value, text);
+    else
+        value->failed = true;
+    free(text);
+}
+
+/* Copies a member of at most IDENTITY_TEXT_SIZE - 1 bytes. */
+static bool read_text(const json_t *object, const char *name, char ret_text[IDENTITY_TEXT_SIZE])
+{
+    const json_t *member = json_object_get(object, name);
+    const char *text = json_string_value(member);
+
+    if (!text || json_string_length(member) >= IDENTITY_TEXT_SIZE)
+        return false;
+    memcpy(ret_text, text, json_string_length(member) + 1);
+    return true;
+}
+
+static bool read_identity(const json_t *object, struct identity *identity)
+{
+    const json_t *key_hash = json_object_get(object, "keyHash");
+
+    identity->key_max = json_integer_value(json_object_get(object, "keyMax"));
+    identity->expires_ms = json_integer_value(json_object_get(object, "expiresAt"));
+    return read_text(object, "companyId", identity->company) && read_text(object, "userId", identity->user) &&
+           read_text(object, "sessionId", identity->session) && read_text(object, "tokenId", identity->token_id) &&
+           read_text(object, "keyId", identity->key_id) && json_is_string(key_hash) &&
+           hex_parse(json_string_value(key_hash), json_string_length(key_hash), identity->key_hash,
+                     sizeof identity->key_hash) == 0 &&
+           json_is_integer(json_object_get(object, "keyMax")) && identity->key_max >= 0 &&
+           json_is_integer(json_object_get(object, "expiresAt")) && identity->expires_ms >= 0 &&
+           config_is_company_id(identity->company, strlen(identity->company));
+}
+
+int ticket_read(const char *value, size_t size, struct identity *ret_identity)
+{
+    struct identity identity = {.expires_ms = 0};
+    json_t *object = json_loadb(value, size, JSON_REJECT_DUPLICATES, NULL);
+    bool good = json_is_object(object) && read_identity(object, &identity);
+
+    json_decref(object);
+    if (!good)
+        return -EINVAL;
+    *ret_identity = identity;
+    return 0;
+}
