@@ -361,6 +361,8 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
         .dead_letter_subject = config->dead_letter_subject,
         .max_event_bytes = (size_t)config->max_event_bytes,
         .max_parked = (size_t)config->source_pending_events,
+        .events_per_second = config->publish_events_per_second,
+        .bytes_per_second = config->publish_bytes_per_second,
         .log = options->log,
         .metrics = options->metrics,
     });
