@@ -11,3 +11,4 @@ sluice_unit_test(auth/key_source_test sluice_test_jwks_server ${sluice_auth_part
 sluice_unit_test(auth/jwt_text_test ${sluice_auth_parts})
 sluice_unit_test(auth/jwt_claims_test ${sluice_auth_parts})
 sluice_unit_test(auth/key_set_test ${sluice_auth_parts})
+sluice_unit_test(auth/revocation_message_test sluice_auth sluice_core)
