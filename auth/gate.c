@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/revocation_message.h"
 #include "core/clock.h"
 
 enum { RETRY_SECONDS = 5 };
@@ -94,6 +95,14 @@ static void report_failure(struct gate *gate, const char *message, int status)
     log_write(gate->log, LOG_LEVEL_ERROR, message, LOG_FIELDS(log_text("error", strerror(-status))));
 }
 
+static const char *subject_name(enum shared_subject subject)
+{
+    static const char *const names[] = {
+        [SHARED_COMPANY] = "companyId", [SHARED_USER] = "userId", [SHARED_KEY] = "keyId", [SHARED_TOKEN] = "tokenId"};
+
+    return names[subject];
+}
+
 void gate_revoke(struct gate *gate, const struct shared_revocation *revocation)
 {
     int status = verdicts_add_revoked(gate->verdicts, revocation, clock_unix_ms());
@@ -104,7 +113,27 @@ void gate_revoke(struct gate *gate, const struct shared_revocation *revocation)
     if (status < 0)
         report_failure(gate, "A revocation could not be kept for other replicas", status);
     metrics_add(gate->metrics, METRIC_REVOCATIONS, 1);
+    log_write(gate->log, LOG_LEVEL_INFO, "Revoked",
+              LOG_FIELDS(log_text("subject", subject_name(revocation->subject)), log_text("value", revocation->value),
+                         log_number("untilMs", revocation->until_ms)));
     tell_changed(gate);
+}
+
+void gate_take_control(struct gate *gate, const char *payload, size_t size)
+{
+    struct revocation_message message;
+    const char *problem = "out of memory";
+    int64_t suppressed;
+
+    if (revocation_message_parse(payload, size, clock_unix_ms(), &message, &problem) == 0) {
+        gate_revoke(gate, &(struct shared_revocation){
+                              .subject = message.subject, .value = message.value, .until_ms = message.until_ms});
+        return;
+    }
+    metrics_add(gate->metrics, METRIC_REVOCATION_ERRORS, 1);
+    if (log_limiter_allow(&gate->refusals, &suppressed))
+        log_write(gate->log, LOG_LEVEL_ERROR, "A revocation was refused",
+                  LOG_FIELDS(log_text("problem", problem), log_number("suppressed", suppressed)));
 }
 
 static void note_heard(struct gate *gate, bool *heard)

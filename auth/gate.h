@@ -48,4 +48,10 @@ int gate_identify(struct gate *gate, const struct auth_request *request, struct 
 /* Revokes, here at once and on all replicas within about a second. Any thread. */
 void gate_revoke(struct gate *gate, const struct shared_revocation *revocation);
 
+/*
+ * Takes a message of the control subject (revocation_message.h): revokes; or logs, at most once a second, and counts what is
+ * wrong with it. Never waits. One thread at a time.
+ */
+void gate_take_control(struct gate *gate, const char *payload, size_t size);
+
 #endif

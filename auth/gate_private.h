@@ -22,6 +22,7 @@ struct gate {
     struct verdicts *verdicts;
     struct shared *shared;
     /* Guards what was heard of so far, for gate_await_start(). */
+    struct log_limiter refusals; /* of control messages */
     pthread_mutex_t lock;
     pthread_cond_t heard;
     bool heard_revoked;

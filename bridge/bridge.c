@@ -344,6 +344,9 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
                      .tls_cert_file = config->nats_tls_cert_file,
                      .tls_key_file = config->nats_tls_key_file},
         .subjects = config->nats_subjects,
+        .control = {.subject = options->on_control ? BRIDGE_CONTROL_SUBJECT : NULL,
+                    .callback = options->on_control,
+                    .context = options->control_context},
         .max_pending_events = (size_t)config->source_pending_events,
         .max_pending_bytes = (size_t)config->source_pending_bytes,
         .log = options->log,
@@ -361,6 +364,8 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
         .dead_letter_subject = config->dead_letter_subject,
         .max_event_bytes = (size_t)config->max_event_bytes,
         .max_parked = (size_t)config->source_pending_events,
+        .events_per_second = config->publish_events_per_second,
+        .bytes_per_second = config->publish_bytes_per_second,
         .log = options->log,
         .metrics = options->metrics,
     });

@@ -2,6 +2,7 @@
 #define SLUICE_BRIDGE_BRIDGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bridge/hub.h"
@@ -17,10 +18,19 @@
  */
 struct bridge;
 
+/* What those who revoke access publish to. Every replica gets every message; only what is trusted may publish there. */
+#define BRIDGE_CONTROL_SUBJECT "sluice.control.revoke"
+
 struct bridge_options {
     const struct config *config;
     struct hub_worker *workers; /* must outlive the bridge */
     unsigned worker_count;
+    /*
+     * Called for each message on BRIDGE_CONTROL_SUBJECT, on a thread of the NATS library that events wait for: it must not
+     * wait. From within bridge_new() until bridge_free() returns. NULL: there is no such subscription.
+     */
+    void (*on_control)(void *context, const char *payload, size_t size);
+    void *control_context;
     struct log *log;
     struct metrics *metrics;
 };

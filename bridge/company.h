@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bridge/gap.h"
+#include "bridge/publish_rate.h"
 #include "bridge/transform.h"
 #include "core/event_id.h"
 #include "core/ring.h"
@@ -20,6 +22,7 @@ enum { COMPANY_WORKERS_MAX = 256 };
 struct parked {
     struct parked *next;
     struct source_message *message; /* NULL: a hole */
+    enum gap_reason hole;           /* why, if it is one */
     int64_t received_ns;
     struct transformed event;
 };
@@ -42,12 +45,13 @@ struct company {
     /* Numbering. */
     bool loading;                        /* its head was asked for: what arrives is parked */
     struct event_position head;          /* of the last event or hole */
-    bool hole_due;                       /* an event was lost to a lack of memory: a hole goes before the next */
+    enum gap_reason hole_due;            /* a hole goes before the next event: memory was short; GAP_NONE: none */
     struct event_position floor;         /* up to there events are not held, as far as we know */
     uint64_t since_ms;                   /* when this numbering began; 0: it has not yet */
     char subject[EVENT_SUBJECT_MAX + 1]; /* of the last event or hole; empty: there is none */
     struct parked *parked;
     struct parked **parked_last;
+    struct publish_rate rate;
 
     /* Recent frames: all that the store has not confirmed, and as many more as the limits allow. */
     struct ring *recent;

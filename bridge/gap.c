@@ -6,6 +6,8 @@
 #include "core/buffer.h"
 #include "core/json.h"
 
+#define RATE_LIMITED "rate_limited"
+
 int64_t gap_between(struct event_position before, const struct frame *next)
 {
     struct event_position position = frame_position(next);
@@ -28,12 +30,23 @@ static const char *reason_text(enum gap_reason reason)
         return "slow_consumer";
     case GAP_SOURCE:
         return "source";
+    case GAP_RATE_LIMITED:
+        return RATE_LIMITED;
     case GAP_REPLAY_UNAVAILABLE:
         return "replay_unavailable";
     case GAP_NONE:
         break;
     }
     return "";
+}
+
+enum gap_reason gap_hole_reason(const struct frame *hole)
+{
+    static const char limited[] = "{\"reason\":\"" RATE_LIMITED "\"";
+    size_t size;
+    const char *bytes = frame_bytes(hole, false, &size);
+
+    return memmem(bytes, size, limited, sizeof limited - 1) ? GAP_RATE_LIMITED : GAP_SOURCE;
 }
 
 enum metric gap_metric(enum gap_reason reason)
@@ -45,6 +58,8 @@ enum metric gap_metric(enum gap_reason reason)
         return METRIC_GAP_SLOW_CONSUMER;
     case GAP_SOURCE:
         return METRIC_GAP_SOURCE;
+    case GAP_RATE_LIMITED:
+        return METRIC_GAP_RATE_LIMITED;
     case GAP_REPLAY_UNAVAILABLE:
         return METRIC_GAP_REPLAY_UNAVAILABLE;
     case GAP_UNKNOWN_ID:

@@ -14,6 +14,7 @@ enum gap_reason {
     GAP_UNKNOWN_ID,
     GAP_SLOW_CONSUMER,
     GAP_SOURCE,
+    GAP_RATE_LIMITED,
     GAP_REPLAY_UNAVAILABLE,
 };
 
@@ -39,6 +40,12 @@ char *gap_data(const struct gap *gap);
 
 /* A whole stream.gap block as a control frame, with one reference. NULL: no memory. */
 struct frame *gap_frame(const struct gap *gap);
+
+/*
+ * Why a hole was written: GAP_SOURCE or GAP_RATE_LIMITED. It is read from the hole's own data, so that a hole from the store
+ * says the same as one from memory.
+ */
+enum gap_reason gap_hole_reason(const struct frame *hole);
 
 /* The counter of gaps sent for that reason. */
 enum metric gap_metric(enum gap_reason reason);

@@ -13,6 +13,7 @@ struct intake {
     struct intake_options options;
     size_t parked;
     struct log_limiter reject_limiter;
+    struct log_limiter rate_limiter;
 };
 
 /* Refusing. */
@@ -77,11 +78,11 @@ static int add_frame(struct intake *intake, struct company *company, struct fram
     return status;
 }
 
-/* Writes down that the company's clients may have missed something behind its head, at unix_ms. */
-static void add_hole(struct intake *intake, struct company *company, uint64_t unix_ms)
+/* Writes down that the company's clients miss something behind its head, or may, at unix_ms. */
+static void add_hole(struct intake *intake, struct company *company, enum gap_reason reason, uint64_t unix_ms)
 {
     struct event_position head = company->head;
-    struct gap gap = {.reason = GAP_SOURCE, .missed = GAP_MISSED_UNKNOWN};
+    struct gap gap = {.reason = reason, .missed = GAP_MISSED_UNKNOWN};
     char *data = gap_data(&gap);
     struct frame_event hole = {
         .kind = FRAME_HOLE,
@@ -96,12 +97,12 @@ static void add_hole(struct intake *intake, struct company *company, uint64_t un
         hole.position.ms++;
     if (hole.position.ms <= head.ms)
         hole.position.ms = head.ms + 1;
-    company->hole_due = true;
+    company->hole_due = reason;
     if (!data)
         return;
     hole.payload_size = strlen(data);
     if (add_frame(intake, company, &hole) == 0) {
-        company->hole_due = false;
+        company->hole_due = GAP_NONE;
         /* In front of the first event the store does not have it, so it is remembered here. */
         if (head.seq == 0)
             company->floor = hole.position;
@@ -123,8 +124,8 @@ static void number_message(struct intake *intake, struct company *company, const
     };
 
     numbered.payload = source_message_payload(message, &numbered.payload_size);
-    if (company->hole_due)
-        add_hole(intake, company, now_ms);
+    if (company->hole_due != GAP_NONE)
+        add_hole(intake, company, company->hole_due, now_ms);
     head = company->head;
     numbered.position = (struct event_position){.seq = head.seq + 1, .ms = now_ms > head.ms ? now_ms : head.ms};
     if (frame_encoded_size(&numbered) > intake->options.max_event_bytes) {
@@ -133,34 +134,48 @@ static void number_message(struct intake *intake, struct company *company, const
     }
     if (company->since_ms == 0)
         company->since_ms = numbered.position.ms;
-    if (!company->hole_due && add_frame(intake, company, &numbered) == 0) {
+    if (company->hole_due == GAP_NONE && add_frame(intake, company, &numbered) == 0) {
         metrics_add(intake->options.metrics, METRIC_EVENTS_ACCEPTED, 1);
         return;
     }
-    company->hole_due = true;
+    company->hole_due = GAP_SOURCE;
     metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
 }
 
 /* Parking: what arrives for a company whose head is not known yet. */
 
-static void park(struct intake *intake, struct company *company, struct source_message *message,
-                 const struct transformed *event, int64_t received_ns)
+/* Returns false when there is no memory: then the item stays the caller's, and a hole goes before the next event. */
+static bool park(struct intake *intake, struct company *company, const struct parked *item)
 {
-    struct parked *parked = calloc(1, sizeof *parked);
+    struct parked *parked = malloc(sizeof *parked);
 
     if (!parked) {
-        company->hole_due = true;
-        metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, message ? 1 : 0);
-        source_message_free(message);
-        return;
+        company->hole_due = item->message ? GAP_SOURCE : item->hole;
+        return false;
     }
-    parked->message = message;
-    parked->received_ns = received_ns;
-    if (event)
-        parked->event = *event;
+    *parked = *item;
     *company->parked_last = parked;
     company->parked_last = &parked->next;
     intake->parked++;
+    return true;
+}
+
+static void park_message(struct intake *intake, struct company *company, struct source_message *message,
+                         const struct transformed *event, int64_t received_ns)
+{
+    if (park(intake, company, &(struct parked){.message = message, .received_ns = received_ns, .event = *event}))
+        return;
+    metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
+    source_message_free(message);
+}
+
+/* Writes a hole down now, or in its place among the messages that wait. */
+static void write_hole(struct intake *intake, struct company *company, enum gap_reason reason)
+{
+    if (company->loading)
+        (void)park(intake, company, &(struct parked){.hole = reason});
+    else
+        add_hole(intake, company, reason, (uint64_t)clock_unix_ms());
 }
 
 static void unpark(struct intake *intake, struct company *company)
@@ -175,7 +190,7 @@ static void unpark(struct intake *intake, struct company *company)
         if (parked->message)
             number_message(intake, company, &parked->event, parked->message, parked->received_ns);
         else
-            add_hole(intake, company, (uint64_t)clock_unix_ms());
+            add_hole(intake, company, parked->hole, (uint64_t)clock_unix_ms());
         source_message_free(parked->message);
         free(parked);
         intake->parked--;
@@ -212,7 +227,7 @@ static void adopt_head(struct intake *intake, struct company *company, const str
         appender_set_unsynced(intake->options.appender, company);
     hub_company_ready(intake->options.hub, company);
     if (head && head->exists && head->position.ms < noted_hole_ms)
-        add_hole(intake, company, noted_hole_ms);
+        add_hole(intake, company, GAP_SOURCE, noted_hole_ms);
     unpark(intake, company);
 }
 
@@ -235,6 +250,7 @@ struct company *intake_company(struct intake *intake, const char *name)
     company->intake = intake;
     company->appender = intake->options.appender;
     company->loading = true;
+    company->rate = publish_rate_make(intake->options.events_per_second, intake->options.bytes_per_second);
     store_load(intake->options.store, name, on_head, company);
     return company;
 }
@@ -246,12 +262,37 @@ void intake_release(struct intake *intake, struct company *company)
 
     if (!quiet || company->loading || company->readings || company->subscriptions || !appender_is_done_with(company))
         return;
+    /* Or a company could have its burst again and again. */
+    if (!publish_rate_is_new(&company->rate, clock_monotonic_ns()))
+        return;
     appender_forget(intake->options.appender, company);
     hub_forget(intake->options.hub, company);
     companies_remove(intake->options.companies, company);
 }
 
 /* Messages. */
+
+/*
+ * Whether the company may have the event, by its rates when the event came: not when it is numbered, or what waited while
+ * this process was busy would count as a burst. Writes the holes that are due.
+ */
+static bool is_within_rate(struct intake *intake, struct company *company, size_t bytes, int64_t received_ns)
+{
+    struct publish_verdict verdict = publish_rate_take(&company->rate, bytes, received_ns);
+    int64_t suppressed;
+
+    if (verdict.hole)
+        write_hole(intake, company, GAP_RATE_LIMITED);
+    if (!verdict.dropped)
+        return true;
+    metrics_add(intake->options.metrics, METRIC_DROPPED_RATE_LIMITED, 1);
+    if (log_limiter_allow(&intake->rate_limiter, &suppressed))
+        log_write(intake->options.log, LOG_LEVEL_WARN,
+                  "Event dropped: its company publishes more than it may; clients are told",
+                  LOG_FIELDS(log_text("companyId", company->name), log_number("bytes", (int64_t)bytes),
+                             log_number("suppressed", suppressed)));
+    return false;
+}
 
 static void take_message(struct intake *intake, struct source_message *message, int64_t received_ns)
 {
@@ -273,8 +314,12 @@ static void take_message(struct intake *intake, struct source_message *message, 
         source_message_free(message);
         return;
     }
+    if (!is_within_rate(intake, company, size, received_ns)) {
+        source_message_free(message);
+        return;
+    }
     if (company->loading) {
-        park(intake, company, message, &event, received_ns);
+        park_message(intake, company, message, &event, received_ns);
         return;
     }
     number_message(intake, company, &event, message, received_ns);
@@ -283,12 +328,7 @@ static void take_message(struct intake *intake, struct source_message *message, 
 
 static void take_hole(struct company *company, void *context)
 {
-    struct intake *intake = context;
-
-    if (company->loading)
-        park(intake, company, NULL, NULL, 0);
-    else
-        add_hole(intake, company, (uint64_t)clock_unix_ms());
+    write_hole(context, company, GAP_SOURCE);
 }
 
 void intake_take(struct intake *intake, const struct source_item *item)
@@ -314,14 +354,17 @@ int64_t intake_parked(const struct intake *intake)
     return (int64_t)intake->parked;
 }
 
-static void release_one(struct company *company, void *context)
+static void tick_company(struct company *company, void *context)
 {
+    /* Whoever came after the hole that dropping began with was told of nothing yet. */
+    if (publish_rate_settle(&company->rate, clock_monotonic_ns()))
+        write_hole(context, company, GAP_RATE_LIMITED);
     intake_release(context, company);
 }
 
 void intake_tick(struct intake *intake)
 {
-    companies_each(intake->options.companies, release_one, intake);
+    companies_each(intake->options.companies, tick_company, intake);
 }
 
 struct intake *intake_new(const struct intake_options *options)

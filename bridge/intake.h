@@ -20,6 +20,8 @@
  *
  * A company's numbering goes on from the head in the store, which is read once. Without the store it starts anew: ids
  * hold the time too, so the order stays.
+ *
+ * What a company publishes above its rates is dropped, and told by a hole where that begins and by another where it ends.
  */
 struct intake;
 
@@ -33,6 +35,8 @@ struct intake_options {
     const char *dead_letter_subject; /* empty: none */
     size_t max_event_bytes;          /* once encoded */
     size_t max_parked;               /* messages that wait for their company's numbering */
+    int64_t events_per_second;       /* of one company; 0: no limit */
+    int64_t bytes_per_second;        /* likewise, of payloads */
     struct log *log;
     struct metrics *metrics;
 };
@@ -49,10 +53,10 @@ void intake_take(struct intake *intake, const struct source_item *item);
 /* The company of that name; its numbering is asked for when it is new. NULL: no memory. */
 struct company *intake_company(struct intake *intake, const char *name);
 
-/* Forgets the company if nothing keeps it: no event, no subscription, no request. */
+/* Forgets the company if nothing keeps it: no event, no subscription, no request, no rate to remember. */
 void intake_release(struct intake *intake, struct company *company);
 
-/* Now and then: forgets companies that have been quiet. */
+/* Now and then: ends the dropping of what was above a rate, and forgets companies that have been quiet. */
 void intake_tick(struct intake *intake);
 
 /* Whether more messages may be taken: not too many wait for their company's numbering. */

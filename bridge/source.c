@@ -13,8 +13,8 @@
 #include "bridge/inbox.h"
 #include "bridge/source_options.h"
 #include "bridge/source_report.h"
+#include "bridge/source_subscriptions.h"
 #include "core/clock.h"
-#include "core/config_value.h"
 #include "core/thread.h"
 
 enum {
@@ -23,14 +23,12 @@ enum {
     REPORT_INTERVAL_MS = 5000,
     ABANDON_TIMEOUT_MS = 5000,
     CONFIRM_TIMEOUT_MS = 5000,
-    COMPLETE_TIMEOUT_MS = 2000,
-    SETTLE_MS = 20,
-    SUBJECTS_MAX = 64,
 };
 
 struct source {
     struct source_identity identity;
     const char *subjects;
+    struct source_control control;
     size_t max_pending_events;
     size_t max_pending_bytes;
     struct log *log;
@@ -44,6 +42,7 @@ struct source {
     atomic_bool unsettled;
     natsStatistics *delivery_statistics; /* of the delivery thread alone */
     natsStatistics *confirm_statistics;  /* of our thread alone */
+    struct source_subscriptions subscriptions;
     /* Guards what follows, between the threads of NATS, ours, and the taker of the inbox. */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -51,10 +50,9 @@ struct source {
     struct inbox *inbox;
     int64_t
         seen_connects; /* the present connection's count of reconnects when a hole was last written for one; -1: none */
-    int open_subscriptions; /* whose last callback has not returned yet */
-    bool unconfirmed;       /* connected anew: the server has not yet said that it has our subscriptions */
-    bool confirmed;         /* the present connection was of use once */
-    bool closed;            /* the present connection ended for good */
+    bool unconfirmed;  /* connected anew: the server has not yet said that it has our subscriptions */
+    bool confirmed;    /* the present connection was of use once */
+    bool closed;       /* the present connection ended for good */
     bool stopping;
     bool draining;
     bool ended; /* our thread is done */
@@ -141,6 +139,16 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
         metrics_add(source->metrics, METRIC_DROPPED_SOURCE, 1);
         natsMsg_Destroy(message);
     }
+}
+
+static void on_control(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
+{
+    const struct source_control *control = context;
+
+    (void)connection;
+    (void)subscription;
+    control->callback(control->context, natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message));
+    natsMsg_Destroy(message);
 }
 
 /* The library has connected again. Our thread goes on from here. */
@@ -244,50 +252,16 @@ static natsStatus connect_nats(struct source *source, natsConnection **ret_conne
     return status;
 }
 
-/* The library is done with a subscription: no callback of it runs any more. */
-static void on_subscription_complete(void *context)
+static natsStatus subscribe_all(struct source *source, natsConnection *connection)
 {
-    struct source *source = context;
-
-    pthread_mutex_lock(&source->lock);
-    source->open_subscriptions--;
-    pthread_cond_broadcast(&source->changed);
-    pthread_mutex_unlock(&source->lock);
-}
-
-static natsStatus subscribe_one(struct source *source, natsConnection *connection, const char *subject,
-                                natsSubscription **ret_subscription)
-{
-    natsStatus status = natsConnection_Subscribe(ret_subscription, connection, subject, on_message, source);
-
-    /* Our inbox is the limit: it knows where in the order it dropped. */
-    if (status == NATS_OK)
-        status = natsSubscription_SetPendingLimits(*ret_subscription, -1, -1);
-    if (status == NATS_OK)
-        status = natsSubscription_SetOnCompleteCB(*ret_subscription, on_subscription_complete, source);
-    if (status == NATS_OK) {
-        pthread_mutex_lock(&source->lock);
-        source->open_subscriptions++;
-        pthread_mutex_unlock(&source->lock);
-    }
-    return status;
-}
-
-static natsStatus subscribe_all(struct source *source, natsConnection *connection, natsSubscription **subscriptions)
-{
-    const char *cursor = source->subjects;
-    const char *item;
-    size_t size;
+    struct source_subscriptions *subscriptions = &source->subscriptions;
     natsStatus status = NATS_OK;
 
-    for (int i = 0; i < SUBJECTS_MAX && status == NATS_OK && config_list_next(&cursor, &item, &size); i++) {
-        char *subject = strndup(item, size);
-
-        if (!subject)
-            return NATS_NO_MEMORY;
-        status = subscribe_one(source, connection, subject, &subscriptions[i]);
-        free(subject);
-    }
+    if (source->control.subject)
+        status =
+            source_subscriptions_add(subscriptions, connection, source->control.subject, on_control, &source->control);
+    if (status == NATS_OK)
+        status = source_subscriptions_add_list(subscriptions, connection, source->subjects, on_message, source);
     return status;
 }
 
@@ -359,30 +333,15 @@ static void set_connection(struct source *source, natsConnection *connection)
     pthread_mutex_unlock(&source->lock);
 }
 
-/* What the library still has to do with the subscriptions of a closed connection would leak if it ended before. */
-static void wait_for_subscriptions(struct source *source)
-{
-    struct timespec until = deadline(COMPLETE_TIMEOUT_MS);
-
-    pthread_mutex_lock(&source->lock);
-    while (source->open_subscriptions > 0)
-        if (pthread_cond_timedwait(&source->changed, &source->lock, &until) == ETIMEDOUT)
-            break;
-    pthread_mutex_unlock(&source->lock);
-    /* It tells of the completion a moment before it frees its last control messages, and has no word for that moment. */
-    nats_Sleep(SETTLE_MS);
-}
-
 /* A connection from its beginning to its end. Returns why it ended; NATS_OK: a stop is wanted. */
 static natsStatus use_connection(struct source *source, natsConnection *connection)
 {
-    natsSubscription *subscriptions[SUBJECTS_MAX] = {NULL};
     const char *detail = NULL;
     natsStatus status;
     natsStatus cause;
 
     set_connection(source, connection);
-    status = subscribe_all(source, connection, subscriptions);
+    status = subscribe_all(source, connection);
     if (status == NATS_OK)
         status = wait_for_end(source, connection);
     if (status != NATS_OK) {
@@ -396,9 +355,7 @@ static natsStatus use_connection(struct source *source, natsConnection *connecti
     pthread_mutex_unlock(&source->lock);
     /* Subscriptions go behind the close: libnats 3.4.1 crashes on one destroyed while messages arrive. */
     natsConnection_Close(connection);
-    wait_for_subscriptions(source);
-    for (int i = 0; i < SUBJECTS_MAX; i++)
-        natsSubscription_Destroy(subscriptions[i]);
+    source_subscriptions_end(&source->subscriptions);
     natsConnection_Destroy(connection);
     return status;
 }
@@ -475,6 +432,7 @@ static void source_destroy(struct source *source)
     natsStatistics_Destroy(source->confirm_statistics);
     if (source->fd >= 0)
         close(source->fd);
+    source_subscriptions_release(&source->subscriptions);
     pthread_cond_destroy(&source->changed);
     pthread_mutex_destroy(&source->lock);
     free(source);
@@ -498,10 +456,12 @@ struct source *source_new(const struct source_options *options)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&source->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    source_subscriptions_init(&source->subscriptions);
     source->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     source->inbox = inbox_new();
     source->identity = options->identity;
     source->subjects = options->subjects;
+    source->control = options->control;
     /* 0: the library's locks must not spin on two cores. */
     if (source->fd < 0 || !source->inbox || nats_Open(0) != NATS_OK ||
         natsStatistics_Create(&source->delivery_statistics) != NATS_OK ||

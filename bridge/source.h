@@ -30,9 +30,21 @@ struct source_identity {
     const char *tls_key_file;
 };
 
+/*
+ * Messages that are no events: never numbered, counted or in the inbox. The callback is called for each on the library's
+ * delivery thread, in their order and between events, so it must not wait; also while source_free() runs, but not behind it.
+ * What is published while there is no connection is missed.
+ */
+struct source_control {
+    const char *subject;                                               /* NULL: none */
+    void (*callback)(void *context, const char *payload, size_t size); /* the payload, without a NUL, during the call */
+    void *context;
+};
+
 struct source_options {
     struct source_identity identity;
     const char *subjects; /* to subscribe to, comma-separated */
+    struct source_control control;
     size_t max_pending_events;
     size_t max_pending_bytes;
     struct log *log;

@@ -217,11 +217,20 @@ static int open_door(struct program *program, bool is_admin, struct front_door *
     return status;
 }
 
+/* On a thread of the bridge. */
+static void on_control(void *context, const char *payload, size_t size)
+{
+    gate_take_control(context, payload, size);
+}
+
 static int start_bridge(struct program *program)
 {
+    bool has_auth = strcmp(program->config->auth_mode, "none") != 0;
     int status = bridge_new(&(struct bridge_options){.config = program->config,
                                                      .workers = program->hub_workers,
                                                      .worker_count = program->worker_count,
+                                                     .on_control = has_auth ? on_control : NULL,
+                                                     .control_context = program->gate,
                                                      .log = program->log,
                                                      .metrics = program->metrics},
                             &program->bridge);

@@ -176,7 +176,8 @@ static bool covers_ours(const char *subject, size_t size)
 const char *config_check_subjects(const char *value)
 {
     static const char expected[] =
-        "a list of NATS subjects such as metrics.*,journey.* (whose first token is no wildcard and not sluice)";
+        "a list of NATS subjects such as metrics.*,journey.* (whose first token is neither a wildcard nor sluice: what is "
+        "below sluice. is Sluice's own)";
     const char *item;
     size_t size;
     int count = 0;

@@ -125,12 +125,15 @@ static void count_deliveries(struct stream_context *context)
     if (batch->deliveries == 0)
         return;
     now_ns = clock_monotonic_ns();
-    for (int i = 0; i < batch->count; i++)
-        if (frame_kind(batch->frames[i]) == FRAME_EVENT && frame_received_ns(batch->frames[i]) > 0)
-            metrics_observe_latency(context->metrics, now_ns - frame_received_ns(batch->frames[i]), batch->deliveries);
+    for (int i = 0; i < batch->count; i++) {
+        const struct frame *frame = batch->frames[i];
+
+        if (frame_kind(frame) == FRAME_HOLE)
+            metrics_add(context->metrics, gap_metric(gap_hole_reason(frame)), batch->deliveries);
+        else if (frame_received_ns(frame) > 0)
+            metrics_observe_latency(context->metrics, now_ns - frame_received_ns(frame), batch->deliveries);
+    }
     metrics_add(context->metrics, METRIC_EVENTS_DELIVERED, batch->events * batch->deliveries);
-    if (batch->events < batch->count)
-        metrics_add(context->metrics, METRIC_GAP_SOURCE, (batch->count - batch->events) * batch->deliveries);
     batch->deliveries = 0;
 }
 
@@ -155,7 +158,8 @@ static void count_frame(struct stream_context *context, struct stream *stream, c
         return;
     }
     stream->complete = false;
-    metrics_add(context->metrics, frame_kind(frame) == FRAME_HOLE ? METRIC_GAP_SOURCE : METRIC_GAP_REPLAY_UNAVAILABLE,
+    metrics_add(context->metrics,
+                frame_kind(frame) == FRAME_HOLE ? gap_metric(gap_hole_reason(frame)) : METRIC_GAP_REPLAY_UNAVAILABLE,
                 1);
 }
 

@@ -21,7 +21,11 @@ set(sluice_bridge_parts sluice_test_bridge sluice_bridge sluice_replay sluice_co
 set(sluice_http_parts sluice_test_http sluice_test_bridge sluice_http sluice_bridge sluice_replay sluice_core)
 set(sluice_fake_sockets LINKER:--wrap=send,--wrap=sendmsg,--wrap=close)
 
+sluice_unit_test(bridge/publish_rate_test sluice_bridge sluice_core)
 sluice_unit_test(bridge/intake_test ${sluice_bridge_parts})
+sluice_unit_test(bridge/source_control_test sluice_bridge sluice_core Threads::Threads)
+target_sources(bridge_source_control_test PRIVATE bridge/nats_server.c)
+sluice_unit_test(bridge/intake_rate_test ${sluice_bridge_parts})
 sluice_unit_test(bridge/appender_test ${sluice_bridge_parts})
 sluice_unit_test(bridge/hub_test sluice_test_hub ${sluice_bridge_parts})
 sluice_unit_test(bridge/hub_gap_test sluice_test_hub ${sluice_bridge_parts})

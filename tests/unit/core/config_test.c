@@ -399,6 +399,33 @@ static void test_dead_letters_never_come_back_as_events(void **state)
     release(&loaded);
 }
 
+/* Who may publish below `sluice.` revokes access: nothing there is an event, and nothing that others send goes there. */
+static void test_subjects_of_our_own_are_refused(void **state)
+{
+    static const char *const covering[] = {
+        ">", "*.control.revoke", "*.>", "sluice.>", "sluice.*.revoke", "metrics.*,sluice.control.revoke", "sluice"};
+    static const char *const dead[] = {"sluice.control.revoke", "sluice.dead"};
+    struct loaded loaded;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof covering / sizeof covering[0]; i++) {
+        loaded = load(NO_FLAGS, VARIABLES("NATS_SUBJECTS", covering[i]));
+        assert_int_equal(loaded.status, -EINVAL);
+        assert_non_null(strstr(loaded.errors.data, "NATS_SUBJECTS"));
+        assert_non_null(strstr(loaded.errors.data, "below sluice. is Sluice's own"));
+        release(&loaded);
+    }
+    for (size_t i = 0; i < sizeof dead / sizeof dead[0]; i++) {
+        loaded = load(NO_FLAGS, VARIABLES("DEAD_LETTER_SUBJECT", dead[i]));
+        assert_int_equal(loaded.status, -EINVAL);
+        assert_non_null(strstr(loaded.errors.data, "not below sluice."));
+        release(&loaded);
+    }
+    loaded = load(NO_FLAGS, VARIABLES("NATS_SUBJECTS", "sluiced.a", "DEAD_LETTER_SUBJECT", "sluices.dead"));
+    assert_int_equal(loaded.status, 0);
+    release(&loaded);
+}
+
 static const char *const every_option[] = {
     "STREAMING_ENABLED",
     "PORT_ANALYTICS",
@@ -554,6 +581,7 @@ int main(void)
         cmocka_unit_test(test_a_flag_without_a_value_is_told),
         cmocka_unit_test(test_flags_are_spelt_in_full),
         cmocka_unit_test(test_dead_letters_never_come_back_as_events),
+        cmocka_unit_test(test_subjects_of_our_own_are_refused),
         cmocka_unit_test(test_help_and_documentation_hold_every_option),
         cmocka_unit_test(test_the_table_of_the_documentation_is_well_formed),
     };

@@ -256,6 +256,29 @@ static void a_dropped_hole_among_events_makes_the_number_unknown(void **state)
     assert_story(client, true, "ready @0 1 gap(slow_consumer,null) 8 9");
 }
 
+static void holes_are_counted_by_their_reason(void **state)
+{
+    struct fake_socket *live;
+    struct fake_socket *back;
+    char id[EVENT_ID_SIZE];
+
+    (void)state;
+    begin(&(struct stream_rig_options){.events_per_second = 1});
+    live = open_ready(true);
+    stream_rig_publish(&rig, "acme", 1, 3);
+    stream_rig_settle(&rig);
+    hole();
+    assert_story(live, true, "ready @0 1 2 gap(rate_limited,null) @2 gap(source,null) @2");
+    assert_int_equal(metrics_get(rig.metrics, METRIC_GAP_RATE_LIMITED), 1);
+    assert_int_equal(metrics_get(rig.metrics, METRIC_GAP_SOURCE), 1);
+    id_of(1, id);
+    back = stream_rig_open(&rig, "acme", false, id, LOTS_OF_ROOM);
+    stream_rig_settle(&rig);
+    assert_story(back, false, "2 gap(rate_limited,null) @2 gap(source,null) @2 ready @2");
+    assert_int_equal(metrics_get(rig.metrics, METRIC_GAP_RATE_LIMITED), 2);
+    assert_int_equal(metrics_get(rig.metrics, METRIC_GAP_SOURCE), 2);
+}
+
 static void a_stream_that_opens_while_a_subscription_begins_anew_misses_nothing(void **state)
 {
     struct fake_socket *first;
@@ -527,6 +550,7 @@ int main(void)
         TEST(a_client_held_up_by_stream_ready_is_told_exactly_what_it_missed),
         TEST(a_dropped_hole_is_told),
         TEST(a_dropped_hole_among_events_makes_the_number_unknown),
+        TEST(holes_are_counted_by_their_reason),
         TEST(a_stream_that_opens_while_a_subscription_begins_anew_misses_nothing),
         TEST(a_heartbeat_comes_between_blocks_and_in_time),
         TEST(a_half_written_event_is_finished_first),

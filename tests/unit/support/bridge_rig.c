@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "support/fake_clock.h"
 #include "support/fake_source.h"
 
@@ -64,6 +65,8 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
         .dead_letter_subject = "",
         .max_parked = 1000,
         .max_event_bytes = 65536,
+        .events_per_second = options->events_per_second,
+        .bytes_per_second = options->bytes_per_second,
         .metrics = rig->metrics,
     });
     if (!rig->metrics || !rig->companies || !rig->transform || !rig->hub || !rig->appender || !rig->intake)
@@ -92,7 +95,7 @@ void bridge_rig_release(struct bridge_rig *rig)
 void bridge_rig_publish(struct bridge_rig *rig, const char *company, int number)
 {
     char payload[256];
-    struct source_item item = {.received_ns = 1};
+    struct source_item item = {.received_ns = clock_monotonic_ns()};
 
     snprintf(payload, sizeof payload, "{\"companyId\":\"%s\",\"n\":%d}", company, number);
     item.message = fake_message_new("metrics.calculated", payload);

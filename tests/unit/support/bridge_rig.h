@@ -32,6 +32,8 @@ struct bridge_rig_options {
     size_t backlog_bytes; /* 0: 64 MiB */
     int64_t ttl_ms;       /* 0: a day */
     int64_t flush_window_ms;
+    int64_t events_per_second; /* of a company; 0: no limit */
+    int64_t bytes_per_second;
     size_t max_waiting;         /* frames that wait for the window's end; 0: a thousand */
     struct hub_worker *workers; /* NULL: the rig's own */
     unsigned worker_count;

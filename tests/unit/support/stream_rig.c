@@ -30,6 +30,7 @@ void stream_rig_init(struct stream_rig *rig, const struct stream_rig_options *op
     bridge_rig_init(&rig->bridge, &(struct bridge_rig_options){
                                       .state = STORE_READY,
                                       .recent_events = options->recent_events,
+                                      .events_per_second = options->events_per_second,
                                       .workers = &rig->hub_worker,
                                       .worker_count = 1,
                                       .metrics = rig->metrics,

@@ -17,11 +17,12 @@ struct stream_rig {
 };
 
 struct stream_rig_options {
-    int64_t buffer_events; /* 0: a hundred */
-    int64_t buffer_bytes;  /* 0: a mebibyte */
-    int64_t ring_events;   /* in the worker; 0: a thousand */
-    int64_t ring_bytes;    /* the same; 0: a mebibyte */
-    size_t recent_events;  /* in the hub; 0: a thousand */
+    int64_t buffer_events;     /* 0: a hundred */
+    int64_t buffer_bytes;      /* 0: a mebibyte */
+    int64_t ring_events;       /* in the worker; 0: a thousand */
+    int64_t ring_bytes;        /* the same; 0: a mebibyte */
+    size_t recent_events;      /* in the hub; 0: a thousand */
+    int64_t events_per_second; /* that a company may publish; 0: no limit */
 };
 
 void stream_rig_init(struct stream_rig *rig, const struct stream_rig_options *options);

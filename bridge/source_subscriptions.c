@@ -1,0 +1,105 @@
+#include "bridge/source_subscriptions.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/config_value.h"
+
+enum { COMPLETE_TIMEOUT_MS = 2000, SETTLE_MS = 20 };
+
+void source_subscriptions_init(struct source_subscriptions *subscriptions)
+{
+    pthread_condattr_t monotonic;
+
+    memset(subscriptions, 0, sizeof *subscriptions);
+    pthread_mutex_init(&subscriptions->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&subscriptions->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+void source_subscriptions_release(struct source_subscriptions *subscriptions)
+{
+    pthread_cond_destroy(&subscriptions->changed);
+    pthread_mutex_destroy(&subscriptions->lock);
+}
+
+/* The library is done with a subscription: no callback of it runs any more. */
+static void on_complete(void *context)
+{
+    struct source_subscriptions *subscriptions = context;
+
+    pthread_mutex_lock(&subscriptions->lock);
+    subscriptions->open--;
+    pthread_cond_broadcast(&subscriptions->changed);
+    pthread_mutex_unlock(&subscriptions->lock);
+}
+
+natsStatus source_subscriptions_add(struct source_subscriptions *subscriptions, natsConnection *connection,
+                                    const char *subject, natsMsgHandler callback, void *context)
+{
+    natsSubscription *subscription = NULL;
+    natsStatus status;
+
+    if (subscriptions->count == SOURCE_SUBSCRIPTIONS_MAX)
+        return NATS_INVALID_ARG;
+    status = natsConnection_Subscribe(&subscription, connection, subject, callback, context);
+    if (status == NATS_OK)
+        subscriptions->list[subscriptions->count++] = subscription;
+    /* No limit in the library: the callbacks only take over, and know where in the order they dropped. */
+    if (status == NATS_OK)
+        status = natsSubscription_SetPendingLimits(subscription, -1, -1);
+    if (status == NATS_OK)
+        status = natsSubscription_SetOnCompleteCB(subscription, on_complete, subscriptions);
+    if (status == NATS_OK) {
+        pthread_mutex_lock(&subscriptions->lock);
+        subscriptions->open++;
+        pthread_mutex_unlock(&subscriptions->lock);
+    }
+    return status;
+}
+
+natsStatus source_subscriptions_add_list(struct source_subscriptions *subscriptions, natsConnection *connection,
+                                         const char *subjects, natsMsgHandler callback, void *context)
+{
+    const char *item;
+    size_t size;
+    natsStatus status = NATS_OK;
+
+    while (status == NATS_OK && config_list_next(&subjects, &item, &size)) {
+        char *subject = strndup(item, size);
+
+        if (!subject)
+            return NATS_NO_MEMORY;
+        status = source_subscriptions_add(subscriptions, connection, subject, callback, context);
+        free(subject);
+    }
+    return status;
+}
+
+/* What the library still has to do with the subscriptions of a closed connection would leak if it ended before. */
+static void wait_until_complete(struct source_subscriptions *subscriptions)
+{
+    int64_t until_ns = clock_monotonic_ns() + (int64_t)COMPLETE_TIMEOUT_MS * 1000000;
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
+
+    pthread_mutex_lock(&subscriptions->lock);
+    while (subscriptions->open > 0)
+        if (pthread_cond_timedwait(&subscriptions->changed, &subscriptions->lock, &until) == ETIMEDOUT)
+            break;
+    pthread_mutex_unlock(&subscriptions->lock);
+    /* It tells of the completion a moment before it frees its last control messages, and has no word for that moment. */
+    nats_Sleep(SETTLE_MS);
+}
+
+void source_subscriptions_end(struct source_subscriptions *subscriptions)
+{
+    wait_until_complete(subscriptions);
+    for (int i = 0; i < subscriptions->count; i++)
+        natsSubscription_Destroy(subscriptions->list[i]);
+    subscriptions->count = 0;
+}
