@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "http/stream_live.h"
 
 enum {
     TURN_NS = 1000000,

@@ -7,12 +7,13 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "core/clock.h"
 #include "core/json.h"
 #include "http/channel.h"
 #include "http/stream_blocks.h"
+#include "http/stream_count.h"
 #include "http/stream_end.h"
 #include "http/stream_io.h"
+#include "http/stream_live.h"
 #include "http/stream_timer.h"
 
 #define NS_PER_MS INT64_C(1000000)
@@ -105,163 +106,10 @@ void stream_free_closed(struct stream_context *context)
     }
 }
 
-/* Closes a stream whose last write failed. */
-static void close_broken(struct stream_context *context, struct stream *stream)
+void stream_close_broken(struct stream_context *context, struct stream *stream)
 {
     metrics_add(context->metrics, METRIC_ERROR_WRITE, 1);
     stream_close(context, stream, STREAM_END_ERROR);
-}
-
-/* Counting. */
-
-/* Enters the deliveries of the live batch in the metrics. */
-static void count_deliveries(struct stream_context *context)
-{
-    struct batch *batch = &context->batch;
-    int64_t now_ns;
-
-    if (batch->deliveries == 0)
-        return;
-    now_ns = clock_monotonic_ns();
-    for (int i = 0; i < batch->count; i++)
-        if (frame_kind(batch->frames[i]) == FRAME_EVENT && frame_received_ns(batch->frames[i]) > 0)
-            metrics_observe_latency(context->metrics, now_ns - frame_received_ns(batch->frames[i]), batch->deliveries);
-    metrics_add(context->metrics, METRIC_EVENTS_DELIVERED, batch->events * batch->deliveries);
-    if (batch->events < batch->count)
-        metrics_add(context->metrics, METRIC_GAP_SOURCE, (batch->count - batch->events) * batch->deliveries);
-    batch->deliveries = 0;
-}
-
-void stream_end_batch(struct stream_context *context)
-{
-    count_deliveries(context);
-    context->batch.channel = NULL;
-}
-
-/* Enters one frame that one stream was sent, in a replay or in part of a batch. */
-static void count_frame(struct stream_context *context, struct stream *stream, const struct frame *frame)
-{
-    if (frame_kind(frame) == FRAME_EVENT) {
-        stream->events++;
-        metrics_add(context->metrics, METRIC_EVENTS_DELIVERED, 1);
-        if (frame_received_ns(frame) > 0 && stream->ready)
-            metrics_observe_latency(context->metrics, clock_monotonic_ns() - frame_received_ns(frame), 1);
-        if (!stream->ready) {
-            stream->replayed++;
-            metrics_add(context->metrics, METRIC_REPLAY_EVENTS, 1);
-        }
-        return;
-    }
-    stream->complete = false;
-    metrics_add(context->metrics, frame_kind(frame) == FRAME_HOLE ? METRIC_GAP_SOURCE : METRIC_GAP_REPLAY_UNAVAILABLE,
-                1);
-}
-
-/* Live frames. */
-
-/* Whether something was dropped that the client was not told of yet. */
-static bool has_missed(const struct stream *stream)
-{
-    return stream->missed > 0 || stream->missed_unknown;
-}
-
-bool stream_is_plain(const struct stream *stream)
-{
-    return stream->phase == STREAM_RING && stream->ready && !stream->partial && !stream->gap && !stream->claimed &&
-           !has_missed(stream) && !stream->closing && !stream->heartbeat_due && !stream->expiring_due;
-}
-
-/* Makes the context's batch the frames behind the stream's cursor, unless it is that already. */
-static struct batch *live_batch(struct stream_context *context, const struct stream *stream)
-{
-    struct batch *batch = &context->batch;
-    const struct ring *ring = stream->channel->ring;
-    uint64_t slot = stream->cursor;
-
-    if (batch->channel == stream->channel && batch->from == slot && batch->chunked == stream->chunked &&
-        (batch->to == ring_end(ring) || batch->count == BATCH_FRAMES))
-        return batch;
-    count_deliveries(context);
-    batch_begin(batch, stream->chunked);
-    while (slot < ring_end(ring) && batch_add(batch, ring_frame(ring, slot)))
-        slot++;
-    batch->channel = stream->channel;
-    batch->from = stream->cursor;
-    batch->to = slot;
-    return batch;
-}
-
-/* The ring may let the cursor's surroundings go while the stream is blocked: its place is needed then. */
-static void note_place(struct stream *stream)
-{
-    if (stream->phase == STREAM_RING && stream->cursor >= ring_begin(stream->channel->ring))
-        stream->last = ring_before(stream->channel->ring, stream->cursor);
-}
-
-void stream_send_live(struct stream_context *context, struct stream *stream)
-{
-    const struct ring *ring = stream->channel->ring;
-
-    while (stream->cursor < ring_end(ring) && !stream->blocked) {
-        struct batch *batch = live_batch(context, stream);
-        int done = stream_io_send_batch(stream, batch);
-
-        if (done == batch->count && stream->ready) {
-            batch->deliveries++;
-            stream->events += batch->events;
-        } else {
-            for (int i = 0; i < done; i++)
-                count_frame(context, stream, batch->frames[i]);
-        }
-        stream->cursor += (uint64_t)done;
-        if (stream->broken) {
-            close_broken(context, stream);
-            return;
-        }
-    }
-    if (stream->blocked)
-        note_place(stream);
-}
-
-/* The numbers of events and holes in the slots from..to, to be dropped. */
-static void count_dropped(struct stream *stream, uint64_t from, uint64_t to)
-{
-    const struct ring *ring = stream->channel->ring;
-
-    for (uint64_t slot = from; slot < to; slot++) {
-        if (frame_kind(ring_frame(ring, slot)) == FRAME_EVENT)
-            stream->missed++;
-        else
-            stream->missed_unknown = true;
-    }
-}
-
-void stream_drop_oldest(struct stream_context *context, struct stream *stream)
-{
-    const struct ring *ring = stream->channel->ring;
-    uint64_t end = ring_end(ring);
-    uint64_t cursor = stream->cursor;
-    int64_t before = stream->missed;
-
-    /* A replay loses nothing here: where the ring leaves it behind, it goes on from the store. */
-    if (!stream->ready)
-        return;
-    /* The ring let frames go that the stream had not got; whether a hole was among them is not known any more. */
-    if (cursor < ring_begin(ring)) {
-        cursor = ring_begin(ring);
-        if (ring_before(ring, cursor).seq > stream->last.seq)
-            stream->missed += (int64_t)(ring_before(ring, cursor).seq - stream->last.seq);
-        stream->missed_unknown = true;
-    }
-    stream->cursor = cursor;
-    while (cursor < end &&
-           (end - cursor > context->buffer_events || ring_bytes(ring, cursor, end) > context->buffer_bytes))
-        cursor++;
-    count_dropped(stream, stream->cursor, cursor);
-    stream->cursor = cursor;
-    stream->last = ring_before(ring, cursor);
-    stream->dropped += stream->missed - before;
-    metrics_add(context->metrics, METRIC_DROPPED_SLOW_CONSUMER, stream->missed - before);
 }
 
 /* History. */
@@ -346,7 +194,7 @@ static void send_page(struct stream_context *context, struct stream *stream)
             break;
     done = stream_io_send_batch(stream, batch);
     for (int i = 0; i < done; i++) {
-        count_frame(context, stream, batch->frames[i]);
+        stream_count_frame(context, stream, batch->frames[i]);
         if (frame_kind(batch->frames[i]) != FRAME_CONTROL)
             stream->last = frame_position(batch->frames[i]);
     }
@@ -464,7 +312,7 @@ static bool put_claimed(struct stream_context *context, struct stream *stream)
     struct frame *frame = stream->claimed;
 
     stream->claimed = NULL;
-    count_frame(context, stream, frame);
+    stream_count_frame(context, stream, frame);
     return put(stream, frame);
 }
 
@@ -480,7 +328,7 @@ static bool step_in_ring(struct stream_context *context, struct stream *stream)
         }
         stream_drop_oldest(context, stream);
     }
-    if (has_missed(stream) && stream->cursor < ring_end(ring))
+    if (stream_has_missed(stream) && stream->cursor < ring_end(ring))
         return put_missed(context, stream);
     if (stream->cursor < ring_end(ring)) {
         stream_send_live(context, stream);
@@ -536,9 +384,9 @@ void stream_pump(struct stream_context *context, struct stream *stream)
             break;
     }
     if (stream->fd >= 0 && stream->broken)
-        close_broken(context, stream);
+        stream_close_broken(context, stream);
     else if (stream->fd >= 0 && stream->blocked)
-        note_place(stream);
+        stream_note_place(stream);
 }
 
 void stream_begin_end(struct stream_context *context, struct stream *stream, enum stream_end end)

@@ -151,13 +151,6 @@ void stream_take_page(struct stream_context *context, struct stream *stream, str
 /* Writes what is due until nothing is, or the socket is full. May close the stream. */
 void stream_pump(struct stream_context *context, struct stream *stream);
 
-/* The live part of a pump for a stream that is not blocked and has nothing else due: the common case, made cheap. */
-bool stream_is_plain(const struct stream *stream);
-void stream_send_live(struct stream_context *context, struct stream *stream);
-
-/* The socket is full and the frames that wait are over the limits: gives up the oldest. */
-void stream_drop_oldest(struct stream_context *context, struct stream *stream);
-
 /* Ends the stream in an orderly way: what is in the ring, then stream.closing. */
 void stream_begin_end(struct stream_context *context, struct stream *stream, enum stream_end end);
 
@@ -165,7 +158,7 @@ void stream_begin_end(struct stream_context *context, struct stream *stream, enu
 void stream_close(struct stream_context *context, struct stream *stream, enum stream_end end);
 void stream_free_closed(struct stream_context *context);
 
-/* Ends the life of the batch of live frames: due before its frames may leave their ring. */
-void stream_end_batch(struct stream_context *context);
+/* The same for a stream whose last write failed. */
+void stream_close_broken(struct stream_context *context, struct stream *stream);
 
 #endif

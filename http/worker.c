@@ -15,6 +15,7 @@
 #include "core/thread.h"
 #include "http/channel.h"
 #include "http/stream_blocks.h"
+#include "http/stream_live.h"
 #include "http/stream_timer.h"
 
 #define NS_PER_MS INT64_C(1000000)
