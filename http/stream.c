@@ -12,6 +12,7 @@
 #include "http/stream_blocks.h"
 #include "http/stream_count.h"
 #include "http/stream_end.h"
+#include "http/stream_filter.h"
 #include "http/stream_io.h"
 #include "http/stream_live.h"
 #include "http/stream_timer.h"
@@ -25,6 +26,7 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
     if (!stream || channel_add(channel, stream) < 0) {
         free(stream);
         free(request->identity);
+        event_filter_unref(request->filter);
         close(request->fd);
         frame_unref(request->head);
         return NULL;
@@ -38,6 +40,7 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
     stream->last = request->position;
     stream->partial = request->head;
     stream->identity = request->identity;
+    stream->filter = request->filter;
     stream->opened_ns = context->now_ns;
     stream->acked_ns = context->now_ns;
     strcpy(stream->connection_id, request->connection_id);
@@ -87,9 +90,11 @@ void stream_close(struct stream_context *context, struct stream *stream, enum st
     frame_unref(stream->partial);
     frame_unref(stream->gap);
     frame_unref(stream->claimed);
+    ring_free(stream->backlog);
     stream->partial = NULL;
     stream->gap = NULL;
     stream->claimed = NULL;
+    stream->backlog = NULL;
     context->stream_count--;
     stream->timer.next = context->closed ? &context->closed->timer : NULL;
     context->closed = stream;
@@ -102,6 +107,7 @@ void stream_free_closed(struct stream_context *context)
 
         context->closed = (struct stream *)(void *)stream->timer.next;
         free(stream->identity);
+        event_filter_unref(stream->filter);
         free(stream);
     }
 }
@@ -181,24 +187,36 @@ static void leave_page(struct stream_context *context, struct stream *stream)
         tell_break(context, stream);
 }
 
+/* Behind a write of the page's frames up to `end`, of which the stream wants some and `done` of these are done with. */
+static void advance_page(struct stream_context *context, struct stream *stream, size_t end, int done)
+{
+    struct hub_page *page = stream->page;
+
+    /* What the stream does not want is done with as soon as all in front of it is. */
+    while (stream->page_next < end && (done > 0 || !stream_wants(stream, page->frames[stream->page_next]))) {
+        const struct frame *frame = page->frames[stream->page_next++];
+
+        if (stream_wants(stream, frame)) {
+            stream_count_frame(context, stream, frame);
+            done--;
+        }
+        if (frame_kind(frame) != FRAME_CONTROL)
+            stream->last = frame_position(frame);
+    }
+}
+
 /* Writes the page's next frames. */
 static void send_page(struct stream_context *context, struct stream *stream)
 {
     struct hub_page *page = stream->page;
     struct batch *batch = &context->scratch;
-    int done;
+    size_t end = stream->page_next;
 
     batch_begin(batch, stream->chunked);
-    for (size_t i = stream->page_next; i < page->count; i++)
-        if (!batch_add(batch, page->frames[i]))
+    for (; end < page->count; end++)
+        if (stream_wants(stream, page->frames[end]) && !batch_add(batch, page->frames[end]))
             break;
-    done = stream_io_send_batch(stream, batch);
-    for (int i = 0; i < done; i++) {
-        stream_count_frame(context, stream, batch->frames[i]);
-        if (frame_kind(batch->frames[i]) != FRAME_CONTROL)
-            stream->last = frame_position(batch->frames[i]);
-    }
-    stream->page_next += (size_t)done;
+    advance_page(context, stream, end, batch->count > 0 ? stream_io_send_batch(stream, batch) : 0);
 }
 
 void stream_take_page(struct stream_context *context, struct stream *stream, struct hub_page *page)
@@ -296,13 +314,12 @@ static bool put_closing(struct stream_context *context, struct stream *stream)
 /* The gap, and with it the frame behind it: the socket may have room for the gap alone. */
 static bool put_missed(struct stream_context *context, struct stream *stream)
 {
-    struct frame *next = ring_frame(stream->channel->ring, stream->cursor);
+    struct frame *next = stream_take_waiting(stream);
     int64_t missed = stream->missed_unknown ? GAP_MISSED_UNKNOWN : stream->missed;
 
     stream->missed = 0;
     stream->missed_unknown = false;
-    stream->claimed = frame_ref(next);
-    stream->cursor++;
+    stream->claimed = next;
     metrics_add(context->metrics, METRIC_GAP_SLOW_CONSUMER, 1);
     return put(stream, stream_block_gap(GAP_SLOW_CONSUMER, NULL, next, missed));
 }
@@ -328,9 +345,10 @@ static bool step_in_ring(struct stream_context *context, struct stream *stream)
         }
         stream_drop_oldest(context, stream);
     }
-    if (stream_has_missed(stream) && stream->cursor < ring_end(ring))
-        return put_missed(context, stream);
-    if (stream->cursor < ring_end(ring)) {
+    stream_filter_skip(stream);
+    if (stream_has_waiting(stream)) {
+        if (stream_has_missed(stream))
+            return put_missed(context, stream);
         stream_send_live(context, stream);
         return true;
     }

@@ -8,6 +8,7 @@
 
 #include "auth/auth.h"
 #include "bridge/bridge.h"
+#include "core/event_filter.h"
 #include "core/event_id.h"
 #include "core/frame.h"
 #include "core/log.h"
@@ -84,8 +85,9 @@ struct stream_request {
     char requested[EVENT_ID_SIZE];  /* the id as it came, cut */
     char company[129];
     char connection_id[24];
-    struct identity *identity; /* allocated; NULL: anybody's */
-    struct frame *head;        /* the response head and the retry block; the stream's from here */
+    struct identity *identity;   /* allocated; NULL: anybody's */
+    struct event_filter *filter; /* a reference; NULL: all events */
+    struct frame *head;          /* the response head and the retry block; the stream's from here */
 };
 
 /* A read of history under way; outlives its stream when that is closed meanwhile. */
@@ -124,8 +126,10 @@ struct stream {
     struct stream_reading *reading;
     struct hub_page *page;
     size_t page_next;
-    int64_t missed;            /* events dropped that the client was not told of yet */
-    struct identity *identity; /* NULL: anybody's */
+    int64_t missed;              /* events dropped that the client was not told of yet */
+    struct identity *identity;   /* NULL: anybody's */
+    struct event_filter *filter; /* what the client may have; NULL: all events */
+    struct ring *backlog;        /* of a filtered stream: due before its cursor; NULL: nothing (stream_filter.h) */
 
     int64_t opened_ns;
     int64_t heartbeat_at_ns;
@@ -139,7 +143,7 @@ struct stream {
     char requested[EVENT_ID_SIZE];
 };
 
-/* A new stream of that channel, which takes over the request's socket and head. NULL: no memory, and both are closed. */
+/* A new stream of that channel, which takes over the request's socket, head, identity and filter. NULL: no memory, and all are released. */
 struct stream *stream_new(struct stream_context *context, struct channel *channel, struct stream_request *request);
 
 /* The channel has its ring: begins the replay, or goes live. */

@@ -198,6 +198,7 @@ static void open_stream(struct worker *worker, struct stream_request *request)
     request->fd = -1;
     request->head = NULL;
     request->identity = NULL;
+    request->filter = NULL;
     if (!stream) {
         registry_leave(worker->context.registry, channel->company, worker->context.worker);
         metrics_add(worker->context.metrics, METRIC_ERROR_RESOURCES, 1);
@@ -430,6 +431,7 @@ static void release_message(struct message *message)
         close(worker_message->request.fd);
     frame_unref(worker_message->request.head);
     free(worker_message->request.identity);
+    event_filter_unref(worker_message->request.filter);
     free(message);
 }
 

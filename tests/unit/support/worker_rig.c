@@ -15,6 +15,7 @@ struct worker_rig {
     struct config config;
     struct worker *worker;
     int64_t expires_ms;
+    const char *pattern;
 };
 
 /* The doubles. */
@@ -148,6 +149,11 @@ void worker_rig_expire(struct worker_rig *rig, int64_t expires_ms)
     rig->expires_ms = expires_ms;
 }
 
+void worker_rig_filter(struct worker_rig *rig, const char *pattern)
+{
+    rig->pattern = pattern;
+}
+
 void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const char *company, bool chunked,
                      const char *requested)
 {
@@ -164,6 +170,11 @@ void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const c
         if (!request.identity)
             abort();
         request.identity->expires_ms = rig->expires_ms;
+    }
+    if (rig->pattern) {
+        request.filter = event_filter_new(&rig->pattern, 1);
+        if (!request.filter)
+            abort();
     }
     if (requested) {
         request.cursor = event_id_parse(requested, strlen(requested), &request.position) ? STREAM_CURSOR_ID
