@@ -11,6 +11,7 @@
 #include "auth/random_text.h"
 #include "core/clock.h"
 #include "core/config_value.h"
+#include "core/event_filter.h"
 
 enum { EVENT_MAX_BYTES = 64 };
 
@@ -249,8 +250,5 @@ bool api_key_is_expired(const struct api_key *key, int64_t now_unix_ms)
 
 bool api_key_has_event(const struct api_key *key, const char *event)
 {
-    for (size_t i = 0; i < key->event_count; i++)
-        if (config_pattern_matches(key->events[i], strlen(key->events[i]), event))
-            return true;
-    return key->event_count == 0;
+    return event_filter_matches((const char *const *)key->events, key->event_count, event);
 }

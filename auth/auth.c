@@ -30,6 +30,12 @@ struct auth {
     struct token_cache *cache;
 };
 
+void identity_release(struct identity *identity)
+{
+    event_filter_unref(identity->filter);
+    identity->filter = NULL;
+}
+
 /* Refusing. */
 
 static int refuse(struct refusal *ret_refusal, unsigned status, const char *reason, const char *message)
@@ -205,7 +211,10 @@ static int copy_key(const struct api_key *key, struct identity *ret_identity, st
     strcpy(ret_identity->company, key->company);
     strcpy(ret_identity->key_id, key->id);
     memcpy(ret_identity->key_hash, key->hash, sizeof ret_identity->key_hash);
-    return 0;
+    if (key->event_count == 0)
+        return 0;
+    ret_identity->filter = event_filter_new((const char *const *)key->events, key->event_count);
+    return ret_identity->filter ? 0 : refuse_for_now(ret_refusal, "The server is out of memory; try again later");
 }
 
 static int identify_by_key(struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
@@ -220,7 +229,10 @@ static int identify_by_key(struct auth *auth, const struct auth_request *request
     api_key_set_unref(set);
     if (status < 0)
         return status;
-    return auth_is_own_company(ret_identity, request->company, request->company_size, ret_refusal) ? 0 : -EACCES;
+    if (auth_is_own_company(ret_identity, request->company, request->company_size, ret_refusal))
+        return 0;
+    identity_release(ret_identity);
+    return -EACCES;
 }
 
 bool auth_keeps(struct auth *auth, const struct identity *identity)
@@ -305,6 +317,7 @@ int auth_find_scope(struct auth *auth, const struct auth_request *request, struc
     if (auth_identify(auth, request, &identity, ret_refusal) < 0)
         return -EACCES;
     strcpy(ret_scope->company, identity.company);
+    identity_release(&identity);
     return 0;
 }
 

@@ -49,7 +49,7 @@ void auth_free(struct auth *auth);
 /* Waits until keys that come from elsewhere are there, but for no longer than timeout_ms. */
 void auth_await_start(struct auth *auth, int timeout_ms);
 
-/* Returns 0 and the identity, or -EACCES and the refusal. */
+/* Returns 0 and the identity, to be released; or -EACCES and the refusal. */
 int auth_identify(struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
                   struct refusal *ret_refusal);
 

@@ -76,6 +76,7 @@ int gate_admit(struct gate *gate, const struct address *address, struct refusal 
 int gate_identify(struct gate *gate, const struct auth_request *request, struct identity *ret_identity,
                   struct refusal *ret_refusal)
 {
+    *ret_identity = (struct identity){.expires_ms = 0};
     if (auth_identify(gate->auth, request, ret_identity, ret_refusal) < 0)
         return -EACCES;
     return gate_check(gate, ret_identity, ret_refusal);

@@ -5,11 +5,12 @@
 #include <stdint.h>
 
 #include "auth/api_key.h"
+#include "core/event_filter.h"
 #include "core/metrics.h"
 
 enum { IDENTITY_TEXT_SIZE = 129 };
 
-/* Who asks, and for which company. A plain value. A text that is not known is empty. */
+/* Who asks, and for which company. A text that is not known is empty. identity_release() is due. */
 struct identity {
     char company[IDENTITY_TEXT_SIZE];
     char user[IDENTITY_TEXT_SIZE];
@@ -17,9 +18,13 @@ struct identity {
     char token_id[IDENTITY_TEXT_SIZE];
     char key_id[IDENTITY_TEXT_SIZE]; /* the API key's name, never the key */
     unsigned char key_hash[API_KEY_HASH_BYTES];
-    int64_t key_max;    /* streams that the API key may have open; 0: it has no limit of its own */
-    int64_t expires_ms; /* Unix time from which it is void; 0: never */
+    int64_t key_max;             /* streams that the API key may have open; 0: it has no limit of its own */
+    int64_t expires_ms;          /* Unix time from which it is void; 0: never */
+    struct event_filter *filter; /* the events that it may have; NULL: all. A reference */
 };
+
+/* Gives up what it holds; it stays readable but for that. */
+void identity_release(struct identity *identity);
 
 /* Why somebody is refused: what the answer, the log and the counters say. The texts are constant. */
 struct refusal {

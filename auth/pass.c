@@ -330,6 +330,7 @@ int pass_ask(struct gate *gate, const struct pass_request *request, struct pass 
         return gate_refuse_for_now(ret_refusal, "The server is out of memory; try again later");
     status = begin(pass, request);
     *ret_identity = pass->identity;
+    ret_identity->filter = NULL;
     if (status == -EACCES) {
         *ret_refusal = pass->refusal;
         pass_free(pass);
@@ -359,6 +360,11 @@ const struct identity *pass_identity(const struct pass *pass)
     return &pass->identity;
 }
 
+const struct address *pass_address(const struct pass *pass)
+{
+    return &pass->address;
+}
+
 const char *pass_successor(const struct pass *pass)
 {
     return *pass->successor ? pass->successor : NULL;
@@ -373,6 +379,7 @@ void pass_free(struct pass *pass)
 {
     if (!pass)
         return;
+    identity_release(&pass->identity);
     limits_leave(pass->gate->limits, pass->place);
     if (*pass->user_slot)
         (void)shared_slots_leave(pass->gate->shared, pass->user_slot, pass->holder, NULL, NULL);

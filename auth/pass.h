@@ -40,6 +40,9 @@ int pass_result(const struct pass *pass, struct refusal *ret_refusal);
 /* Lives as long as the pass. */
 const struct identity *pass_identity(const struct pass *pass);
 
+/* Whence the request came. Lives as long as the pass. */
+const struct address *pass_address(const struct pass *pass);
+
 /* A ticket for later, for streams that were opened by one; NULL: none. A secret. */
 const char *pass_successor(const struct pass *pass);
 

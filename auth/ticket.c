@@ -49,6 +49,20 @@ int ticket_fingerprint(const struct address *address, const char *user_agent, ch
     return status;
 }
 
+/* The patterns of the filter; JSON null: all events. NULL: no memory. */
+static json_t *write_events(const struct event_filter *filter)
+{
+    json_t *events = filter ? json_array() : json_null();
+
+    for (size_t i = 0; i < event_filter_count(filter); i++) {
+        if (json_array_append_new(events, json_string(event_filter_pattern(filter, i))) < 0) {
+            json_decref(events);
+            return NULL;
+        }
+    }
+    return events;
+}
+
 void ticket_write(const struct identity *identity, struct buffer *value)
 {
     char key_hash[2 * API_KEY_HASH_BYTES + 1];
@@ -56,10 +70,10 @@ void ticket_write(const struct identity *identity, struct buffer *value)
     char *text;
 
     hex_format(identity->key_hash, sizeof identity->key_hash, key_hash);
-    object =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "companyId", identity->company, "userId", identity->user,
-                  "sessionId", identity->session, "tokenId", identity->token_id, "keyId", identity->key_id, "keyHash",
-                  key_hash, "keyMax", (json_int_t)identity->key_max, "expiresAt", (json_int_t)identity->expires_ms);
+    object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "companyId", identity->company, "userId",
+                       identity->user, "sessionId", identity->session, "tokenId", identity->token_id, "keyId",
+                       identity->key_id, "keyHash", key_hash, "keyMax", (json_int_t)identity->key_max, "expiresAt",
+                       (json_int_t)identity->expires_ms, "events", write_events(identity->filter));
     text = json_dumps(object, JSON_COMPACT);
     json_decref(object);
     if (text)
@@ -81,6 +95,24 @@ static bool read_text(const json_t *object, const char *name, char ret_text[IDEN
     return true;
 }
 
+static bool read_events(const json_t *events, struct event_filter **ret_filter)
+{
+    const char *patterns[API_KEY_MAX_EVENTS];
+    size_t count = json_array_size(events);
+
+    if (json_is_null(events))
+        return true;
+    if (count < 1 || count > API_KEY_MAX_EVENTS)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        patterns[i] = json_string_value(json_array_get(events, i));
+        if (!patterns[i])
+            return false;
+    }
+    *ret_filter = event_filter_new(patterns, count);
+    return *ret_filter != NULL;
+}
+
 static bool read_identity(const json_t *object, struct identity *identity)
 {
     const json_t *key_hash = json_object_get(object, "keyHash");
@@ -94,7 +126,8 @@ static bool read_identity(const json_t *object, struct identity *identity)
                      sizeof identity->key_hash) == 0 &&
            json_is_integer(json_object_get(object, "keyMax")) && identity->key_max >= 0 &&
            json_is_integer(json_object_get(object, "expiresAt")) && identity->expires_ms >= 0 &&
-           config_is_company_id(identity->company, strlen(identity->company));
+           config_is_company_id(identity->company, strlen(identity->company)) &&
+           read_events(json_object_get(object, "events"), &identity->filter);
 }
 
 int ticket_read(const char *value, size_t size, struct identity *ret_identity)

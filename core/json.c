@@ -68,7 +68,7 @@ void json_end_array(struct json *json)
 
 void json_key(struct json *json, const char *key)
 {
-    json_string(json, key, strlen(key));
+    json_write_string(json, key, strlen(key));
 }
 
 static void replace_non_ascii(char *text, size_t size)
@@ -78,7 +78,7 @@ static void replace_non_ascii(char *text, size_t size)
             text[i] = '?';
 }
 
-void json_string(struct json *json, const char *text, size_t size)
+void json_write_string(struct json *json, const char *text, size_t size)
 {
     char *copy;
 
@@ -97,17 +97,17 @@ void json_string(struct json *json, const char *text, size_t size)
     free(copy);
 }
 
-void json_number(struct json *json, int64_t number)
+void json_write_number(struct json *json, int64_t number)
 {
     yajl_gen_integer(json->generator, number);
 }
 
-void json_bool(struct json *json, bool value)
+void json_write_bool(struct json *json, bool value)
 {
     yajl_gen_bool(json->generator, value);
 }
 
-void json_null(struct json *json)
+void json_write_null(struct json *json)
 {
     yajl_gen_null(json->generator);
 }
@@ -116,21 +116,21 @@ void json_put_string(struct json *json, const char *key, const char *text)
 {
     json_key(json, key);
     if (text)
-        json_string(json, text, strlen(text));
+        json_write_string(json, text, strlen(text));
     else
-        json_null(json);
+        json_write_null(json);
 }
 
 void json_put_number(struct json *json, const char *key, int64_t number)
 {
     json_key(json, key);
-    json_number(json, number);
+    json_write_number(json, number);
 }
 
 void json_put_bool(struct json *json, const char *key, bool value)
 {
     json_key(json, key);
-    json_bool(json, value);
+    json_write_bool(json, value);
 }
 
 const char *json_text(const struct json *json, size_t *ret_size)

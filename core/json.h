@@ -21,10 +21,10 @@ void json_end_object(struct json *json);
 void json_begin_array(struct json *json);
 void json_end_array(struct json *json);
 void json_key(struct json *json, const char *key);
-void json_string(struct json *json, const char *text, size_t size);
-void json_number(struct json *json, int64_t number);
-void json_bool(struct json *json, bool value);
-void json_null(struct json *json);
+void json_write_string(struct json *json, const char *text, size_t size);
+void json_write_number(struct json *json, int64_t number);
+void json_write_bool(struct json *json, bool value);
+void json_write_null(struct json *json);
 
 /* Key and value in one call. A NULL text is written as null. */
 void json_put_string(struct json *json, const char *key, const char *text);

@@ -141,5 +141,6 @@ void asker_log_refusal(const struct http_context *context, const struct asker *a
     log_write(context->log, LOG_LEVEL_INFO, "SSE connection refused",
               LOG_FIELDS(log_text("reason", refusal->reason), log_number("status", refusal->status),
                          log_text("companyId", or_null(company)), log_text("userId", or_null(identity->user)),
-                         log_text("keyId", or_null(identity->key_id)), log_text("address", address)));
+                         log_text("keyId", or_null(identity->key_id)), log_text("tokenId", or_null(identity->token_id)),
+                         log_text("address", address)));
 }

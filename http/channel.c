@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "http/stream_filter.h"
+#include "http/stream_live.h"
 
 enum {
     TURN_NS = 1000000,
@@ -175,14 +177,6 @@ void channel_push(struct schedule *schedule, const struct stream_context *contex
     put_in_schedule(schedule, channel);
 }
 
-static bool is_over_limits(const struct stream_context *context, const struct stream *stream)
-{
-    const struct ring *ring = stream->channel->ring;
-
-    return ring_end(ring) - stream->cursor > context->buffer_events || stream->cursor < ring_begin(ring) ||
-           ring_bytes(ring, stream->cursor, ring_end(ring)) > context->buffer_bytes;
-}
-
 /* One stream's part in a round. */
 static void serve(struct stream_context *context, struct stream *stream)
 {
@@ -192,9 +186,15 @@ static void serve(struct stream_context *context, struct stream *stream)
         channel->recipients += stream->cursor < ring_end(channel->ring);
         stream_send_live(context, stream);
     } else if (!stream->blocked) {
+        int64_t before = stream->events;
+
         stream_pump(context, stream);
+        channel->recipients += stream->ready && stream->events > before;
     }
-    if (stream->fd < 0 || !stream->blocked || stream->phase != STREAM_RING || !is_over_limits(context, stream))
+    if (stream->fd < 0 || !stream->blocked || stream->phase != STREAM_RING)
+        return;
+    stream_filter_gather(stream);
+    if (!stream_is_over_limits(context, stream))
         return;
     /* Tried once more, here and now: events are dropped only because the socket is full. */
     stream->blocked = false;

@@ -7,12 +7,15 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "core/clock.h"
 #include "core/json.h"
 #include "http/channel.h"
+#include "http/stream_audit.h"
 #include "http/stream_blocks.h"
+#include "http/stream_count.h"
 #include "http/stream_end.h"
+#include "http/stream_filter.h"
 #include "http/stream_io.h"
+#include "http/stream_live.h"
 #include "http/stream_timer.h"
 
 #define NS_PER_MS INT64_C(1000000)
@@ -24,6 +27,7 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
     if (!stream || channel_add(channel, stream) < 0) {
         free(stream);
         pass_free(request->pass);
+        event_filter_unref(request->filter);
         close(request->fd);
         frame_unref(request->head);
         return NULL;
@@ -37,6 +41,7 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
     stream->last = request->position;
     stream->partial = request->head;
     stream->pass = request->pass;
+    stream->filter = request->filter;
     stream->expires_ms = request->expires_ms;
     stream->opened_ns = context->now_ns;
     stream->acked_ns = context->now_ns;
@@ -46,9 +51,7 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
     stream_timer_begin(context, stream);
     context->stream_count++;
     metrics_add(context->metrics, METRIC_CONNECTIONS_OPENED, 1);
-    log_write(context->log, LOG_LEVEL_INFO, "SSE connection established",
-              LOG_FIELDS(log_text("companyId", channel->company), log_text("connectionId", stream->connection_id),
-                         log_text("lastEventId", request->cursor == STREAM_CURSOR_NONE ? NULL : stream->requested)));
+    stream_audit_opened(context, stream);
     return stream;
 }
 
@@ -65,12 +68,7 @@ void stream_close(struct stream_context *context, struct stream *stream, enum st
 {
     if (stream->fd < 0)
         return;
-    log_write(context->log, LOG_LEVEL_INFO, "SSE connection closed",
-              LOG_FIELDS(log_text("companyId", stream->channel->company),
-                         log_text("connectionId", stream->connection_id), log_text("reason", stream_end_text(end)),
-                         log_number("durationMs", (context->now_ns - stream->opened_ns) / NS_PER_MS),
-                         log_number("events", stream->events), log_number("dropped", stream->dropped),
-                         log_number("bytes", (int64_t)stream->sent_bytes)));
+    stream_audit_closed(context, stream, end);
     metrics_add(context->metrics, stream_end_metric(end), 1);
     /* Said explicitly: while libmicrohttpd still has its copy of the descriptor, our close alone ends no events. */
     (void)epoll_ctl(context->epoll_fd, EPOLL_CTL_DEL, stream->fd, NULL);
@@ -89,9 +87,11 @@ void stream_close(struct stream_context *context, struct stream *stream, enum st
     frame_unref(stream->partial);
     frame_unref(stream->gap);
     frame_unref(stream->claimed);
+    ring_free(stream->backlog);
     stream->partial = NULL;
     stream->gap = NULL;
     stream->claimed = NULL;
+    stream->backlog = NULL;
     context->stream_count--;
     stream->timer.next = context->closed ? &context->closed->timer : NULL;
     context->closed = stream;
@@ -103,171 +103,15 @@ void stream_free_closed(struct stream_context *context)
         struct stream *stream = context->closed;
 
         context->closed = (struct stream *)(void *)stream->timer.next;
+        event_filter_unref(stream->filter);
         free(stream);
     }
 }
 
-/* Closes a stream whose last write failed. */
-static void close_broken(struct stream_context *context, struct stream *stream)
+void stream_close_broken(struct stream_context *context, struct stream *stream)
 {
     metrics_add(context->metrics, METRIC_ERROR_WRITE, 1);
     stream_close(context, stream, STREAM_END_ERROR);
-}
-
-/* Counting. */
-
-/* Enters the deliveries of the live batch in the metrics. */
-static void count_deliveries(struct stream_context *context)
-{
-    struct batch *batch = &context->batch;
-    int64_t now_ns;
-
-    if (batch->deliveries == 0)
-        return;
-    now_ns = clock_monotonic_ns();
-    for (int i = 0; i < batch->count; i++) {
-        const struct frame *frame = batch->frames[i];
-
-        if (frame_kind(frame) == FRAME_HOLE)
-            metrics_add(context->metrics, gap_metric(gap_hole_reason(frame)), batch->deliveries);
-        else if (frame_received_ns(frame) > 0)
-            metrics_observe_latency(context->metrics, now_ns - frame_received_ns(frame), batch->deliveries);
-    }
-    metrics_add(context->metrics, METRIC_EVENTS_DELIVERED, batch->events * batch->deliveries);
-    batch->deliveries = 0;
-}
-
-void stream_end_batch(struct stream_context *context)
-{
-    count_deliveries(context);
-    context->batch.channel = NULL;
-}
-
-/* Enters one frame that one stream was sent, in a replay or in part of a batch. */
-static void count_frame(struct stream_context *context, struct stream *stream, const struct frame *frame)
-{
-    if (frame_kind(frame) == FRAME_EVENT) {
-        stream->events++;
-        metrics_add(context->metrics, METRIC_EVENTS_DELIVERED, 1);
-        if (frame_received_ns(frame) > 0 && stream->ready)
-            metrics_observe_latency(context->metrics, clock_monotonic_ns() - frame_received_ns(frame), 1);
-        if (!stream->ready) {
-            stream->replayed++;
-            metrics_add(context->metrics, METRIC_REPLAY_EVENTS, 1);
-        }
-        return;
-    }
-    stream->complete = false;
-    metrics_add(context->metrics,
-                frame_kind(frame) == FRAME_HOLE ? gap_metric(gap_hole_reason(frame)) : METRIC_GAP_REPLAY_UNAVAILABLE,
-                1);
-}
-
-/* Live frames. */
-
-/* Whether something was dropped that the client was not told of yet. */
-static bool has_missed(const struct stream *stream)
-{
-    return stream->missed > 0 || stream->missed_unknown;
-}
-
-bool stream_is_plain(const struct stream *stream)
-{
-    return stream->phase == STREAM_RING && stream->ready && !stream->partial && !stream->gap && !stream->claimed &&
-           !has_missed(stream) && !stream->closing && !stream->heartbeat_due && !stream->expiring_due;
-}
-
-/* Makes the context's batch the frames behind the stream's cursor, unless it is that already. */
-static struct batch *live_batch(struct stream_context *context, const struct stream *stream)
-{
-    struct batch *batch = &context->batch;
-    const struct ring *ring = stream->channel->ring;
-    uint64_t slot = stream->cursor;
-
-    if (batch->channel == stream->channel && batch->from == slot && batch->chunked == stream->chunked &&
-        (batch->to == ring_end(ring) || batch->count == BATCH_FRAMES))
-        return batch;
-    count_deliveries(context);
-    batch_begin(batch, stream->chunked);
-    while (slot < ring_end(ring) && batch_add(batch, ring_frame(ring, slot)))
-        slot++;
-    batch->channel = stream->channel;
-    batch->from = stream->cursor;
-    batch->to = slot;
-    return batch;
-}
-
-/* The ring may let the cursor's surroundings go while the stream is blocked: its place is needed then. */
-static void note_place(struct stream *stream)
-{
-    if (stream->phase == STREAM_RING && stream->cursor >= ring_begin(stream->channel->ring))
-        stream->last = ring_before(stream->channel->ring, stream->cursor);
-}
-
-void stream_send_live(struct stream_context *context, struct stream *stream)
-{
-    const struct ring *ring = stream->channel->ring;
-
-    while (stream->cursor < ring_end(ring) && !stream->blocked) {
-        struct batch *batch = live_batch(context, stream);
-        int done = stream_io_send_batch(stream, batch);
-
-        if (done == batch->count && stream->ready) {
-            batch->deliveries++;
-            stream->events += batch->events;
-        } else {
-            for (int i = 0; i < done; i++)
-                count_frame(context, stream, batch->frames[i]);
-        }
-        stream->cursor += (uint64_t)done;
-        if (stream->broken) {
-            close_broken(context, stream);
-            return;
-        }
-    }
-    if (stream->blocked)
-        note_place(stream);
-}
-
-/* The numbers of events and holes in the slots from..to, to be dropped. */
-static void count_dropped(struct stream *stream, uint64_t from, uint64_t to)
-{
-    const struct ring *ring = stream->channel->ring;
-
-    for (uint64_t slot = from; slot < to; slot++) {
-        if (frame_kind(ring_frame(ring, slot)) == FRAME_EVENT)
-            stream->missed++;
-        else
-            stream->missed_unknown = true;
-    }
-}
-
-void stream_drop_oldest(struct stream_context *context, struct stream *stream)
-{
-    const struct ring *ring = stream->channel->ring;
-    uint64_t end = ring_end(ring);
-    uint64_t cursor = stream->cursor;
-    int64_t before = stream->missed;
-
-    /* A replay loses nothing here: where the ring leaves it behind, it goes on from the store. */
-    if (!stream->ready)
-        return;
-    /* The ring let frames go that the stream had not got; whether a hole was among them is not known any more. */
-    if (cursor < ring_begin(ring)) {
-        cursor = ring_begin(ring);
-        if (ring_before(ring, cursor).seq > stream->last.seq)
-            stream->missed += (int64_t)(ring_before(ring, cursor).seq - stream->last.seq);
-        stream->missed_unknown = true;
-    }
-    stream->cursor = cursor;
-    while (cursor < end &&
-           (end - cursor > context->buffer_events || ring_bytes(ring, cursor, end) > context->buffer_bytes))
-        cursor++;
-    count_dropped(stream, stream->cursor, cursor);
-    stream->cursor = cursor;
-    stream->last = ring_before(ring, cursor);
-    stream->dropped += stream->missed - before;
-    metrics_add(context->metrics, METRIC_DROPPED_SLOW_CONSUMER, stream->missed - before);
 }
 
 /* History. */
@@ -339,24 +183,36 @@ static void leave_page(struct stream_context *context, struct stream *stream)
         tell_break(context, stream);
 }
 
+/* Behind a write of the page's frames up to `end`, of which the stream wants some and `done` of these are done with. */
+static void advance_page(struct stream_context *context, struct stream *stream, size_t end, int done)
+{
+    struct hub_page *page = stream->page;
+
+    /* What the stream does not want is done with as soon as all in front of it is. */
+    while (stream->page_next < end && (done > 0 || !stream_wants(stream, page->frames[stream->page_next]))) {
+        const struct frame *frame = page->frames[stream->page_next++];
+
+        if (stream_wants(stream, frame)) {
+            stream_count_frame(context, stream, frame);
+            done--;
+        }
+        if (frame_kind(frame) != FRAME_CONTROL)
+            stream->last = frame_position(frame);
+    }
+}
+
 /* Writes the page's next frames. */
 static void send_page(struct stream_context *context, struct stream *stream)
 {
     struct hub_page *page = stream->page;
     struct batch *batch = &context->scratch;
-    int done;
+    size_t end = stream->page_next;
 
     batch_begin(batch, stream->chunked);
-    for (size_t i = stream->page_next; i < page->count; i++)
-        if (!batch_add(batch, page->frames[i]))
+    for (; end < page->count; end++)
+        if (stream_wants(stream, page->frames[end]) && !batch_add(batch, page->frames[end]))
             break;
-    done = stream_io_send_batch(stream, batch);
-    for (int i = 0; i < done; i++) {
-        count_frame(context, stream, batch->frames[i]);
-        if (frame_kind(batch->frames[i]) != FRAME_CONTROL)
-            stream->last = frame_position(batch->frames[i]);
-    }
-    stream->page_next += (size_t)done;
+    advance_page(context, stream, end, batch->count > 0 ? stream_io_send_batch(stream, batch) : 0);
 }
 
 void stream_take_page(struct stream_context *context, struct stream *stream, struct hub_page *page)
@@ -440,7 +296,7 @@ static bool put_ready(struct stream *stream)
         strcpy(head_id, channel->head_id);
     stream->ready = true;
     return put(stream, stream_block_ready(channel->company, stream->connection_id, stream->replayed, stream->complete,
-                                          head_id));
+                                          head_id, stream->pass ? pass_successor(stream->pass) : NULL));
 }
 
 static bool put_closing(struct stream_context *context, struct stream *stream)
@@ -454,13 +310,12 @@ static bool put_closing(struct stream_context *context, struct stream *stream)
 /* The gap, and with it the frame behind it: the socket may have room for the gap alone. */
 static bool put_missed(struct stream_context *context, struct stream *stream)
 {
-    struct frame *next = ring_frame(stream->channel->ring, stream->cursor);
+    struct frame *next = stream_take_waiting(stream);
     int64_t missed = stream->missed_unknown ? GAP_MISSED_UNKNOWN : stream->missed;
 
     stream->missed = 0;
     stream->missed_unknown = false;
-    stream->claimed = frame_ref(next);
-    stream->cursor++;
+    stream->claimed = next;
     metrics_add(context->metrics, METRIC_GAP_SLOW_CONSUMER, 1);
     return put(stream, stream_block_gap(GAP_SLOW_CONSUMER, NULL, next, missed));
 }
@@ -470,7 +325,7 @@ static bool put_claimed(struct stream_context *context, struct stream *stream)
     struct frame *frame = stream->claimed;
 
     stream->claimed = NULL;
-    count_frame(context, stream, frame);
+    stream_count_frame(context, stream, frame);
     return put(stream, frame);
 }
 
@@ -486,9 +341,10 @@ static bool step_in_ring(struct stream_context *context, struct stream *stream)
         }
         stream_drop_oldest(context, stream);
     }
-    if (has_missed(stream) && stream->cursor < ring_end(ring))
-        return put_missed(context, stream);
-    if (stream->cursor < ring_end(ring)) {
+    stream_filter_skip(stream);
+    if (stream_has_waiting(stream)) {
+        if (stream_has_missed(stream))
+            return put_missed(context, stream);
         stream_send_live(context, stream);
         return true;
     }
@@ -542,9 +398,9 @@ void stream_pump(struct stream_context *context, struct stream *stream)
             break;
     }
     if (stream->fd >= 0 && stream->broken)
-        close_broken(context, stream);
+        stream_close_broken(context, stream);
     else if (stream->fd >= 0 && stream->blocked)
-        note_place(stream);
+        stream_note_place(stream);
 }
 
 void stream_begin_end(struct stream_context *context, struct stream *stream, enum stream_end end)

@@ -8,6 +8,7 @@
 
 #include "auth/pass.h"
 #include "bridge/bridge.h"
+#include "core/event_filter.h"
 #include "core/event_id.h"
 #include "core/frame.h"
 #include "core/log.h"
@@ -84,9 +85,10 @@ struct stream_request {
     char requested[EVENT_ID_SIZE];  /* the id as it came, cut */
     char company[129];
     char connection_id[24];
-    struct pass *pass;  /* NULL: nobody was asked for one (tests) */
-    int64_t expires_ms; /* Unix time at which the stream must end; 0: never */
-    struct frame *head; /* the response head and the retry block; the stream's from here */
+    struct pass *pass;           /* NULL: nobody was asked for one (tests) */
+    struct event_filter *filter; /* a reference; NULL: all events */
+    int64_t expires_ms;          /* Unix time at which the stream must end; 0: never */
+    struct frame *head;          /* the response head and the retry block; the stream's from here */
 };
 
 /* A read of history under way; outlives its stream when that is closed meanwhile. */
@@ -125,9 +127,11 @@ struct stream {
     struct stream_reading *reading;
     struct hub_page *page;
     size_t page_next;
-    int64_t missed;     /* events dropped that the client was not told of yet */
-    struct pass *pass;  /* NULL: none */
-    int64_t expires_ms; /* 0: never */
+    int64_t missed;              /* events dropped that the client was not told of yet */
+    struct pass *pass;           /* NULL: none */
+    struct event_filter *filter; /* what the client may have; NULL: all events */
+    struct ring *backlog;        /* of a filtered stream: due before its cursor; NULL: nothing (stream_filter.h) */
+    int64_t expires_ms;          /* 0: never */
 
     int64_t opened_ns;
     int64_t heartbeat_at_ns;
@@ -141,7 +145,7 @@ struct stream {
     char requested[EVENT_ID_SIZE];
 };
 
-/* A new stream of that channel, which takes over the request's socket and head. NULL: no memory, and both are closed. */
+/* A new stream of that channel, which takes over the request's socket, head, identity and filter. NULL: no memory, and all are released. */
 struct stream *stream_new(struct stream_context *context, struct channel *channel, struct stream_request *request);
 
 /* The channel has its ring: begins the replay, or goes live. */
@@ -153,13 +157,6 @@ void stream_take_page(struct stream_context *context, struct stream *stream, str
 /* Writes what is due until nothing is, or the socket is full. May close the stream. */
 void stream_pump(struct stream_context *context, struct stream *stream);
 
-/* The live part of a pump for a stream that is not blocked and has nothing else due: the common case, made cheap. */
-bool stream_is_plain(const struct stream *stream);
-void stream_send_live(struct stream_context *context, struct stream *stream);
-
-/* The socket is full and the frames that wait are over the limits: gives up the oldest. */
-void stream_drop_oldest(struct stream_context *context, struct stream *stream);
-
 /* Ends the stream in an orderly way: what is in the ring, then stream.closing. */
 void stream_begin_end(struct stream_context *context, struct stream *stream, enum stream_end end);
 
@@ -167,7 +164,7 @@ void stream_begin_end(struct stream_context *context, struct stream *stream, enu
 void stream_close(struct stream_context *context, struct stream *stream, enum stream_end end);
 void stream_free_closed(struct stream_context *context);
 
-/* Ends the life of the batch of live frames: due before its frames may leave their ring. */
-void stream_end_batch(struct stream_context *context);
+/* The same for a stream whose last write failed. */
+void stream_close_broken(struct stream_context *context, struct stream *stream);
 
 #endif

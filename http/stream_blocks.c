@@ -54,7 +54,7 @@ struct frame *stream_block_heartbeat(void)
 }
 
 struct frame *stream_block_ready(const char *company, const char *connection_id, int64_t replayed, bool complete,
-                                 const char *head_id)
+                                 const char *head_id, const char *ticket)
 {
     struct buffer block = buffer_make(BLOCK_MAX_BYTES);
     struct json *json = json_new();
@@ -66,6 +66,8 @@ struct frame *stream_block_ready(const char *company, const char *connection_id,
         json_put_number(json, "replayed", replayed);
         json_put_bool(json, "complete", complete);
         json_put_string(json, "head", head_id);
+        if (ticket)
+            json_put_string(json, "ticket", ticket);
         json_end_object(json);
     }
     append_event(&block, "stream.ready", json);

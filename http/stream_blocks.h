@@ -14,8 +14,9 @@
  * Memory that runs out here ends the process: a client that is not told what it must be told would be lied to.
  */
 struct frame *stream_block_heartbeat(void);
+/* ticket: for a later stream; NULL: none. */
 struct frame *stream_block_ready(const char *company, const char *connection_id, int64_t replayed, bool complete,
-                                 const char *head_id);
+                                 const char *head_id, const char *ticket);
 
 /* oldest: the first frame that follows the gap; NULL: none is held. */
 struct frame *stream_block_gap(enum gap_reason reason, const char *requested, const struct frame *oldest,

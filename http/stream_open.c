@@ -127,8 +127,10 @@ static int hand_over(struct http_context *context, struct MHD_Connection *connec
     if (request->fd < 0)
         return -errno;
     request->head = make_head(context, connection, request->chunked);
+    request->filter = event_filter_ref(pass_identity(request->pass)->filter);
     status = worker_open(worker, request);
     if (status < 0) {
+        event_filter_unref(request->filter);
         frame_unref(request->head);
         close(request->fd);
     }

@@ -54,6 +54,7 @@ enum MHD_Result ticket_page(struct http_context *context, struct MHD_Connection 
                             struct ticket_request **ret_request)
 {
     struct identity identity = {.expires_ms = 0};
+    enum MHD_Result result;
     struct refusal refusal;
     struct asker asker;
     int status = asker_read(context, connection, &asker, &refusal);
@@ -62,10 +63,14 @@ enum MHD_Result ticket_page(struct http_context *context, struct MHD_Connection 
         status = gate_admit(context->gate, &asker.address, &refusal);
     if (status == 0)
         status = gate_identify(context->gate, &asker.auth, &identity, &refusal);
-    if (status == 0)
-        return issue(context, connection, &identity, ret_request);
-    asker_log_refusal(context, &asker, &identity, &refusal);
-    return reply_refusal(context, connection, &refusal);
+    if (status == 0) {
+        result = issue(context, connection, &identity, ret_request);
+    } else {
+        asker_log_refusal(context, &asker, &identity, &refusal);
+        result = reply_refusal(context, connection, &refusal);
+    }
+    identity_release(&identity);
+    return result;
 }
 
 enum MHD_Result ticket_page_go_on(struct http_context *context, struct MHD_Connection *connection,

@@ -15,6 +15,7 @@
 #include "core/thread.h"
 #include "http/channel.h"
 #include "http/stream_blocks.h"
+#include "http/stream_live.h"
 #include "http/stream_timer.h"
 
 #define NS_PER_MS INT64_C(1000000)
@@ -198,6 +199,7 @@ static void open_stream(struct worker *worker, struct stream_request *request)
     request->fd = -1;
     request->head = NULL;
     request->pass = NULL;
+    request->filter = NULL;
     if (!stream) {
         registry_leave(worker->context.registry, channel->company, worker->context.worker);
         metrics_add(worker->context.metrics, METRIC_ERROR_RESOURCES, 1);
@@ -438,6 +440,7 @@ static void release_message(struct message *message)
         close(worker_message->request.fd);
     frame_unref(worker_message->request.head);
     pass_free(worker_message->request.pass);
+    event_filter_unref(worker_message->request.filter);
     free(message);
 }
 

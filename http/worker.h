@@ -31,7 +31,7 @@ int worker_start(struct worker *worker, struct bridge *bridge);
 
 /*
  * Gives a request to the worker, which makes a stream of it and counts it out of the registry at its end. Any thread.
- * -EAGAIN or -ENOMEM: the worker cannot take it, and socket and head are still the caller's.
+ * -EAGAIN or -ENOMEM: the worker cannot take it, and what the request owns is still the caller's.
  */
 int worker_open(struct worker *worker, const struct stream_request *request);
 

@@ -58,10 +58,10 @@ static void test_a_document_of_all_kinds_of_values(void **state)
     json_put_bool(json, "no", false);
     json_key(json, "list");
     json_begin_array(json);
-    json_number(json, 1);
-    json_null(json);
-    json_bool(json, true);
-    json_string(json, "x\0y", 3);
+    json_write_number(json, 1);
+    json_write_null(json);
+    json_write_bool(json, true);
+    json_write_string(json, "x\0y", 3);
     json_begin_object(json);
     json_end_object(json);
     json_end_array(json);
@@ -83,7 +83,7 @@ static void test_control_characters_are_escaped(void **state)
     (void)state;
     for (int i = 0; i < 31; i++)
         all[i] = (char)(i + 1);
-    json_string(json, all, sizeof all);
+    json_write_string(json, all, sizeof all);
     text = json_text(json, &size);
     for (size_t i = 0; i < size; i++)
         assert_true((unsigned char)text[i] >= 0x20);
@@ -95,7 +95,7 @@ static void test_utf8_passes_unchanged(void **state)
     struct json *json = json_new();
 
     (void)state;
-    json_string(json, "h\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", 12);
+    json_write_string(json, "h\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", 12);
     assert_json(json, "\"h\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\"");
     json_free(json);
 }

@@ -34,7 +34,7 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
     rig->owns_metrics = options->metrics == NULL;
     rig->metrics = options->metrics ? options->metrics : metrics_new();
     rig->companies = companies_new();
-    rig->transform = transform_new("metrics.*=metric_updated", 65536);
+    rig->transform = transform_new("metrics.*=metric_updated, q2q.*=vis_updated", 65536);
     if (!options->workers)
         make_mailboxes(rig);
     rig->hub = hub_new(&(struct hub_options){
@@ -94,11 +94,16 @@ void bridge_rig_release(struct bridge_rig *rig)
 
 void bridge_rig_publish(struct bridge_rig *rig, const char *company, int number)
 {
+    bridge_rig_publish_to(rig, "metrics.calculated", company, number);
+}
+
+void bridge_rig_publish_to(struct bridge_rig *rig, const char *subject, const char *company, int number)
+{
     char payload[256];
     struct source_item item = {.received_ns = clock_monotonic_ns()};
 
     snprintf(payload, sizeof payload, "{\"companyId\":\"%s\",\"n\":%d}", company, number);
-    item.message = fake_message_new("metrics.calculated", payload);
+    item.message = fake_message_new(subject, payload);
     intake_take(rig->intake, &item);
 }
 

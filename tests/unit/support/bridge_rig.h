@@ -45,8 +45,12 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
 /* Frees all. */
 void bridge_rig_release(struct bridge_rig *rig);
 
-/* A message {"companyId":company,"n":number} arrives; or a hole. */
+/*
+ * A message {"companyId":company,"n":number} arrives; or a hole. On subjects metrics.* it is a metric_updated, as those of
+ * the first function are, on q2q.* a vis_updated.
+ */
 void bridge_rig_publish(struct bridge_rig *rig, const char *company, int number);
+void bridge_rig_publish_to(struct bridge_rig *rig, const char *subject, const char *company, int number);
 void bridge_rig_hole(struct bridge_rig *rig);
 
 /* What the bridge's loop does behind all else: frames to workers, appends to the store. */

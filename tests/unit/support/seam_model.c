@@ -58,6 +58,7 @@ static void note_truth(struct seam_model *model, int company, const struct frame
     entry->is_hole = frame_kind(frame) == FRAME_HOLE;
     entry->position = frame_position(frame);
     entry->number = entry->is_hole ? -1 : payload_number(payload.data);
+    snprintf(entry->event, sizeof entry->event, "%s", frame_event_name(frame));
     frame_id(frame, entry->id);
     buffer_release(&payload);
     /* In front of the first event holes may share a place: a company that has none is forgotten at once. */
@@ -109,6 +110,7 @@ void seam_view_init(struct seam_view *view, struct seam_model *model, int number
     view->model = model;
     view->number = number;
     view->company = company;
+    view->filter = NULL;
     view->last_id[0] = '\0';
     view->at = -1;
 }
@@ -154,32 +156,70 @@ static const char *inexact(const char *reason)
     return "`missed` is exact where it is a number";
 }
 
+/* Whether the entry is one that the client may have. Holes are for everybody. */
+static bool is_for(const struct seam_view *view, const struct seam_truth *entry)
+{
+    return entry->is_hole || !view->filter || strcmp(entry->event, view->filter) == 0;
+}
+
+bool seam_view_lacks(const struct seam_view *view)
+{
+    if (view->at < 0)
+        return true;
+    for (int i = view->at; i < view->model->truth_count[view->company]; i++)
+        if (is_for(view, &view->model->truth[view->company][i]))
+            return true;
+    return false;
+}
+
+/* What gaps say in sum. */
+struct told {
+    int64_t slow;  /* by slow_consumer: of the client's events */
+    int64_t other; /* by others, that is by the bridge: of all events */
+    bool unknown;
+};
+
+static struct told sum_gaps(const struct seam_view *view)
+{
+    struct told told = {0};
+
+    for (int i = 0; i < view->gap_count; i++) {
+        const struct seam_gap *gap = &view->gaps[i];
+
+        if (gap->missed == -1)
+            told.unknown = true;
+        else if (strcmp(gap->reason, "slow_consumer") == 0)
+            told.slow += gap->missed;
+        else
+            told.other += gap->missed;
+    }
+    return told;
+}
+
 /* The entries `from` to `to` were passed without being sent: the gaps must say so, and only then. */
 static void check_gaps(struct seam_view *view, int from, int to, const char *next)
 {
     const struct seam_truth *truth = view->model->truth[view->company];
-    int64_t missing = 0;
-    int64_t told = 0;
+    struct told told = sum_gaps(view);
+    int64_t missing = 0; /* of the client's events */
+    int64_t passed = 0;  /* of all */
     bool holes = false;
-    bool unknown = false;
     char gaps[256];
 
     for (int i = from; i < to; i++) {
-        missing += !truth[i].is_hole;
+        missing += !truth[i].is_hole && is_for(view, &truth[i]);
+        passed += !truth[i].is_hole;
         holes |= truth[i].is_hole;
-    }
-    for (int i = 0; i < view->gap_count; i++) {
-        unknown |= view->gaps[i].missed == -1;
-        told += view->gaps[i].missed > 0 ? view->gaps[i].missed : 0;
     }
     describe_gaps(view, gaps, sizeof gaps);
     if (view->gap_count == 0 && missing > 0)
         seam_violate(view->model, "an event is lost unsaid", "before %s: %" PRId64 " missing", next, missing);
     else if (view->gap_count == 0 && holes && !view->model->data_lost)
         seam_violate(view->model, "a hole is lost unsaid", "before %s", next);
-    else if (view->gap_count > 0 && missing == 0 && !holes && !may_be_unsure(view))
+    else if (view->gap_count > 0 && (told.other > 0 ? passed : missing) == 0 && !holes && !may_be_unsure(view))
         seam_violate(view->model, "a gap is told where nothing is missing", "before %s:%s", next, gaps);
-    else if (view->gap_count > 0 && (unknown ? told > missing : told != missing))
+    else if (view->gap_count > 0 && (told.slow > missing || told.slow + told.other > passed ||
+                                     (!told.unknown && told.slow + told.other < missing)))
         seam_violate(view->model, inexact(view->gaps[0].reason), "before %s: %" PRId64 " missing, told:%s", next,
                      missing, gaps);
     view->gap_count = 0;
@@ -220,8 +260,10 @@ static void see_event(struct seam_view *view, const struct sse_block *block)
     for (int i = 0; i < model->truth_count[view->company]; i++) {
         if (truth[i].number != number)
             continue;
-        if (strcmp(truth[i].id, block->id) != 0 || strcmp(block->event, "metric_updated") != 0)
+        if (strcmp(truth[i].id, block->id) != 0 || strcmp(block->event, truth[i].event) != 0)
             seam_violate(model, "an event keeps its id and name", "%s is %s", block->id, truth[i].id);
+        if (!is_for(view, &truth[i]))
+            seam_violate(model, "a client gets only the events that it may have", "%s", block->event);
         view->replayed += !view->ready;
         move_to(view, i + 1, true, block->id);
         return;

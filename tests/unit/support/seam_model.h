@@ -17,7 +17,8 @@ extern const char *const seam_company_names[SEAM_COMPANIES];
 struct seam_truth {
     bool is_hole;
     struct event_position position;
-    int number; /* of an event: what its payload says */
+    int number;     /* of an event: what its payload says */
+    char event[32]; /* its name */
     char id[EVENT_ID_SIZE];
 };
 
@@ -42,6 +43,7 @@ struct seam_view {
     struct seam_model *model;
     int number; /* the client's */
     int company;
+    const char *filter;          /* the name of the events that it may have; NULL: all */
     char last_id[EVENT_ID_SIZE]; /* empty: none yet */
     int at;                      /* entries of the truth that it has, or was told of; -1: not known yet */
     int opened_at;               /* entries when it connected */
@@ -77,6 +79,9 @@ void seam_view_init(struct seam_view *view, struct seam_model *model, int number
 
 /* The client connects, with its last id if it has one; `opened_at`: entries that it cannot be sent without one. */
 void seam_view_open(struct seam_view *view, int opened_at);
+
+/* Whether there is something behind its place that the client may have. */
+bool seam_view_lacks(const struct seam_view *view);
 
 /* Checks the next block that the client reads: an sse_reader's callback, its context the view. */
 void seam_view_block(const struct sse_block *block, void *context);

@@ -71,6 +71,7 @@ void seam_connect(struct seam_client *client, unsigned worker, size_t capacity)
     client->socket = fake_socket_new(capacity);
     sse_reader_init(&client->reader, client->chunked, seam_view_block, &client->view);
     seam_view_open(&client->view, known_to_worker(client));
+    worker_rig_filter(world->workers[worker], client->view.filter);
     worker_rig_open(world->workers[worker], client->socket, seam_company_names[client->view.company], client->chunked,
                     client->view.last_id[0] ? client->view.last_id : NULL);
 }
@@ -129,6 +130,7 @@ void seam_world_init(struct seam_world *world, const struct seam_setting *settin
     memset(world, 0, offsetof(struct seam_world, trace));
     world->trace[0] = '\0';
     world->random = setting->seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    world->exhaustive = setting->exhaustive;
     seam_model_begin(&world->model);
     world->metrics = metrics_new();
     world->registry = registry_new(1000, 1, world->metrics);
@@ -141,6 +143,8 @@ void seam_world_init(struct seam_world *world, const struct seam_setting *settin
         client->chunked = i != 1;
         client->socket = NULL;
         seam_view_init(&client->view, &world->model, i, i == SEAM_CLIENTS - 1 ? 1 : 0);
+        if (i == 2 || (i == 0 && setting->filtered))
+            client->view.filter = "metric_updated";
     }
 }
 
@@ -183,8 +187,11 @@ void seam_turn_worker(struct seam_world *world, unsigned worker, bool sockets)
 
 void seam_publish(struct seam_world *world, int company)
 {
-    seam_trace(world, " pub:%s=%d", seam_company_names[company], world->published);
-    bridge_rig_publish(&world->bridge, seam_company_names[company], world->published++);
+    bool is_metric = world->exhaustive ? world->published % 2 == 0 : seam_roll(world, 3) == 0;
+
+    seam_trace(world, " pub:%s=%d%s", seam_company_names[company], world->published, is_metric ? "" : "v");
+    bridge_rig_publish_to(&world->bridge, is_metric ? "metrics.calculated" : "q2q.viewed", seam_company_names[company],
+                          world->published++);
     bridge_rig_flush(&world->bridge);
 }
 

@@ -10,7 +10,7 @@
  * The system under test of http/seam_test.c, and the steps that a schedule is made of: real workers over fake sockets, a
  * real hub, intake and appender over a fake store, and clients that parse bytes.
  */
-enum { SEAM_CLIENTS = 3, SEAM_WORKERS = 2, SEAM_TRACE_MAX = 4096 };
+enum { SEAM_CLIENTS = 4, SEAM_WORKERS = 2, SEAM_TRACE_MAX = 4096 };
 
 struct seam_world;
 
@@ -29,6 +29,7 @@ struct seam_world {
     struct hub_worker hub_workers[SEAM_WORKERS];
     struct registry *registry;
     struct worker_rig *workers[SEAM_WORKERS];
+    bool exhaustive;
     int published;
     uint64_t random;
     int steps;
@@ -44,6 +45,7 @@ struct seam_setting {
     bool small_bytes; /* rings are cut by bytes too */
     unsigned workers;
     bool exhaustive;
+    bool filtered; /* the first client may have only some events; the third always does */
 };
 
 /* Sets up everything; no client is connected. One world at a time. */
@@ -91,7 +93,7 @@ void seam_answer_asked(struct seam_world *world);
 
 /* The source. */
 
-/* An event of that company arrives. */
+/* An event of that company arrives: any of two names, or, where all schedules are gone through, of them in turn. */
 void seam_publish(struct seam_world *world, int company);
 
 /* The source may have lost events. */

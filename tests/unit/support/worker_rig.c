@@ -15,6 +15,7 @@ struct worker_rig {
     struct config config;
     struct worker *worker;
     int64_t expires_ms;
+    const char *pattern;
 };
 
 /* The doubles. */
@@ -148,6 +149,11 @@ void worker_rig_expire(struct worker_rig *rig, int64_t expires_ms)
     rig->expires_ms = expires_ms;
 }
 
+void worker_rig_filter(struct worker_rig *rig, const char *pattern)
+{
+    rig->pattern = pattern;
+}
+
 void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const char *company, bool chunked,
                      const char *requested)
 {
@@ -160,6 +166,11 @@ void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const c
         .head = stream_block_head(chunked, "", 1000),
     };
 
+    if (rig->pattern) {
+        request.filter = event_filter_new(&rig->pattern, 1);
+        if (!request.filter)
+            abort();
+    }
     if (requested) {
         request.cursor = event_id_parse(requested, strlen(requested), &request.position) ? STREAM_CURSOR_ID
                                                                                          : STREAM_CURSOR_MALFORMED;

@@ -31,10 +31,13 @@ struct worker_rig *worker_rig_new(const struct worker_rig_options *options);
 /* Closes what is open, and frees. */
 void worker_rig_free(struct worker_rig *rig);
 
-/* A request comes from the front door: the worker sees it in its mailbox. requested: the client's id; NULL: none. */
 /* The clients that connect from here on bring a token that expires at that Unix time; 0: none. */
 void worker_rig_expire(struct worker_rig *rig, int64_t expires_ms);
 
+/* The clients that connect from here on get events whose names match the pattern; NULL: all. */
+void worker_rig_filter(struct worker_rig *rig, const char *pattern);
+
+/* A request comes from the front door: the worker sees it in its mailbox. requested: the client's id; NULL: none. */
 void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const char *company, bool chunked,
                      const char *requested);
 
