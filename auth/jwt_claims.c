@@ -87,11 +87,14 @@ static bool read_time(const json_t *value, int64_t *ret_seconds)
 {
     double real = json_number_value(value);
 
+    /* Also since a real number beyond those of an int64_t has no value there. */
+    if (!json_is_number(value) || real < 0)
+        return false;
     if (json_is_integer(value))
         *ret_seconds = json_integer_value(value) < LATEST_S ? json_integer_value(value) : LATEST_S;
     else
         *ret_seconds = real < (double)LATEST_S ? (int64_t)real : LATEST_S;
-    return json_is_number(value) && real >= 0;
+    return true;
 }
 
 static enum jwt_reason check_times(const struct jwt_rules *rules, const json_t *payload, int64_t now_s,

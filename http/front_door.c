@@ -124,17 +124,11 @@ static void on_log(void *context, const char *format, va_list arguments)
     log_write(front_door->context.log, LOG_LEVEL_DEBUG, "HTTP", LOG_FIELDS(log_text("detail", text)));
 }
 
-/*
- * Decodes a part of the URL in place. An encoded NUL becomes another control character: libmicrohttpd would end the text
- * there, and `acme%00evil` would be taken for `acme`.
- */
 static size_t on_unescape(void *context, struct MHD_Connection *connection, char *text)
 {
     (void)context;
     (void)connection;
-    for (char *nul = strstr(text, "%00"); nul; nul = strstr(nul, "%00"))
-        nul[2] = '1';
-    return MHD_http_unescape(text);
+    return request_unescape(text);
 }
 
 /* Requests. */

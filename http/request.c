@@ -43,6 +43,13 @@ struct request_text request_header(struct MHD_Connection *connection, const char
     return find(connection, MHD_HEADER_KIND, name);
 }
 
+size_t request_unescape(char *text)
+{
+    for (char *nul = strstr(text, "%00"); nul; nul = strstr(nul, "%00"))
+        nul[2] = '1';
+    return MHD_http_unescape(text);
+}
+
 bool request_has_body(struct MHD_Connection *connection)
 {
     struct request_text length = request_header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);

@@ -18,6 +18,12 @@ struct request_text {
 struct request_text request_parameter(struct MHD_Connection *connection, const char *name);
 struct request_text request_header(struct MHD_Connection *connection, const char *name);
 
+/*
+ * Decodes a part of the URL in place, for libmicrohttpd. An encoded NUL becomes another control character: a text would end
+ * there, and `acme%00evil` would be taken for `acme`. Returns the new size.
+ */
+size_t request_unescape(char *text);
+
 /* Whether the request announces a body, of any length but 0. */
 bool request_has_body(struct MHD_Connection *connection);
 

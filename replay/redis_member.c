@@ -56,6 +56,9 @@ struct frame *redis_member_read(const char *member, size_t size, uint64_t ms)
     const char *end = member + size;
     struct frame_event parts = {.position.ms = ms};
 
+    /* The score is anybody's too, and 0 stands for one that is no number. */
+    if (ms == 0 || ms > EVENT_NUMBER_MAX)
+        return NULL;
     if (!take_part(&at, end, digits, sizeof digits) || strlen(digits) != REDIS_MEMBER_SEQ_DIGITS ||
         !parse_seq(digits, &parts.position.seq))
         return NULL;

@@ -7,7 +7,10 @@
 /* Looks into replies whose shape cannot be trusted: what is not there or of another type counts as 0 or NULL. */
 struct redisReply;
 
-/* A number, which comes as an integer or, from hashes and scripts, as text. */
+/*
+ * A number, which comes as an integer or, from hashes and scripts, as text that begins with it. What an id cannot hold
+ * (EVENT_NUMBER_MAX), a foreign client of Redis wrote: it counts as 0 too.
+ */
 uint64_t redis_reply_number(const struct redisReply *reply);
 
 /* An element of an array. */

@@ -150,7 +150,7 @@ static void reply_oldest(const redisReply *text, const redisReply *score, struct
 
     if (!text || text->type != REDIS_REPLY_STRING || text->len <= REDIS_MEMBER_SEQ_DIGITS + 1)
         return;
-    page->oldest.seq = strtoull(text->str, NULL, 10);
+    page->oldest.seq = redis_reply_number(text);
     page->oldest.ms = redis_reply_number(score);
     subject = text->str + REDIS_MEMBER_SEQ_DIGITS + 1;
     event_id_subject(subject, strcspn(subject, "|"), page->oldest_subject);

@@ -14,7 +14,6 @@
 #include "replay/shared_request.h"
 
 #define NS_PER_MS INT64_C(1000000)
-#define NUMBER_MAX (INT64_C(1) << 53) /* above it Redis's scripts lose digits */
 
 enum { DEFAULT_LEASE_MS = 15000 };
 
@@ -289,7 +288,7 @@ int shared_ticket_put(struct shared *shared, const char *ticket_hash, const char
     struct texts texts = {.name = ticket_hash, .value = value, .value_size = size};
     struct shared_request *request;
 
-    if (!is_name(ticket_hash) || size > SHARED_VALUE_MAX || ttl_ms <= 0 || ttl_ms > NUMBER_MAX)
+    if (!is_name(ticket_hash) || size > SHARED_VALUE_MAX || ttl_ms <= 0 || ttl_ms > SHARED_NUMBER_MAX)
         return -EINVAL;
     request = request_new(shared, SHARED_TICKET_PUT, &texts);
     request->number = ttl_ms;
@@ -304,7 +303,7 @@ int shared_ticket_take(struct shared *shared, const struct shared_take *take, sh
     struct shared_request *request;
 
     if (!is_name(take->ticket_hash) || !is_name(take->holder) || !is_name(take->fingerprint) || take->resume_ms < 0 ||
-        take->resume_ms > NUMBER_MAX)
+        take->resume_ms > SHARED_NUMBER_MAX)
         return -EINVAL;
     request = request_new(shared, SHARED_TICKET_TAKE, &texts);
     request->number = take->resume_ms;
@@ -318,7 +317,7 @@ static int submit_held(struct shared *shared, enum shared_kind kind, const struc
 {
     struct shared_request *request;
 
-    if (!is_name(texts->name) || !is_name(texts->holder) || number < 0 || number > NUMBER_MAX)
+    if (!is_name(texts->name) || !is_name(texts->holder) || number < 0 || number > SHARED_NUMBER_MAX)
         return -EINVAL;
     request = request_new(shared, kind, texts);
     request->number = number;
@@ -356,7 +355,7 @@ int shared_revoke(struct shared *shared, enum shared_subject subject, const char
     struct texts texts = {.name = value};
     struct shared_request *request;
 
-    if (!is_name(value) || until_ms < 0 || until_ms > NUMBER_MAX)
+    if (!is_name(value) || until_ms < 0 || until_ms > SHARED_NUMBER_MAX)
         return -EINVAL;
     request = request_new(shared, SHARED_REVOKE, &texts);
     request->subject = subject;
@@ -364,52 +363,4 @@ int shared_revoke(struct shared *shared, enum shared_subject subject, const char
     request->done = done;
     request->context = context;
     return submit(shared, request);
-}
-
-const char *shared_subject_prefix(enum shared_subject subject)
-{
-    switch (subject) {
-    case SHARED_COMPANY:
-        return "company|";
-    case SHARED_USER:
-        return "user|";
-    case SHARED_KEY:
-        return "key|";
-    case SHARED_TOKEN:
-        return "token|";
-    }
-    return "";
-}
-
-/* A score as Redis writes it, which may have an exponent or be infinite. */
-static int64_t score_ms(const char *text)
-{
-    double score = strtod(text, NULL);
-
-    if (!(score > 0))
-        return 0;
-    return score < (double)NUMBER_MAX ? (int64_t)score : NUMBER_MAX;
-}
-
-void shared_tell_revoked(const struct shared_listener *listener, const struct shared_field *pairs, size_t count)
-{
-    struct shared_revocation *revocations = calloc(count + 1, sizeof *revocations);
-    size_t used = 0;
-
-    if (!revocations)
-        abort();
-    for (size_t i = 0; i < count; i++)
-        for (int subject = SHARED_COMPANY; subject <= SHARED_TOKEN; subject++) {
-            const char *prefix = shared_subject_prefix((enum shared_subject)subject);
-            size_t size = strlen(prefix);
-
-            if (strncmp(pairs[i].name, prefix, size) != 0 || !pairs[i].name[size])
-                continue;
-            revocations[used++] = (struct shared_revocation){.subject = (enum shared_subject)subject,
-                                                             .value = pairs[i].name + size,
-                                                             .until_ms = score_ms(pairs[i].value)};
-        }
-    if (listener->on_revoked)
-        listener->on_revoked(listener->context, revocations, used);
-    free(revocations);
 }

@@ -4,6 +4,9 @@
 #include "core/mailbox.h"
 #include "replay/shared.h"
 
+/* Above it Redis's scripts lose digits. */
+#define SHARED_NUMBER_MAX (INT64_C(1) << 53)
+
 /* What shared.c and its two backends have in common. All but the making of requests is on shared's thread. */
 enum shared_kind {
     SHARED_TICKET_PUT,

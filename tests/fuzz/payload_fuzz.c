@@ -1,3 +1,4 @@
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,12 +40,35 @@ static void check_accepted(const struct transformed *transformed, const char *pa
     buffer_release(&member);
 }
 
+/*
+ * Another JSON parser must not find another company. It may refuse more: it converts numbers, and has other limits. What it
+ * takes, with no member twice, is accepted; but it overlooks NUL bytes, which are no JSON.
+ */
+static void check_by_jansson(enum transform_result result, const struct transformed *transformed, const char *payload,
+                             size_t size)
+{
+    json_t *any = json_loadb(payload, size, JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
+    json_t *unique = json_loadb(payload, size, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+    const json_t *company = json_object_get(unique, "companyId");
+
+    if (any && result == TRANSFORM_ACCEPTED) {
+        const char *found = json_string_value(json_object_get(any, "companyId"));
+
+        MUST(json_is_object(any) && found && strcmp(found, transformed->company) == 0);
+    }
+    if (json_is_string(company) && config_is_company_id(json_string_value(company), json_string_length(company)))
+        MUST(result == TRANSFORM_ACCEPTED || size > MAX_EVENT_BYTES || memchr(payload, '\0', size));
+    json_decref(any);
+    json_decref(unique);
+}
+
 /* The input: a subject, the end of its line, and the payload. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const uint8_t *end = size > 0 ? memchr(data, '\n', size) : NULL;
     struct transform *transform;
     struct transformed transformed;
+    enum transform_result result;
     const char *payload;
     size_t payload_size;
     char *subject;
@@ -58,7 +82,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     transform =
         transform_new("metrics.sroi*=sroi_updated,metrics.*=metric_updated,a*b*c.>=abc,>=other", MAX_EVENT_BYTES);
     MUST(transform != NULL);
-    if (transform_message(transform, subject, payload, payload_size, &transformed) == TRANSFORM_ACCEPTED)
+    result = transform_message(transform, subject, payload, payload_size, &transformed);
+    MUST(*transform_result_text(result));
+    check_by_jansson(result, &transformed, payload, payload_size);
+    if (result == TRANSFORM_ACCEPTED)
         check_accepted(&transformed, payload, payload_size);
     transform_free(transform);
     free(subject);

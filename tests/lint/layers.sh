@@ -46,7 +46,7 @@ longest_file=600
 
 our_files() {
     find . -type d \( -name .git -o -name 'build*' -o -name node_modules -o -name .cache \) -prune \
-        -o -type f "$@" -print | sed 's,^\./,,' | sort
+        -o -type f ! -name .git "$@" -print | sed 's,^\./,,' | sort
 }
 
 includes() {

@@ -150,6 +150,20 @@ static void test_a_number_beyond_those_of_ids_is_refused(void **state)
     assert_refused("9999999999999999|s|e|p", 22);
 }
 
+/* A score is whatever somebody gave it: 0 is what stands for no number, and a larger one makes no well-formed id. */
+static void test_a_time_beyond_those_of_ids_is_refused(void **state)
+{
+    static const char member[] = "0000000000000042|s|e|p";
+    struct frame *frame = redis_member_read(member, strlen(member), EVENT_NUMBER_MAX);
+
+    (void)state;
+    assert_non_null(frame);
+    frame_unref(frame);
+    assert_null(redis_member_read(member, strlen(member), 0));
+    assert_null(redis_member_read(member, strlen(member), EVENT_NUMBER_MAX + 1));
+    assert_null(redis_member_read(member, strlen(member), UINT64_MAX));
+}
+
 static void test_odd_characters_of_a_stored_subject_never_reach_an_id(void **state)
 {
     static const char member[] = "0000000000000042|a b\n\rid: x|e|p";
@@ -175,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_an_event_name_with_a_line_end_is_refused),
         cmocka_unit_test(test_a_nul_in_a_name_is_refused),
         cmocka_unit_test(test_a_number_beyond_those_of_ids_is_refused),
+        cmocka_unit_test(test_a_time_beyond_those_of_ids_is_refused),
         cmocka_unit_test(test_odd_characters_of_a_stored_subject_never_reach_an_id),
     };
 
