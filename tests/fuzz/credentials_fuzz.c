@@ -71,7 +71,7 @@ static void check_found(struct MHD_Connection *connection, const struct credenti
 
 static void check(struct MHD_Connection *connection, const char *origins, const char *cookie, bool query)
 {
-    struct cors *cors = cors_new(origins);
+    struct cors *cors = cors_new(origins, true);
     struct credential_places places = {.cookie = cookie, .query = query, .cors = cors};
     struct credentials found;
 

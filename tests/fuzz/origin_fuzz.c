@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (origin) {
         *origin++ = '\0';
         if (!config_check_origins(list)) {
-            cors = cors_new(list);
+            cors = cors_new(list, false);
             MUST(cors != NULL);
             check_origin(cors, list, origin);
             cors_free(cors);
