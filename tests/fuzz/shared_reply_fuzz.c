@@ -75,7 +75,8 @@ void shared_request_finish(struct shared_request *finished, int status, const ch
     bool is_take = finished->kind == SHARED_TICKET_TAKE;
 
     MUST(finished == &request);
-    MUST(status == 0 || status == -EAGAIN || (is_take && (status == -ENOENT || status == -EALREADY)) ||
+    MUST(status == 0 || status == -EAGAIN ||
+         (is_take && (status == -ENOENT || status == -EALREADY || status == -EPERM)) ||
          (finished->kind == SHARED_TICKET_PUT && status == -EEXIST) ||
          (finished->kind == SHARED_SLOTS_ENTER && status == -EDQUOT));
     MUST((status == 0 && is_take) == (value != NULL));
