@@ -37,23 +37,6 @@ static void handshake_step(struct handshake *handshake, const redisReply *reply)
     free(handshake);
 }
 
-static void on_plain_step(void *context, const redisReply *reply)
-{
-    handshake_step(context, reply);
-}
-
-/* Redis repeats the arguments of a command that it does not know: of a refused login only the code is told. */
-static void on_logged_in(void *context, const redisReply *reply)
-{
-    struct handshake *handshake = context;
-
-    if (reply && reply->type == REDIS_REPLY_ERROR && !handshake->result.error[0])
-        snprintf(handshake->result.error, sizeof handshake->result.error,
-                 "AUTH gives %.*s; compare the user in REDIS_URL and REDIS_PASSWORD with Redis's users",
-                 (int)strcspn(reply->str, " "), reply->str);
-    handshake_step(handshake, reply);
-}
-
 static void on_script_loaded(void *context, const redisReply *reply)
 {
     struct handshake *handshake = context;
@@ -93,26 +76,6 @@ static int send_step(struct handshake *handshake, struct redis_command *command,
     return status;
 }
 
-static int send_login(struct handshake *handshake, const struct redis_handshake_options *options)
-{
-    struct redis_command command = redis_command_make();
-
-    redis_command_add(&command, "AUTH");
-    if (options->user && *options->user)
-        redis_command_add_bytes(&command, options->user, strlen(options->user));
-    redis_command_add_bytes(&command, options->password, strlen(options->password));
-    return send_step(handshake, &command, on_logged_in);
-}
-
-static int send_select(struct handshake *handshake, int database)
-{
-    struct redis_command command = redis_command_make();
-
-    redis_command_add(&command, "SELECT");
-    redis_command_add(&command, "%d", database);
-    return send_step(handshake, &command, on_plain_step);
-}
-
 static int send_script(struct handshake *handshake, enum redis_script script)
 {
     struct redis_command command = redis_command_make();
@@ -147,22 +110,20 @@ static int send_get_hole(struct handshake *handshake)
     return send_step(handshake, &command, on_noted_hole);
 }
 
-static int send_all(struct handshake *handshake, const struct redis_handshake_options *options)
+static int send_all(struct handshake *handshake, const char *holder)
 {
-    int status = options->password ? send_login(handshake, options) : 0;
+    int status = 0;
 
-    if (status == 0)
-        status = send_select(handshake, options->database);
     for (int i = 0; i < REDIS_SCRIPTS_NAMED && status == 0; i++)
         status = send_script(handshake, (enum redis_script)i);
     if (status == 0)
-        status = send_claim(handshake, options->holder);
+        status = send_claim(handshake, holder);
     if (status == 0)
         status = send_get_hole(handshake);
     return status;
 }
 
-int redis_handshake_start(struct redis_requests *requests, const struct redis_handshake_options *options,
+int redis_handshake_start(struct redis_requests *requests, const char *holder,
                           void (*done)(void *context, const struct redis_handshake *result), void *context)
 {
     struct handshake *handshake = calloc(1, sizeof *handshake);
@@ -171,7 +132,7 @@ int redis_handshake_start(struct redis_requests *requests, const struct redis_ha
     if (!handshake)
         return -ENOMEM;
     *handshake = (struct handshake){.requests = requests, .done = done, .context = context};
-    status = send_all(handshake, options);
+    status = send_all(handshake, holder);
     if (handshake->waiting == 0) {
         free(handshake);
         return status;

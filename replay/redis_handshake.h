@@ -6,21 +6,14 @@
 
 #include "replay/redis_request.h"
 
-struct redis_handshake_options {
-    const char *user;     /* NULL: none */
-    const char *password; /* NULL: none */
-    int database;
-    const char *holder;
-};
-
 struct redis_handshake {
     char error[160]; /* empty: all went well */
     bool fenced;
     uint64_t noted_hole_ms;
 };
 
-/* Logs in, selects the database, loads the scripts, claims the intake. done is called once, unless it returns < 0. */
-int redis_handshake_start(struct redis_requests *requests, const struct redis_handshake_options *options,
+/* On a new connection: loads the scripts, claims the intake for the holder. done is called once, unless it returns < 0. */
+int redis_handshake_start(struct redis_requests *requests, const char *holder,
                           void (*done)(void *context, const struct redis_handshake *result), void *context);
 
 #endif

@@ -30,6 +30,7 @@ struct redis_link {
     struct redis_connection *connection;
     enum phase phase;
     struct redis_dial *dial;
+    int64_t up_ns; /* since when it is ready */
     int64_t retry_ns;
     int backoff_ms;
     int64_t next_ping_ns;
@@ -102,6 +103,9 @@ static void lose(struct redis_link *link, const char *reason)
 {
     struct redis_connection *connection = link->connection;
 
+    /* One that was ready for a while starts anew; one that is given up at once, again and again, is tried less often. */
+    if (link->phase == PHASE_READY && clock_monotonic_ns() - link->up_ns > BACKOFF_MAX_MS * NS_PER_MS)
+        link->backoff_ms = BACKOFF_FIRST_MS;
     link->phase = PHASE_WAITING;
     link->connection = NULL;
     redis_connection_free(connection);
@@ -121,10 +125,11 @@ static bool step_succeeded(struct redis_link *link, const redisReply *reply)
         return false;
     /* Redis repeats the arguments of a command that it does not know: of a refused login only the code is told. */
     if (reply->type == REDIS_REPLY_ERROR) {
-        char code[32];
+        char detail[128];
 
-        snprintf(code, sizeof code, "%.*s", (int)strcspn(reply->str, " "), reply->str);
-        redis_link_give_up(link, "Redis refused the login; compare REDIS_URL and REDIS_PASSWORD with its users", code);
+        snprintf(detail, sizeof detail, "%.*s; compare the user in REDIS_URL and REDIS_PASSWORD with Redis's users",
+                 (int)strcspn(reply->str, " "), reply->str);
+        redis_link_give_up(link, "Redis refused the login", detail);
     }
     return reply->type != REDIS_REPLY_ERROR && !link->failure[0];
 }
@@ -142,8 +147,8 @@ static void on_selected(void *context, const redisReply *reply)
     if (!step_succeeded(link, reply))
         return;
     link->phase = PHASE_READY;
-    link->backoff_ms = BACKOFF_FIRST_MS;
-    link->next_ping_ns = clock_monotonic_ns() + PING_INTERVAL_MS * NS_PER_MS;
+    link->up_ns = clock_monotonic_ns();
+    link->next_ping_ns = link->up_ns + PING_INTERVAL_MS * NS_PER_MS;
     link->options.on_up(link->options.context);
 }
 
@@ -233,6 +238,19 @@ static void ping_when_quiet(struct redis_link *link)
     (void)redis_command_send(&command, link->connection, on_pong, link);
 }
 
+/* Why the connection ended, and what to do about it. */
+static void give_up_ended(struct redis_link *link, int status)
+{
+    const char *detail = redis_connection_error(link->connection);
+
+    if (status == -EPROTO && *detail)
+        redis_link_give_up(link, "compare REDIS_TLS_CA_FILE and the host in REDIS_URL with Redis's certificate",
+                           detail);
+    else
+        redis_link_give_up(link, "the connection to Redis ended",
+                           status == -ETIMEDOUT ? "no answer in time" : strerror(-status));
+}
+
 void redis_link_run(struct redis_link *link)
 {
     int status;
@@ -246,8 +264,7 @@ void redis_link_run(struct redis_link *link)
     ping_when_quiet(link);
     status = redis_connection_run(link->connection);
     if (status < 0)
-        redis_link_give_up(link, "the connection to Redis ended",
-                           status == -ETIMEDOUT ? "no answer in time" : strerror(-status));
+        give_up_ended(link, status);
     if (link->failure[0]) {
         char reason[sizeof link->failure];
 

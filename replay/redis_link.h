@@ -32,6 +32,7 @@ struct redis_connection *redis_link_connection(const struct redis_link *link);
 /* The next redis_link_run() ends the connection for that reason. For callbacks of commands, which must not end it. */
 void redis_link_give_up(struct redis_link *link, const char *what, const char *detail);
 
+/* What to wait for, and until when, before the next run. */
 int redis_link_poll_fd(const struct redis_link *link, short *ret_events);
 int64_t redis_link_deadline_ns(const struct redis_link *link);
 void redis_link_run(struct redis_link *link);

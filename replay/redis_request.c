@@ -413,14 +413,6 @@ void redis_request_list_company(struct redis_requests *requests, const char *com
     (void)redis_command_send(&trim, requests->connection, on_ignored, requests);
 }
 
-void redis_request_ping(struct redis_requests *requests)
-{
-    struct redis_command command = redis_command_make();
-
-    redis_command_add(&command, "PING");
-    (void)redis_command_send(&command, requests->connection, on_ignored, requests);
-}
-
 void redis_request_note_hole(struct redis_requests *requests, uint64_t unix_ms)
 {
     struct redis_command command = redis_command_make();

@@ -58,7 +58,6 @@ void redis_request_fail(struct redis_request *request);
 
 /* Commands that nobody waits for. */
 void redis_request_list_company(struct redis_requests *requests, const char *company);
-void redis_request_ping(struct redis_requests *requests);
 void redis_request_note_hole(struct redis_requests *requests, uint64_t unix_ms);
 
 #endif

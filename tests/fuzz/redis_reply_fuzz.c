@@ -125,7 +125,6 @@ static struct redis_request *append_request(struct asked *asked)
 static void ask(struct redis_requests *requests, char letter, struct asked *asked)
 {
     struct store_read read = {.company = "acme", .after = {.ms = 1, .seq = 1}, .max_events = 100, .max_bytes = 65536};
-    struct redis_handshake_options options = {.user = "user", .password = "fake", .database = 1, .holder = "fuzz"};
 
     if (letter == 'a')
         MUST(redis_request_send(requests, append_request(asked)) == 0);
@@ -134,7 +133,7 @@ static void ask(struct redis_requests *requests, char letter, struct asked *aske
     else if (letter == 'c')
         MUST(redis_request_send(requests, redis_request_count(100, on_count, asked)) == 0);
     else if (letter == 'h')
-        MUST(redis_handshake_start(requests, &options, on_handshake, asked) == 0);
+        MUST(redis_handshake_start(requests, "fuzz", on_handshake, asked) == 0);
     else
         MUST(redis_request_send(requests, redis_request_read(&read, on_read, asked)) == 0);
 }
