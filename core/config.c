@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/config_auth.h"
 #include "core/config_identity.h"
 #include "core/config_options.h"
 #include "core/config_secret.h"
@@ -220,45 +221,11 @@ static void check_dead_letters(const struct config *config, struct buffer *error
                           config->dead_letter_subject);
 }
 
-/* With two sources it would be unclear which of them a token is verified with. */
-static void check_key_sources(const struct config *config, struct buffer *errors)
-{
-    const char *const sources[] = {config->jwt_secret, config->jwt_secret_file, config->jwt_public_key_file,
-                                   config->jwt_jwks_file, config->jwt_jwks_url};
-    int count = 0;
-
-    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
-        count += *sources[i] != '\0';
-    if (count > 1)
-        buffer_append_text(errors,
-                           "JWT_SECRET, JWT_SECRET_FILE, JWT_PUBLIC_KEY_FILE, JWT_JWKS_FILE, JWT_JWKS_URL: more "
-                           "than one is set; expected one\n");
-}
-
-static void check_auth(const struct config *config, struct buffer *errors)
-{
-    bool has_key = *config->jwt_secret || *config->jwt_secret_file || *config->jwt_public_key_file ||
-                   *config->jwt_jwks_file || *config->jwt_jwks_url;
-
-    if (config_list_has(config->auth_mode, "jwt") && !has_key)
-        buffer_append_text(errors, "AUTH_MODE: \"jwt\" needs a key; expected one of JWT_SECRET, JWT_SECRET_FILE, "
-                                   "JWT_PUBLIC_KEY_FILE, JWT_JWKS_FILE, JWT_JWKS_URL to be set\n");
-    if (config_list_has(config->auth_mode, "apikey") && !*config->api_keys_file && !*config->redis_url)
-        buffer_append_text(errors,
-                           "AUTH_MODE: \"apikey\" needs keys; expected API_KEYS_FILE, or REDIS_URL for those of "
-                           "the hash sluice:keys\n");
-    if (*config->auth_cookie && config_list_has(config->cors_origins, "*"))
-        buffer_append_text(errors,
-                           "CORS_ORIGINS: \"*\" is not valid with AUTH_COOKIE; expected the origins of the pages "
-                           "that may use the cookie\n");
-}
-
 /* What no single value shows. */
 static void check_together(const struct config *config, struct buffer *errors)
 {
-    check_auth(config, errors);
+    config_auth_check(config, errors);
     check_dead_letters(config, errors);
-    check_key_sources(config, errors);
     config_identity_check(config, errors);
 }
 

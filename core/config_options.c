@@ -1,5 +1,6 @@
 #include "core/config_options.h"
 
+#include "core/config_auth.h"
 #include "core/config_value.h"
 #include "core/rate.h"
 

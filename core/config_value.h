@@ -39,14 +39,8 @@ const char *config_check_nkey(const char *value);
 const char *config_check_redis_url(const char *value);
 const char *config_check_origins(const char *value);
 const char *config_check_address(const char *value);
-const char *config_check_auth_mode(const char *value);
-const char *config_check_admin_key(const char *value);
 const char *config_check_admin_address(const char *value);
-const char *config_check_cookie(const char *value);
-const char *config_check_secret(const char *value);
 const char *config_check_http_url(const char *value);
-const char *config_check_algorithms(const char *value);
-const char *config_check_claim(const char *value);
 const char *config_check_prefixes(const char *value);
 
 /*

@@ -3,6 +3,7 @@
 
 #include "auth/algorithm.h"
 #include "bridge/transform.h"
+#include "core/config_auth.h"
 #include "core/config_value.h"
 #include "tests/fuzz/fuzz.h"
 
