@@ -342,41 +342,55 @@ static struct jwt_rules make_rules(const struct config *config)
                               .admin_value = config->jwt_admin_value};
 }
 
+/* Where the keys of tokens come from. */
+struct token_keys {
+    const char *name; /* of the setting */
+    enum key_source_kind kind;
+    const char *where;
+};
+
 /* The settings allow one source. */
-static struct key_source_options key_source_options(const struct auth_options *options)
+static struct token_keys find_token_keys(const struct config *config)
 {
-    const struct config *config = options->config;
-    const struct {
-        enum key_source_kind kind;
-        const char *where;
-    } sources[] = {
-        {KEY_SOURCE_SECRET, config->jwt_secret},
-        {KEY_SOURCE_SECRET_FILE, config->jwt_secret_file},
-        {KEY_SOURCE_PEM_FILE, config->jwt_public_key_file},
-        {KEY_SOURCE_JWKS_FILE, config->jwt_jwks_file},
-        {KEY_SOURCE_JWKS_URL, config->jwt_jwks_url},
+    const struct token_keys sources[] = {
+        {"JWT_SECRET", KEY_SOURCE_SECRET, config->jwt_secret},
+        {"JWT_SECRET_FILE", KEY_SOURCE_SECRET_FILE, config->jwt_secret_file},
+        {"JWT_PUBLIC_KEY_FILE", KEY_SOURCE_PEM_FILE, config->jwt_public_key_file},
+        {"JWT_JWKS_FILE", KEY_SOURCE_JWKS_FILE, config->jwt_jwks_file},
+        {"JWT_JWKS_URL", KEY_SOURCE_JWKS_URL, config->jwt_jwks_url},
     };
     size_t at = 0;
 
     while (!*sources[at].where)
         at++;
-    return (struct key_source_options){
-        .kind = sources[at].kind, .where = sources[at].where, .log = options->log, .metrics = options->metrics};
+    return sources[at];
+}
+
+/* Names the file. A secret is not repeated, nor a URL, which may hold a password. */
+static void report_keys(const struct token_keys *keys, const struct key_error *error, struct buffer *errors)
+{
+    if (keys->kind == KEY_SOURCE_SECRET || keys->kind == KEY_SOURCE_JWKS_URL)
+        buffer_printf(errors, "%s: %s\n", keys->name, error->text);
+    else
+        buffer_printf(errors, "%s: %s: %s\n", keys->name, keys->where, error->text);
 }
 
 static int make_token_parts(struct auth *auth, const struct auth_options *options, struct buffer *errors)
 {
-    const struct key_source_options source_options = key_source_options(options);
+    struct token_keys keys = find_token_keys(options->config);
     struct key_error error;
 
     auth->rules = make_rules(options->config);
     auth->cache = token_cache_new((size_t)options->config->token_cache_tokens, options->metrics);
     if (!auth->cache)
         return -ENOMEM;
-    auth->key_source = key_source_new(&source_options, &error);
+    auth->key_source = key_source_new(
+        &(struct key_source_options){
+            .kind = keys.kind, .where = keys.where, .log = options->log, .metrics = options->metrics},
+        &error);
     if (auth->key_source)
         return 0;
-    buffer_printf(errors, "The key that tokens are verified with cannot be used: %s\n", error.text);
+    report_keys(&keys, &error, errors);
     return -EINVAL;
 }
 
