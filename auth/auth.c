@@ -235,6 +235,21 @@ static int identify_by_key(struct auth *auth, const struct auth_request *request
     return -EACCES;
 }
 
+/* Whether the key still may all that it might when the identity was made, and for as long. */
+static bool may_as_before(const struct api_key *key, const struct identity *identity)
+{
+    if (key->expires_ms != 0 && (identity->expires_ms == 0 || key->expires_ms < identity->expires_ms))
+        return false;
+    if (key->event_count == 0)
+        return true;
+    if (key->event_count != event_filter_count(identity->filter))
+        return false;
+    for (size_t i = 0; i < key->event_count; i++)
+        if (strcmp(key->events[i], event_filter_pattern(identity->filter, i)) != 0)
+            return false;
+    return true;
+}
+
 bool auth_keeps(struct auth *auth, const struct identity *identity)
 {
     struct api_key_set *set;
@@ -243,7 +258,8 @@ bool auth_keeps(struct auth *auth, const struct identity *identity)
     if (!*identity->key_id || !auth->takes_keys)
         return true;
     set = api_keys_current(auth->api_keys);
-    keeps = !set || api_key_set_keeps(set, identity->key_id, identity->key_hash, identity->company, clock_unix_ms());
+    keeps = !set || (api_key_set_keeps(set, identity->key_id, identity->key_hash, identity->company, clock_unix_ms()) &&
+                     may_as_before(api_key_set_find_id(set, identity->key_id), identity));
     api_key_set_unref(set);
     return keeps;
 }

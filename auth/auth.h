@@ -64,7 +64,10 @@ int auth_find_scope(struct auth *auth, const struct auth_request *request, struc
 bool auth_is_own_company(const struct identity *identity, const char *company, size_t size,
                          struct refusal *ret_refusal);
 
-/* Whether the API key of the identity, if it came by one, still stands. */
+/*
+ * Whether the API key of the identity, if it came by one, still stands, and may still have the same events for as long. One
+ * that may more than before keeps its streams as they are.
+ */
 bool auth_keeps(struct auth *auth, const struct identity *identity);
 
 /* The keys of the Redis hash, where API_KEYS_FILE names none; nothing happens otherwise. */
