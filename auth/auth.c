@@ -304,7 +304,8 @@ static bool is_admin_key(const struct auth *auth, const struct auth_request *req
            CRYPTO_memcmp(request->token, key, request->token_size) == 0;
 }
 
-static bool is_admin_token(struct auth *auth, const struct auth_request *request)
+/* Reads who an administrator is by token. */
+static bool is_admin_token(struct auth *auth, const struct auth_request *request, struct identity *ret_identity)
 {
     enum jwt_reason reason;
     struct jwt_claims *claims = NULL;
@@ -313,27 +314,27 @@ static bool is_admin_token(struct auth *auth, const struct auth_request *request
     if (auth->takes_tokens && request->token)
         claims = verify(auth, request->token, request->token_size, &reason);
     is_admin = claims && claims->is_admin;
+    if (is_admin)
+        copy_claims(auth, claims, ret_identity);
     jwt_claims_unref(claims);
     return is_admin;
 }
 
 int auth_find_scope(struct auth *auth, const struct auth_request *request, struct auth_scope *ret_scope,
-                    struct refusal *ret_refusal)
+                    struct identity *ret_identity, struct refusal *ret_refusal)
 {
-    struct identity identity;
-
     *ret_scope = (struct auth_scope){.is_admin = true};
+    *ret_identity = (struct identity){.expires_ms = 0};
     if (is_open(auth) && !*auth->config->admin_key)
         return 0;
-    if (is_admin_key(auth, request) || is_admin_token(auth, request))
+    if (is_admin_key(auth, request) || is_admin_token(auth, request, ret_identity))
         return 0;
     if (is_open(auth))
         return refuse(ret_refusal, 401, "no_credentials", "Send Authorization: Bearer <ADMIN_KEY>");
     ret_scope->is_admin = false;
-    if (auth_identify(auth, request, &identity, ret_refusal) < 0)
+    if (auth_identify(auth, request, ret_identity, ret_refusal) < 0)
         return -EACCES;
-    strcpy(ret_scope->company, identity.company);
-    identity_release(&identity);
+    strcpy(ret_scope->company, ret_identity->company);
     return 0;
 }
 

@@ -55,10 +55,11 @@ int auth_identify(struct auth *auth, const struct auth_request *request, struct 
 
 /*
  * Who may see which numbers: an administrator (by ADMIN_KEY or token) all, others those of their own company. With
- * AUTH_MODE=none and no ADMIN_KEY, everybody all. Returns 0 or -EACCES and the refusal.
+ * AUTH_MODE=none and no ADMIN_KEY, everybody all. Returns 0 with the identity as far as credentials tell it, to be released;
+ * or -EACCES and the refusal.
  */
 int auth_find_scope(struct auth *auth, const struct auth_request *request, struct auth_scope *ret_scope,
-                    struct refusal *ret_refusal);
+                    struct identity *ret_identity, struct refusal *ret_refusal);
 
 /* Whether company is what the identity's company must be: absent, or the same. Otherwise the refusal. */
 bool auth_is_own_company(const struct identity *identity, const char *company, size_t size,

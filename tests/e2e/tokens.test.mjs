@@ -258,6 +258,29 @@ e2e('the numbers of /stream/stats are those of the asker\'s company', async (wor
   assertRefused(await stats([bearer(ADMIN_KEY.slice(1))]), 401);
 });
 
+e2e('who was revoked sees no numbers any more', async (world) => {
+  const { sluice, publisher } = await withTokens(world, {
+    ...JWT_ENV,
+    JWT_ADMIN_CLAIM: 'role',
+    JWT_ADMIN_VALUE: 'admin',
+    STREAMING_DEFAULT: 'false',
+  });
+  const [user, other] = [token({ companyId: 'acme', sub: 'u1' }), token({ companyId: 'acme', sub: 'u2' })];
+  const [admin, deputy] = ['t1', 't2'].map((jti) => token({ role: 'admin', jti }));
+  const page = async (target, text) => (await ask(sluice, { target, headers: [bearer(text)] })).status;
+  for (const text of [user, other, admin, deputy]) assert.equal(await page('/stream/stats', text), 200);
+  const revoke = (what) => publisher.publish('sluice.control.revoke', JSON.stringify(what));
+  await revoke({ userId: 'u1' });
+  await revoke({ tokenId: 't1' });
+  await sluice.untilMetric('sluice_revocations_total', {}, (value) => value === 2);
+  for (const text of [user, admin]) {
+    assertRefused(await ask(sluice, { target: '/stream/stats', headers: [bearer(text)] }), 401);
+  }
+  assert.equal(await page('/metrics', admin), 401);
+  for (const text of [other, deputy]) assert.equal(await page('/stream/stats', text), 200);
+  assert.equal(await page('/metrics', deputy), 200);
+});
+
 e2e('HEAD tells whether a stream would be opened, and opens none', async (world) => {
   const { sluice } = await withTokens(world, JWT_ENV);
   const head = (headers, company) => ask(sluice, { company, headers, method: 'HEAD' });
