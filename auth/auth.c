@@ -107,22 +107,28 @@ bool auth_is_own_company(const struct identity *identity, const char *company, s
 
 /* Tokens. */
 
+/* Why a token is refused. */
+struct fault {
+    enum jwt_reason reason;
+    bool has_keys; /* there were any to verify it with */
+};
+
 /* Verifies the token, or remembers that it did. Returns its claims, or NULL and why not. */
-static struct jwt_claims *verify(struct auth *auth, const char *token, size_t size, enum jwt_reason *ret_reason)
+static struct jwt_claims *verify(struct auth *auth, const char *token, size_t size, struct fault *ret_fault)
 {
     struct key_set *keys = key_source_get(auth->key_source);
     int64_t now_s = clock_unix_ms() / 1000;
     struct jwt_claims *claims = NULL;
 
-    *ret_reason = JWT_UNKNOWN_KEY;
+    *ret_fault = (struct fault){.reason = JWT_UNKNOWN_KEY, .has_keys = keys != NULL};
     if (!keys)
         return NULL;
     pthread_mutex_lock(&auth->lock);
     claims = token_cache_get(auth->cache, keys, token, size, now_s);
     pthread_mutex_unlock(&auth->lock);
     if (!claims) {
-        *ret_reason = jwt_verify(&auth->rules, keys, token, size, now_s, &claims);
-        if (*ret_reason == JWT_OK) {
+        ret_fault->reason = jwt_verify(&auth->rules, keys, token, size, now_s, &claims);
+        if (ret_fault->reason == JWT_OK) {
             pthread_mutex_lock(&auth->lock);
             token_cache_put(auth->cache, keys, token, size, claims);
             pthread_mutex_unlock(&auth->lock);
@@ -132,23 +138,15 @@ static struct jwt_claims *verify(struct auth *auth, const char *token, size_t si
     return claims;
 }
 
-static bool knows_keys(struct auth *auth)
+static int refuse_token(struct auth *auth, const struct fault *fault, struct refusal *ret_refusal)
 {
-    struct key_set *keys = key_source_get(auth->key_source);
-
-    key_set_unref(keys);
-    return keys != NULL;
-}
-
-static int refuse_token(struct auth *auth, enum jwt_reason reason, struct refusal *ret_refusal)
-{
-    if (reason == JWT_UNKNOWN_KEY)
+    if (fault->reason == JWT_UNKNOWN_KEY)
         key_source_ask_refresh(auth->key_source);
-    if (reason == JWT_NO_MEMORY)
+    if (fault->reason == JWT_NO_MEMORY)
         return refuse_for_now(ret_refusal, "The server has no memory to verify the token; try again later");
-    if (reason == JWT_UNKNOWN_KEY && !knows_keys(auth))
+    if (!fault->has_keys)
         return refuse_for_now(ret_refusal, "The keys that tokens are verified with are not known yet; try again later");
-    return refuse(ret_refusal, 401, jwt_reason_name(reason), jwt_reason_message(reason));
+    return refuse(ret_refusal, 401, jwt_reason_name(fault->reason), jwt_reason_message(fault->reason));
 }
 
 static void copy_claims(const struct auth *auth, const struct jwt_claims *claims, struct identity *ret_identity)
@@ -185,12 +183,12 @@ static int choose_company(const struct jwt_claims *claims, const struct auth_req
 static int identify_by_token(struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
                              struct refusal *ret_refusal)
 {
-    enum jwt_reason reason;
-    struct jwt_claims *claims = verify(auth, request->token, request->token_size, &reason);
+    struct fault fault;
+    struct jwt_claims *claims = verify(auth, request->token, request->token_size, &fault);
     int status;
 
     if (!claims)
-        return refuse_token(auth, reason, ret_refusal);
+        return refuse_token(auth, &fault, ret_refusal);
     copy_claims(auth, claims, ret_identity);
     status = choose_company(claims, request, ret_identity, ret_refusal);
     jwt_claims_unref(claims);
@@ -307,12 +305,12 @@ static bool is_admin_key(const struct auth *auth, const struct auth_request *req
 /* Reads who an administrator is by token. */
 static bool is_admin_token(struct auth *auth, const struct auth_request *request, struct identity *ret_identity)
 {
-    enum jwt_reason reason;
+    struct fault fault;
     struct jwt_claims *claims = NULL;
     bool is_admin;
 
     if (auth->takes_tokens && request->token)
-        claims = verify(auth, request->token, request->token_size, &reason);
+        claims = verify(auth, request->token, request->token_size, &fault);
     is_admin = claims && claims->is_admin;
     if (is_admin)
         copy_claims(auth, claims, ret_identity);
@@ -472,6 +470,14 @@ void auth_free(struct auth *auth)
     token_cache_free(auth->cache);
     pthread_mutex_destroy(&auth->lock);
     free(auth);
+}
+
+static bool knows_keys(struct auth *auth)
+{
+    struct key_set *keys = key_source_get(auth->key_source);
+
+    key_set_unref(keys);
+    return keys != NULL;
 }
 
 static bool is_started(struct auth *auth)
