@@ -1,7 +1,7 @@
 // AUTH_MODE=apikey: whose keys open a stream, of which company, with which events, and for how long.
 
 import assert from 'node:assert/strict';
-import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ADMIN_KEY, ask, assertRefused, assertUnseen, OTHER_COMPANY } from '../support/auth.mjs';
 import { forEachCase } from '../support/cases.mjs';
@@ -214,6 +214,18 @@ e2e('without another setting a key has five streams, also with Redis', async (wo
   assertRefused(await askWith(sluice, key), 429);
 });
 
+e2e('the streams of a key are counted over all replicas that share a Redis', async (world) => {
+  const { key, line } = apiKey({ companyId: 'acme', maxConnections: 2 });
+  const env = { AUTH_MODE: 'apikey', API_KEYS_FILE: keyFile(world, [line]) };
+  const [nats, redis] = [await world.nats(), await world.redis()];
+  const replicas = [await world.sluice({ nats, redis, env }), await world.sluice({ nats, redis, env })];
+  const streams = [];
+  for (const sluice of replicas) streams.push(await streamOf(world, sluice, key));
+  for (const sluice of replicas) assertRefused(await askWith(sluice, key), 429);
+  streams[0].leave();
+  await untilStatus(replicas[1], key, 200, 'the place that became free');
+});
+
 e2e('bad lines keep the keys of before, and are counted', async (world) => {
   const { key, line } = apiKey({ companyId: 'acme' });
   const other = apiKey({ companyId: 'acme' });
@@ -232,9 +244,12 @@ e2e('bad lines keep the keys of before, and are counted', async (world) => {
     assert.equal((await askWith(sluice, key, { method: 'HEAD' })).status, 200, text);
     assertRefused(await askWith(sluice, other.key), 401, text);
   }
+  rmSync(file);
+  await sluice.untilMetric('sluice_api_keys_errors_total', {}, (value) => value === bad.length + 1);
+  assert.equal((await askWith(sluice, key, { method: 'HEAD' })).status, 200, 'a file that is gone takes no key away');
   assert.equal(client.closed, false);
   const told = sluice.logs.filter((entry) => entry.level === 'error' && /API keys/.test(entry.message));
-  assert.equal(told.length, bad.length, 'once for each change');
+  assert.equal(told.length, bad.length + 1, 'once for each change');
   assert.match(told[0].lines, /line 2/);
   assert.ok(!told.some((entry) => JSON.stringify(entry).includes(JSON.parse(other.line).sha256)));
   replace(file, [line, other.line]);

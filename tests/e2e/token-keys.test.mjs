@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { renameSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { ADMIN_KEY, ask, assertRefused, assertUnseen } from '../support/auth.mjs';
@@ -51,6 +51,9 @@ async function assertFollows(world, sluice, { file, texts, tokens, bad }) {
   writeFileSync(file, bad);
   await sluice.untilMetric('sluice_keys_reload_failed_total', {}, (value) => value >= 1);
   assert.equal(await statusOf(sluice, tokens[1]), 200, 'a file that cannot be used changes nothing');
+  rmSync(file);
+  await sluice.untilMetric('sluice_keys_reload_failed_total', {}, (value) => value >= 2);
+  assert.equal(await statusOf(sluice, tokens[1]), 200, 'nor does one that is gone');
   writeFileSync(file, texts[0]);
   await untilStatus(sluice, tokens[0], 200, 'a token of the first key');
   assert.equal(await statusOf(sluice, tokens[1]), 401);

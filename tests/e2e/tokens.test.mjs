@@ -190,6 +190,17 @@ e2e('no credentials, and credentials of another kind, are refused with 401', asy
   assert.equal((await sluice.stats()).connections.totalConnections, 0);
 });
 
+e2e('who was refused may try again on the same connection', async (world) => {
+  const { sluice } = await withTokens(world, JWT_ENV);
+  const connection = await world.connection(sluice);
+  const target = '/stream/updates?companyId=acme';
+  assertRefused(await connection.request({ target }), 401);
+  assertRefused(await connection.request({ target, headers: [bearer(token({ companyId: 'other' }))] }), 403);
+  assertRefused(await connection.request({ target, headers: [bearer('nothing')] }), 401);
+  const client = await world.liveStream(sluice, { connection, headers: [bearer(token({ companyId: 'acme' }))] });
+  assert.equal((await client.ready()).companyId, 'acme');
+});
+
 e2e('a stream is of the token\'s company, and of no other', async (world) => {
   const { sluice, publisher } = await withTokens(world, JWT_ENV);
   const headers = [bearer(token({ companyId: 'acme' }))];
