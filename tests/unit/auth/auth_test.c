@@ -17,10 +17,13 @@
 #include "tests/unit/auth/token_maker.h"
 
 #define SECRET "a secret of these tests, 0123456789abcdef"
-#define SECRET_SETTING "JWT_SECRET=" SECRET
+
 #define KEY_A "slk_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 #define KEY_B "slk_1123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
-#define ADMIN_SETTING "ADMIN_KEY=" KEY_B /* as a token; as an API key it is another */
+
+/* KEY_B as a token; as an API key it is another. */
+static const char admin_setting[] = "ADMIN_KEY=" KEY_B;
+static const char secret_setting[] = "JWT_SECRET=" SECRET;
 
 /* An auth as the settings want it. */
 struct fixture {
@@ -257,7 +260,7 @@ static void test_a_mode_takes_its_credentials_alone(void **state)
         bool takes_tokens = strstr(modes[i].mode, "jwt") != NULL;
         struct fixture fixture;
 
-        SET_UP(&fixture, modes[i].mode, takes_tokens ? SECRET_SETTING : "LOG_LEVEL=info");
+        SET_UP(&fixture, modes[i].mode, takes_tokens ? secret_setting : "LOG_LEVEL=info");
         give_keys(&fixture, strstr(modes[i].mode, "apikey") ? ",\"companyId\":\"acme\"" : NULL, NULL);
         assert_int_equal(status_of(&fixture, "acme", NULL, NULL), modes[i].by_none);
         assert_int_equal(status_of(&fixture, "acme", token, NULL), modes[i].by_token);
@@ -280,7 +283,7 @@ static void test_the_company_is_one_of_the_tokens(void **state)
     char *admin_of_one = make_token("\"role\":\"boss\",\"companyId\":\"acme\"");
 
     (void)state;
-    SET_UP(&fixture, "AUTH_MODE=jwt", SECRET_SETTING, "JWT_ADMIN_CLAIM=role", "JWT_ADMIN_VALUE=boss");
+    SET_UP(&fixture, "AUTH_MODE=jwt", secret_setting, "JWT_ADMIN_CLAIM=role", "JWT_ADMIN_VALUE=boss");
     assert_int_equal(status_of(&fixture, NULL, one, NULL), 0);
     assert_int_equal(status_of(&fixture, "", one, NULL), 0);
     assert_int_equal(status_of(&fixture, "acme", one, NULL), 0);
@@ -317,7 +320,7 @@ static void test_a_token_gives_its_names_and_its_end(void **state)
     char *late_token = sign_with_secret(SECRET, strlen(SECRET), "HS256", "{\"alg\":\"HS256\"}", late);
 
     (void)state;
-    SET_UP(&fixture, "AUTH_MODE=jwt", SECRET_SETTING, "JWT_LEEWAY_SECONDS=600");
+    SET_UP(&fixture, "AUTH_MODE=jwt", secret_setting, "JWT_LEEWAY_SECONDS=600");
     request = ask_for(NULL, token, NULL);
     assert_int_equal(auth_identify(fixture.auth, &request, &identity, &refusal), 0);
     assert_string_equal(identity.company, "acme");
@@ -434,7 +437,7 @@ static void test_an_open_bridge_shows_all_numbers_unless_there_is_an_admin_key(v
     assert_int_equal(scope_of(&fixture, NULL, NULL, NULL, "all"), 0);
     assert_int_equal(scope_of(&fixture, "acme", "whatever", NULL, "all"), 0);
     tear_down(&fixture);
-    SET_UP(&fixture, "AUTH_MODE=none", ADMIN_SETTING);
+    SET_UP(&fixture, "AUTH_MODE=none", admin_setting);
     assert_int_equal(scope_of(&fixture, NULL, NULL, NULL, NULL), 401);
     assert_int_equal(scope_of(&fixture, "acme", NULL, KEY_B, NULL), 401);
     assert_int_equal(scope_of(&fixture, NULL, KEY_B "x", NULL, NULL), 401);
@@ -451,8 +454,8 @@ static void test_numbers_are_those_of_the_askers_company(void **state)
     char *none = make_token("\"sub\":\"u1\"");
 
     (void)state;
-    SET_UP(&fixture, "AUTH_MODE=jwt,apikey", SECRET_SETTING, "JWT_ADMIN_CLAIM=role", "JWT_ADMIN_VALUE=boss",
-           ADMIN_SETTING);
+    SET_UP(&fixture, "AUTH_MODE=jwt,apikey", secret_setting, "JWT_ADMIN_CLAIM=role", "JWT_ADMIN_VALUE=boss",
+           admin_setting);
     give_keys(&fixture, ACME, NULL);
     assert_int_equal(scope_of(&fixture, NULL, KEY_B, NULL, "all"), 0);
     assert_int_equal(scope_of(&fixture, NULL, admin, NULL, "all"), 0);
