@@ -107,22 +107,28 @@ bool auth_is_own_company(const struct identity *identity, const char *company, s
 
 /* Tokens. */
 
+/* Why a token is refused. */
+struct fault {
+    enum jwt_reason reason;
+    bool has_keys; /* there were any to verify it with */
+};
+
 /* Verifies the token, or remembers that it did. Returns its claims, or NULL and why not. */
-static struct jwt_claims *verify(struct auth *auth, const char *token, size_t size, enum jwt_reason *ret_reason)
+static struct jwt_claims *verify(struct auth *auth, const char *token, size_t size, struct fault *ret_fault)
 {
     struct key_set *keys = key_source_get(auth->key_source);
     int64_t now_s = clock_unix_ms() / 1000;
     struct jwt_claims *claims = NULL;
 
-    *ret_reason = JWT_UNKNOWN_KEY;
+    *ret_fault = (struct fault){.reason = JWT_UNKNOWN_KEY, .has_keys = keys != NULL};
     if (!keys)
         return NULL;
     pthread_mutex_lock(&auth->lock);
     claims = token_cache_get(auth->cache, keys, token, size, now_s);
     pthread_mutex_unlock(&auth->lock);
     if (!claims) {
-        *ret_reason = jwt_verify(&auth->rules, keys, token, size, now_s, &claims);
-        if (*ret_reason == JWT_OK) {
+        ret_fault->reason = jwt_verify(&auth->rules, keys, token, size, now_s, &claims);
+        if (ret_fault->reason == JWT_OK) {
             pthread_mutex_lock(&auth->lock);
             token_cache_put(auth->cache, keys, token, size, claims);
             pthread_mutex_unlock(&auth->lock);
@@ -132,23 +138,15 @@ static struct jwt_claims *verify(struct auth *auth, const char *token, size_t si
     return claims;
 }
 
-static bool knows_keys(struct auth *auth)
+static int refuse_token(struct auth *auth, const struct fault *fault, struct refusal *ret_refusal)
 {
-    struct key_set *keys = key_source_get(auth->key_source);
-
-    key_set_unref(keys);
-    return keys != NULL;
-}
-
-static int refuse_token(struct auth *auth, enum jwt_reason reason, struct refusal *ret_refusal)
-{
-    if (reason == JWT_UNKNOWN_KEY)
+    if (fault->reason == JWT_UNKNOWN_KEY)
         key_source_ask_refresh(auth->key_source);
-    if (reason == JWT_NO_MEMORY)
+    if (fault->reason == JWT_NO_MEMORY)
         return refuse_for_now(ret_refusal, "The server has no memory to verify the token; try again later");
-    if (reason == JWT_UNKNOWN_KEY && !knows_keys(auth))
+    if (!fault->has_keys)
         return refuse_for_now(ret_refusal, "The keys that tokens are verified with are not known yet; try again later");
-    return refuse(ret_refusal, 401, jwt_reason_name(reason), jwt_reason_message(reason));
+    return refuse(ret_refusal, 401, jwt_reason_name(fault->reason), jwt_reason_message(fault->reason));
 }
 
 static void copy_claims(const struct auth *auth, const struct jwt_claims *claims, struct identity *ret_identity)
@@ -185,12 +183,12 @@ static int choose_company(const struct jwt_claims *claims, const struct auth_req
 static int identify_by_token(struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
                              struct refusal *ret_refusal)
 {
-    enum jwt_reason reason;
-    struct jwt_claims *claims = verify(auth, request->token, request->token_size, &reason);
+    struct fault fault;
+    struct jwt_claims *claims = verify(auth, request->token, request->token_size, &fault);
     int status;
 
     if (!claims)
-        return refuse_token(auth, reason, ret_refusal);
+        return refuse_token(auth, &fault, ret_refusal);
     copy_claims(auth, claims, ret_identity);
     status = choose_company(claims, request, ret_identity, ret_refusal);
     jwt_claims_unref(claims);
@@ -235,6 +233,21 @@ static int identify_by_key(struct auth *auth, const struct auth_request *request
     return -EACCES;
 }
 
+/* Whether the key still may all that it might when the identity was made, and for as long. */
+static bool may_as_before(const struct api_key *key, const struct identity *identity)
+{
+    if (key->expires_ms != 0 && (identity->expires_ms == 0 || key->expires_ms < identity->expires_ms))
+        return false;
+    if (key->event_count == 0)
+        return true;
+    if (key->event_count != event_filter_count(identity->filter))
+        return false;
+    for (size_t i = 0; i < key->event_count; i++)
+        if (strcmp(key->events[i], event_filter_pattern(identity->filter, i)) != 0)
+            return false;
+    return true;
+}
+
 bool auth_keeps(struct auth *auth, const struct identity *identity)
 {
     struct api_key_set *set;
@@ -243,7 +256,8 @@ bool auth_keeps(struct auth *auth, const struct identity *identity)
     if (!*identity->key_id || !auth->takes_keys)
         return true;
     set = api_keys_current(auth->api_keys);
-    keeps = !set || api_key_set_keeps(set, identity->key_id, identity->key_hash, identity->company, clock_unix_ms());
+    keeps = !set || (api_key_set_keeps(set, identity->key_id, identity->key_hash, identity->company, clock_unix_ms()) &&
+                     may_as_before(api_key_set_find_id(set, identity->key_id), identity));
     api_key_set_unref(set);
     return keeps;
 }
@@ -288,36 +302,37 @@ static bool is_admin_key(const struct auth *auth, const struct auth_request *req
            CRYPTO_memcmp(request->token, key, request->token_size) == 0;
 }
 
-static bool is_admin_token(struct auth *auth, const struct auth_request *request)
+/* Reads who an administrator is by token. */
+static bool is_admin_token(struct auth *auth, const struct auth_request *request, struct identity *ret_identity)
 {
-    enum jwt_reason reason;
+    struct fault fault;
     struct jwt_claims *claims = NULL;
     bool is_admin;
 
     if (auth->takes_tokens && request->token)
-        claims = verify(auth, request->token, request->token_size, &reason);
+        claims = verify(auth, request->token, request->token_size, &fault);
     is_admin = claims && claims->is_admin;
+    if (is_admin)
+        copy_claims(auth, claims, ret_identity);
     jwt_claims_unref(claims);
     return is_admin;
 }
 
 int auth_find_scope(struct auth *auth, const struct auth_request *request, struct auth_scope *ret_scope,
-                    struct refusal *ret_refusal)
+                    struct identity *ret_identity, struct refusal *ret_refusal)
 {
-    struct identity identity;
-
     *ret_scope = (struct auth_scope){.is_admin = true};
+    *ret_identity = (struct identity){.expires_ms = 0};
     if (is_open(auth) && !*auth->config->admin_key)
         return 0;
-    if (is_admin_key(auth, request) || is_admin_token(auth, request))
+    if (is_admin_key(auth, request) || is_admin_token(auth, request, ret_identity))
         return 0;
     if (is_open(auth))
         return refuse(ret_refusal, 401, "no_credentials", "Send Authorization: Bearer <ADMIN_KEY>");
     ret_scope->is_admin = false;
-    if (auth_identify(auth, request, &identity, ret_refusal) < 0)
+    if (auth_identify(auth, request, ret_identity, ret_refusal) < 0)
         return -EACCES;
-    strcpy(ret_scope->company, identity.company);
-    identity_release(&identity);
+    strcpy(ret_scope->company, ret_identity->company);
     return 0;
 }
 
@@ -342,41 +357,55 @@ static struct jwt_rules make_rules(const struct config *config)
                               .admin_value = config->jwt_admin_value};
 }
 
+/* Where the keys of tokens come from. */
+struct token_keys {
+    const char *name; /* of the setting */
+    enum key_source_kind kind;
+    const char *where;
+};
+
 /* The settings allow one source. */
-static struct key_source_options key_source_options(const struct auth_options *options)
+static struct token_keys find_token_keys(const struct config *config)
 {
-    const struct config *config = options->config;
-    const struct {
-        enum key_source_kind kind;
-        const char *where;
-    } sources[] = {
-        {KEY_SOURCE_SECRET, config->jwt_secret},
-        {KEY_SOURCE_SECRET_FILE, config->jwt_secret_file},
-        {KEY_SOURCE_PEM_FILE, config->jwt_public_key_file},
-        {KEY_SOURCE_JWKS_FILE, config->jwt_jwks_file},
-        {KEY_SOURCE_JWKS_URL, config->jwt_jwks_url},
+    const struct token_keys sources[] = {
+        {"JWT_SECRET", KEY_SOURCE_SECRET, config->jwt_secret},
+        {"JWT_SECRET_FILE", KEY_SOURCE_SECRET_FILE, config->jwt_secret_file},
+        {"JWT_PUBLIC_KEY_FILE", KEY_SOURCE_PEM_FILE, config->jwt_public_key_file},
+        {"JWT_JWKS_FILE", KEY_SOURCE_JWKS_FILE, config->jwt_jwks_file},
+        {"JWT_JWKS_URL", KEY_SOURCE_JWKS_URL, config->jwt_jwks_url},
     };
     size_t at = 0;
 
     while (!*sources[at].where)
         at++;
-    return (struct key_source_options){
-        .kind = sources[at].kind, .where = sources[at].where, .log = options->log, .metrics = options->metrics};
+    return sources[at];
+}
+
+/* Names the file. A secret is not repeated, nor a URL, which may hold a password. */
+static void report_keys(const struct token_keys *keys, const struct key_error *error, struct buffer *errors)
+{
+    if (keys->kind == KEY_SOURCE_SECRET || keys->kind == KEY_SOURCE_JWKS_URL)
+        buffer_printf(errors, "%s: %s\n", keys->name, error->text);
+    else
+        buffer_printf(errors, "%s: %s: %s\n", keys->name, keys->where, error->text);
 }
 
 static int make_token_parts(struct auth *auth, const struct auth_options *options, struct buffer *errors)
 {
-    const struct key_source_options source_options = key_source_options(options);
+    struct token_keys keys = find_token_keys(options->config);
     struct key_error error;
 
     auth->rules = make_rules(options->config);
     auth->cache = token_cache_new((size_t)options->config->token_cache_tokens, options->metrics);
     if (!auth->cache)
         return -ENOMEM;
-    auth->key_source = key_source_new(&source_options, &error);
+    auth->key_source = key_source_new(
+        &(struct key_source_options){
+            .kind = keys.kind, .where = keys.where, .log = options->log, .metrics = options->metrics},
+        &error);
     if (auth->key_source)
         return 0;
-    buffer_printf(errors, "The key that tokens are verified with cannot be used: %s\n", error.text);
+    report_keys(&keys, &error, errors);
     return -EINVAL;
 }
 
@@ -441,6 +470,14 @@ void auth_free(struct auth *auth)
     token_cache_free(auth->cache);
     pthread_mutex_destroy(&auth->lock);
     free(auth);
+}
+
+static bool knows_keys(struct auth *auth)
+{
+    struct key_set *keys = key_source_get(auth->key_source);
+
+    key_set_unref(keys);
+    return keys != NULL;
 }
 
 static bool is_started(struct auth *auth)

@@ -55,16 +55,20 @@ int auth_identify(struct auth *auth, const struct auth_request *request, struct 
 
 /*
  * Who may see which numbers: an administrator (by ADMIN_KEY or token) all, others those of their own company. With
- * AUTH_MODE=none and no ADMIN_KEY, everybody all. Returns 0 or -EACCES and the refusal.
+ * AUTH_MODE=none and no ADMIN_KEY, everybody all. Returns 0 with the identity as far as credentials tell it, to be released;
+ * or -EACCES and the refusal.
  */
 int auth_find_scope(struct auth *auth, const struct auth_request *request, struct auth_scope *ret_scope,
-                    struct refusal *ret_refusal);
+                    struct identity *ret_identity, struct refusal *ret_refusal);
 
 /* Whether company is what the identity's company must be: absent, or the same. Otherwise the refusal. */
 bool auth_is_own_company(const struct identity *identity, const char *company, size_t size,
                          struct refusal *ret_refusal);
 
-/* Whether the API key of the identity, if it came by one, still stands. */
+/*
+ * Whether the API key of the identity, if it came by one, still stands, and may still have the same events for as long. One
+ * that may more than before keeps its streams as they are.
+ */
 bool auth_keeps(struct auth *auth, const struct identity *identity);
 
 /* The keys of the Redis hash, where API_KEYS_FILE names none; nothing happens otherwise. */

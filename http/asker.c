@@ -6,6 +6,7 @@
 
 #include "auth/client_address.h"
 #include "core/buffer.h"
+#include "core/config_value.h"
 #include "http/credentials.h"
 #include "http/reply.h"
 
@@ -90,6 +91,16 @@ static int refuse_fault(enum credential_fault fault, struct refusal *ret_refusal
     return 0;
 }
 
+/* Whether it is our business: what a proxy in front of us was sent is not. */
+static bool matters(const struct http_context *context, enum credential_fault fault)
+{
+    const char *mode = context->config->auth_mode;
+
+    if (fault == CREDENTIALS_OK || strcmp(mode, "none") == 0)
+        return false;
+    return fault != CREDENTIALS_SCHEME || config_list_has(mode, "jwt");
+}
+
 int asker_read(const struct http_context *context, struct MHD_Connection *connection, struct asker *ret_asker,
                struct refusal *ret_refusal)
 {
@@ -107,8 +118,10 @@ int asker_read(const struct http_context *context, struct MHD_Connection *connec
     if (ret_asker->ticket.count > 1)
         return refuse(ret_refusal, 400, "repeated_credentials", "ticket is given more than once");
     fault = credentials_read(connection, &places, &credentials);
-    if (fault != CREDENTIALS_OK)
+    if (matters(context, fault))
         return refuse_fault(fault, ret_refusal);
+    if (fault != CREDENTIALS_OK)
+        credentials.token = NULL;
     ret_asker->auth = (struct auth_request){.company = ret_asker->company.text,
                                             .company_size = ret_asker->company.size,
                                             .token = credentials.token,

@@ -56,8 +56,9 @@ static enum credential_fault read_authorization(const struct request_text *heade
 }
 
 /*
- * Whether a page may use the cookie that its browser sends along unasked. A page of our own origin sends no Origin with a
- * GET; browsers say in Sec-Fetch-Site where the others come from. `*` in CORS_ORIGINS names nobody.
+ * Whether a page may use the cookie that its browser sends along unasked. Browsers say in Sec-Fetch-Site where a page comes
+ * from, and no page can have it say something else; older ones send an Origin, but none with a GET of a page of our own.
+ * `*` in CORS_ORIGINS names nobody.
  */
 static bool is_trusted_page(struct MHD_Connection *connection, const struct cors *cors)
 {
@@ -66,9 +67,11 @@ static bool is_trusted_page(struct MHD_Connection *connection, const struct cors
 
     if (origin.count > 1 || site.count > 1)
         return false;
+    if (site.text && strcmp(site.text, "same-origin") == 0)
+        return true;
     if (origin.text)
         return cors_varies(cors) && cors_allowed_origin(cors, origin.text);
-    return !site.text || strcmp(site.text, "same-origin") == 0 || strcmp(site.text, "none") == 0;
+    return !site.text || strcmp(site.text, "none") == 0;
 }
 
 static enum credential_fault read_cookie(struct MHD_Connection *connection, const struct credential_places *places,

@@ -91,8 +91,10 @@ export class Sluice {
     return lines.slice(-25).join('\n');
   }
 
+  /** With ADMIN_KEY in the settings this asks as an administrator. */
   get(target) {
-    return request(this.port, { target });
+    const { ADMIN_KEY } = this.env;
+    return request(this.port, { target, headers: ADMIN_KEY ? [['Authorization', `Bearer ${ADMIN_KEY}`]] : [] });
   }
 
   async health() {

@@ -19,7 +19,6 @@ sluice_unit_test(core/rate_test sluice_core)
 sluice_unit_test(core/address_test sluice_core)
 sluice_unit_test(core/prefix_test sluice_core)
 
-sluice_unit_test(auth/auth_test sluice_auth sluice_core)
 include(auth.cmake)
 sluice_unit_test(auth/client_address_test sluice_auth sluice_core)
 sluice_unit_test(auth/limits_test sluice_auth sluice_core Threads::Threads)
