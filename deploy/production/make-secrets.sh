@@ -40,7 +40,7 @@ CONF
 cat >redis_users.acl <<ACL
 user default on nopass resetkeys resetchannels -@all +ping
 user sluice on #$(hashed redis_password) resetkeys ~sluice:* resetchannels -@all +@all -@dangerous
-user operator on #$(hashed redis_operator_password) resetkeys ~sluice:features ~sluice:keys resetchannels -@all +ping +@hash
+user operator on #$(hashed redis_operator_password) resetkeys ~sluice:features ~sluice:keys resetchannels -@all +ping +@hash +del +multi +exec +discard
 ACL
 
 if [ ! -e tls.crt ]; then
