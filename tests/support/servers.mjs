@@ -8,9 +8,9 @@ import { Redis } from './resp.mjs';
 import { eventually } from './wait.mjs';
 
 // Distributions install servers where an ordinary user's PATH does not look.
-const SERVER_ENV = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin` };
+export const SERVER_ENV = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin` };
 
-class Server {
+export class Server {
   constructor(name) {
     this.name = name;
     this.child = undefined;
