@@ -200,9 +200,9 @@ static int identify_by_token(struct auth *auth, const struct auth_request *reque
 static int copy_key(const struct api_key *key, struct identity *ret_identity, struct refusal *ret_refusal)
 {
     if (!key)
-        return refuse(ret_refusal, 401, "unknown_key", "The API key is not known");
+        return refuse(ret_refusal, 401, "unknown_api_key", "The API key is not known");
     if (api_key_is_expired(key, clock_unix_ms()))
-        return refuse(ret_refusal, 401, "expired_key", "The API key has expired");
+        return refuse(ret_refusal, 401, "expired_api_key", "The API key has expired");
     if (!key->company)
         return refuse(ret_refusal, 403, "key_without_company", "The API key belongs to no company");
     *ret_identity = (struct identity){.expires_ms = key->expires_ms, .key_max = key->max_connections};

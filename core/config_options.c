@@ -56,9 +56,10 @@ const struct option config_options[] = {
         "as unset"),
     NUMBER("MAX_CONNECTIONS", max_connections, "0", 0, 1000000,
            "open streams at most; 0: as many as the descriptor limit allows"),
-    CHOICE("OVERLOAD_ANSWER", overload_answer, "error", "error,retry",
-           "at the limit: error answers 503 (browsers then give up for good), retry answers 200 with a long retry: and "
-           "closes"),
+    CHOICE(
+        "OVERLOAD_ANSWER", overload_answer, "error", "error,retry",
+        "at a limit: error answers 503 or 429 (browsers then give up for good), retry answers 200 with a long retry: and "
+        "closes"),
     NUMBER("REQUEST_HEAD_SECONDS", request_head_seconds, "10", 1, 3600,
            "time a client has to send its whole request head"),
     NUMBER("REQUEST_HEAD_BYTES", request_head_bytes, "32768", 4096, 1048576,
