@@ -41,6 +41,15 @@ export function untilDescriptors(sluice, count, what) {
   }, `${count} open descriptors ${what}`);
 }
 
+/** Waits until that many streams are open, as health says, which asks for no credentials. */
+export function untilStreams(sluice, count) {
+  return eventually(async () => {
+    const { activeConnections } = (await sluice.health()).streaming;
+    if (activeConnections !== count) throw new Error(`${activeConnections} streams are open`);
+    return true;
+  }, `${count} streams`);
+}
+
 /** The number of descriptors, once it no longer changes. */
 export async function steadyDescriptors(sluice) {
   let seen = [];
@@ -80,7 +89,7 @@ export async function besieged(world, { store = 'memory', env, headers = [], rep
     for (const { sluice, descriptors } of posts) {
       await sluice.untilHealth('ok');
       await untilDescriptors(sluice, descriptors, what);
-      await sluice.untilConnections(1);
+      await untilStreams(sluice, 1);
       sluice.checkOutput();
     }
   };
