@@ -87,7 +87,9 @@ export async function besieged(world, { store = 'memory', env, headers = [], rep
   const holds = async (what = 'behind the attack') => {
     await publish(5);
     for (const { sluice, descriptors } of posts) {
-      await sluice.untilHealth('ok');
+      // Of several on one Redis the last one has the store; the others are degraded.
+      if (sluice === posts.at(-1).sluice) await sluice.untilHealth('ok');
+      else assert.equal((await sluice.get('/stream/health')).status, 200);
       await untilDescriptors(sluice, descriptors, what);
       await untilStreams(sluice, 1);
       sluice.checkOutput();
