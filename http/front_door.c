@@ -362,7 +362,8 @@ static int make_parts(struct front_door *front_door, const struct front_door_opt
     context->suspensions = suspensions_new();
     if (context->suspensions)
         context->stats_page = stats_page_new(options->bridge, context->suspensions);
-    front_door->head_deadline = head_deadline_new(options->config->request_head_seconds, options->metrics);
+    front_door->head_deadline = head_deadline_new(options->config->request_head_seconds,
+                                                  options->max_requests - options->max_requests / 8, options->metrics);
     if (!context->cors || !context->stats_page || !front_door->head_deadline)
         return -ENOMEM;
     return prefix_list_new(options->config->trusted_proxies, &context->trusted_proxies);
