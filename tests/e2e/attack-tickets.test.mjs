@@ -106,7 +106,7 @@ for (const [where, place] of Object.entries(PLACES)) {
     const { lastEventId } = first;
     first.leave();
     await untilStreams(sluices.at(-1), 1);
-    for (const agent of ['stranger', 'owner ', 'Owner', '', 'owner\x80']) {
+    for (const agent of ['stranger', 'owner 2', 'Owner', '', 'owner\x80']) {
       assert.equal(await outcome(await use(world, sluices[0], ticket, { agent })), `401 ${USED}`);
     }
     await publisher.publishRange('acme', 6, 10);
