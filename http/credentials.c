@@ -21,10 +21,10 @@ unsigned credentials_find_cookie(const char *header, size_t size, const char *na
 
     while (header < end) {
         const char *pair = trim_front(header, end);
-        const char *pair_end = memchr(pair, ';', (size_t)(end - pair));
+        const char *pair_end = pair;
 
-        if (!pair_end)
-            pair_end = end;
+        while (pair_end < end && *pair_end != ';')
+            pair_end++;
         header = pair_end < end ? pair_end + 1 : end;
         while (pair_end > pair && (pair_end[-1] == ' ' || pair_end[-1] == '\t'))
             pair_end--;

@@ -35,6 +35,12 @@ struct request {
     struct ticket_request *ticket;
 };
 
+/* One connection and the request that it has now: libmicrohttpd 0.9.75 does not tell of the end of every request. */
+struct client {
+    struct head_timer *head_timer; /* NULL: no memory */
+    struct request request;
+};
+
 struct route {
     const char *path;
     enum MHD_Result (*answer)(const struct http_context *context, struct MHD_Connection *connection);
@@ -51,57 +57,72 @@ static const char ticket_path[] = "/stream/ticket";
 static const char stats_path[] = "/stream/stats";
 static const char metrics_path[] = "/metrics";
 
-static struct head_timer *head_timer(struct MHD_Connection *connection)
+/* NULL: there was no memory for it. */
+static struct client *client_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
     return info ? info->socket_context : NULL;
 }
 
+static void request_end(struct request *request)
+{
+    stats_request_free(request->stats);
+    stream_opening_free(request->opening);
+    ticket_request_free(request->ticket);
+    *request = (struct request){.uri_size = 0};
+}
+
 /* libmicrohttpd's notices. */
 
 static void *on_uri(void *context, const char *uri, struct MHD_Connection *connection)
 {
-    struct request *request = calloc(1, sizeof *request);
+    struct client *client = client_of(connection);
 
     (void)context;
-    (void)connection;
-    if (request)
-        request->uri_size = strlen(uri);
-    return request;
+    if (!client)
+        return NULL;
+    request_end(&client->request);
+    client->request.uri_size = strlen(uri);
+    return &client->request;
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **request_context,
                          enum MHD_RequestTerminationCode reason)
 {
     struct front_door *front_door = context;
-    struct request *request = *request_context;
+    struct client *client = client_of(connection);
 
     *request_context = NULL;
-    if (request) {
-        stats_request_free(request->stats);
-        stream_opening_free(request->opening);
-        ticket_request_free(request->ticket);
-        free(request);
-    }
+    if (!client)
+        return;
+    request_end(&client->request);
     /* Kept alive, perhaps: the next head has its deadline too. A socket given away comes here as an error. */
     if (reason == MHD_REQUEST_TERMINATED_COMPLETED_OK)
-        head_deadline_arm(front_door->head_deadline, head_timer(connection));
+        head_deadline_arm(front_door->head_deadline, client->head_timer);
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct front_door *front_door = context;
+    struct client *client = *socket_context;
     const union MHD_ConnectionInfo *info;
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        head_deadline_end(front_door->head_deadline, *socket_context);
         *socket_context = NULL;
+        if (!client)
+            return;
+        head_deadline_end(front_door->head_deadline, client->head_timer);
+        request_end(&client->request);
+        free(client);
         return;
     }
+    client = calloc(1, sizeof *client);
     info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    *socket_context = info ? head_deadline_begin(front_door->head_deadline, info->connect_fd) : NULL;
+    if (client && info)
+        client->head_timer = head_deadline_begin(front_door->head_deadline, info->connect_fd);
+    *socket_context = client;
 }
 
 static void on_log(void *context, const char *format, va_list arguments)
@@ -144,6 +165,11 @@ static bool refuse_early(struct http_context *context, struct MHD_Connection *co
         *ret_result = reply_error(context, connection, MHD_HTTP_BAD_REQUEST,
                                   "Host, Content-Length and Transfer-Encoding may each be given once, the last two not "
                                   "together",
+                                  METRIC_ERROR_BAD_REQUEST);
+    else if (request_has_odd_header(connection))
+        *ret_result = reply_error(context, connection, MHD_HTTP_BAD_REQUEST,
+                                  "A header is malformed: each needs one line, a name without white space, and a value "
+                                  "without control characters",
                                   METRIC_ERROR_BAD_REQUEST);
     else if (request_has_body(connection))
         *ret_result =
@@ -277,15 +303,16 @@ static enum MHD_Result on_request(void *handler_context, struct MHD_Connection *
                                   size_t *upload_data_size, void **request_context)
 {
     struct front_door *front_door = handler_context;
+    struct client *client = client_of(connection);
     struct request *request = *request_context;
     enum MHD_Result result;
 
     (void)upload_data;
-    if (!request)
+    if (!client || !request)
         return MHD_NO; /* no memory */
     if (!request->begun) {
         request->begun = true;
-        head_deadline_disarm(front_door->head_deadline, head_timer(connection));
+        head_deadline_disarm(front_door->head_deadline, client->head_timer);
         /* An answer on the first call ends the connection, which is right for a request that is not to be trusted. */
         if (refuse_early(&front_door->context, connection, request, &result))
             return result;
@@ -335,7 +362,8 @@ static int make_parts(struct front_door *front_door, const struct front_door_opt
     context->suspensions = suspensions_new();
     if (context->suspensions)
         context->stats_page = stats_page_new(options->bridge, context->suspensions);
-    front_door->head_deadline = head_deadline_new(options->config->request_head_seconds, options->metrics);
+    front_door->head_deadline = head_deadline_new(options->config->request_head_seconds,
+                                                  options->max_requests - options->max_requests / 8, options->metrics);
     if (!context->cors || !context->stats_page || !front_door->head_deadline)
         return -ENOMEM;
     return prefix_list_new(options->config->trusted_proxies, &context->trusted_proxies);

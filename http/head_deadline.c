@@ -28,6 +28,8 @@ struct head_deadline {
     pthread_cond_t changed;
     struct head_timer *first;
     struct head_timer **last;
+    size_t armed;
+    size_t armed_max;
     bool stopping;
 };
 
@@ -41,19 +43,24 @@ static void unlink_timer(struct head_deadline *deadline, struct head_timer *time
     else
         deadline->last = timer->link;
     timer->link = NULL;
+    deadline->armed--;
+}
+
+static void shut_down_first(struct head_deadline *deadline)
+{
+    struct head_timer *timer = deadline->first;
+
+    unlink_timer(deadline, timer);
+    shutdown(timer->fd, SHUT_RDWR);
+    metrics_add(deadline->metrics, METRIC_ERROR_HEAD_TIMEOUT, 1);
 }
 
 static void shut_down_late(struct head_deadline *deadline)
 {
     int64_t now_ns = clock_monotonic_ns();
 
-    while (deadline->first && deadline->first->deadline_ns <= now_ns) {
-        struct head_timer *timer = deadline->first;
-
-        unlink_timer(deadline, timer);
-        shutdown(timer->fd, SHUT_RDWR);
-        metrics_add(deadline->metrics, METRIC_ERROR_HEAD_TIMEOUT, 1);
-    }
+    while (deadline->first && deadline->first->deadline_ns <= now_ns)
+        shut_down_first(deadline);
 }
 
 static void *run(void *context)
@@ -75,7 +82,7 @@ static void *run(void *context)
     return NULL;
 }
 
-struct head_deadline *head_deadline_new(int64_t seconds, struct metrics *metrics)
+struct head_deadline *head_deadline_new(int64_t seconds, size_t heads_max, struct metrics *metrics)
 {
     struct head_deadline *deadline = calloc(1, sizeof *deadline);
     pthread_condattr_t monotonic;
@@ -83,6 +90,7 @@ struct head_deadline *head_deadline_new(int64_t seconds, struct metrics *metrics
     if (!deadline)
         return NULL;
     deadline->limit_ns = seconds * NS_PER_S;
+    deadline->armed_max = heads_max;
     deadline->metrics = metrics;
     deadline->last = &deadline->first;
     pthread_mutex_init(&deadline->lock, NULL);
@@ -133,6 +141,9 @@ void head_deadline_arm(struct head_deadline *deadline, struct head_timer *timer)
     timer->link = deadline->last;
     *deadline->last = timer;
     deadline->last = &timer->next;
+    deadline->armed++;
+    if (deadline->armed > deadline->armed_max)
+        shut_down_first(deadline);
     if (deadline->first == timer)
         pthread_cond_signal(&deadline->changed);
     pthread_mutex_unlock(&deadline->lock);

@@ -1,6 +1,9 @@
 #ifndef SLUICE_HTTP_HEAD_DEADLINE_H
 #define SLUICE_HTTP_HEAD_DEADLINE_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "core/metrics.h"
 
 /*
@@ -10,8 +13,11 @@
 struct head_deadline;
 struct head_timer;
 
-/* Starts the thread. NULL: no memory or no thread. */
-struct head_deadline *head_deadline_new(int64_t seconds, struct metrics *metrics);
+/*
+ * Starts the thread. NULL: no memory or no thread. heads_max, at least 1: when more are waited for, the one that has taken
+ * longest goes at once, since half-sent requests that take all of libmicrohttpd's places would keep everybody else out.
+ */
+struct head_deadline *head_deadline_new(int64_t seconds, size_t heads_max, struct metrics *metrics);
 
 /* libmicrohttpd must have ended. */
 void head_deadline_free(struct head_deadline *deadline);

@@ -27,11 +27,14 @@ size_t request_unescape(char *text);
 /* Whether the request announces a body, of any length but 0. */
 bool request_has_body(struct MHD_Connection *connection);
 
-/*
- * Whether it could be read in two ways: more than one Host, Content-Length or Transfer-Encoding, the last two both, or a
- * header name with white space.
- */
+/* Whether it could be read in two ways: more than one Host, Content-Length or Transfer-Encoding, or the last two both. */
 bool request_is_ambiguous(struct MHD_Connection *connection);
+
+/*
+ * Whether a header is none to those who read strictly, and another one to those who don't: a name that is no token, a control
+ * character in a value, a line that goes on in the next one. What stands behind a NUL cannot be seen: libmicrohttpd drops it.
+ */
+bool request_has_odd_header(struct MHD_Connection *connection);
 
 /* Whether the Accept header (RFC 9110, 12.5.1; NULL: none) lets a response be text/event-stream. */
 bool request_accepts_event_stream(const char *accept);

@@ -194,6 +194,13 @@ export class HttpConnection {
     return { ...head, body: text, json: () => JSON.parse(text) };
   }
 
+  /** Reads one response head and nothing behind it. */
+  async streamHead() {
+    const head = await this.#until(() => parseHead(this.bytes), 'a response head');
+    this.bytes = this.bytes.subarray(head.length);
+    return head;
+  }
+
   /** Waits until the server has closed; gives the bytes that came before and were not read. */
   untilClosed() {
     return this.#until(() => (this.closed ? this.bytes : undefined), 'the server to close the connection');

@@ -338,6 +338,11 @@ export class SseClient {
     if (this.parser.unfinished.length) throw new ProtocolError('the stream ended inside a block');
   }
 
+  /** Waits for the whole of a short answer, which leaves the connection open. */
+  untilWhole() {
+    return this.waitFor(() => this.missingBytes === 0, 'the rest of a short answer');
+  }
+
   /** Stops reading, as a client that hangs does. */
   stopReading() {
     this.socket.pause();

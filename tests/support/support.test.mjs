@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { statusesOf } from './attacks.mjs';
 import { assertPromise } from './events.mjs';
 import { ChunkedDecoder, parseHead } from './http.mjs';
 import { parseMetrics } from './prometheus.mjs';
@@ -127,6 +128,17 @@ test('the Redis reply parser reads nested replies and waits for missing bytes', 
   assert.deepEqual(parseReply(bytes).value, [5, 'ab', [null]]);
   for (let end = 0; end < bytes.length; end++) assert.equal(parseReply(bytes.subarray(0, end)), undefined);
   assert.ok(parseReply(Buffer.from('-ERR no\r\n')).value instanceof RedisError);
+});
+
+test('the statuses of a connection are all of its answers, a head sent twice for one page apart', () => {
+  const head = (status, length) => `HTTP/1.1 ${status} X\r\nContent-Length: ${length}\r\n\r\n`;
+  assert.deepEqual(statusesOf(''), []);
+  assert.deepEqual(statusesOf(`${head(400, 3)}abc`), [400]);
+  assert.deepEqual(statusesOf(`${head(400, 3)}${head(400, 3)}abc`), [400]);
+  assert.deepEqual(statusesOf(`${head(400, 3)}abc${head(400, 3)}abc`), [400, 400]);
+  assert.deepEqual(statusesOf(`${head(204, 0)}${head(200, 3)}abc`), [204, 200]);
+  assert.deepEqual(statusesOf(`${head(413, 3)}abc${head(200, 3)}abc`), [413, 200]);
+  assert.throws(() => statusesOf(`junk${head(200, 0)}`));
 });
 
 describe('the promise', () => {

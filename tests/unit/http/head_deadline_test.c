@@ -56,7 +56,7 @@ static bool is_open(const struct connection *connection)
 static void test_a_head_that_never_comes_ends_the_connection(void **state)
 {
     struct metrics *metrics = metrics_new();
-    struct head_deadline *deadline = head_deadline_new(1, metrics);
+    struct head_deadline *deadline = head_deadline_new(1, 100, metrics);
     struct connection connection = open_connection(deadline);
 
     (void)state;
@@ -71,7 +71,7 @@ static void test_a_head_that_never_comes_ends_the_connection(void **state)
 static void test_connections_whose_head_came_stay(void **state)
 {
     struct metrics *metrics = metrics_new();
-    struct head_deadline *deadline = head_deadline_new(1, metrics);
+    struct head_deadline *deadline = head_deadline_new(1, 100, metrics);
     struct connection disarmed = open_connection(deadline);
     struct connection again = open_connection(deadline);
     struct connection ended = open_connection(deadline);
@@ -104,7 +104,7 @@ static void test_connections_whose_head_came_stay(void **state)
 static void test_a_trickle_of_bytes_does_not_move_the_deadline(void **state)
 {
     struct metrics *metrics = metrics_new();
-    struct head_deadline *deadline = head_deadline_new(1, metrics);
+    struct head_deadline *deadline = head_deadline_new(1, 100, metrics);
     struct connection connection = open_connection(deadline);
     struct pollfd end = {.fd = connection.clients, .events = POLLIN};
 
@@ -120,7 +120,7 @@ static void test_a_trickle_of_bytes_does_not_move_the_deadline(void **state)
 static void test_it_ends_at_once_with_deadlines_far_ahead(void **state)
 {
     struct metrics *metrics = metrics_new();
-    struct head_deadline *deadline = head_deadline_new(3600, metrics);
+    struct head_deadline *deadline = head_deadline_new(3600, 100, metrics);
     struct connection connection = open_connection(deadline);
 
     (void)state;
@@ -134,12 +134,43 @@ static void test_it_ends_at_once_with_deadlines_far_ahead(void **state)
     metrics_free(metrics);
 }
 
+static void test_too_many_heads_cost_the_oldest_its_place(void **state)
+{
+    struct metrics *metrics = metrics_new();
+    struct head_deadline *deadline = head_deadline_new(3600, 2, metrics);
+    struct connection oldest = open_connection(deadline);
+    struct connection come = open_connection(deadline);
+    struct connection newer;
+    struct connection newest;
+
+    (void)state;
+    head_deadline_disarm(deadline, come.timer);
+    newer = open_connection(deadline);
+    assert_true(is_open(&oldest));
+    newest = open_connection(deadline);
+    wait_for_end(&oldest);
+    assert_true(is_open(&come));
+    assert_true(is_open(&newer));
+    assert_true(is_open(&newest));
+    head_deadline_arm(deadline, come.timer);
+    wait_for_end(&newer);
+    assert_true(is_open(&come));
+    close_connection(deadline, &oldest);
+    close_connection(deadline, &come);
+    close_connection(deadline, &newer);
+    close_connection(deadline, &newest);
+    head_deadline_free(deadline);
+    assert_int_equal(metrics_get(metrics, METRIC_ERROR_HEAD_TIMEOUT), 2);
+    metrics_free(metrics);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_head_that_never_comes_ends_the_connection),
         cmocka_unit_test(test_connections_whose_head_came_stay),
         cmocka_unit_test(test_a_trickle_of_bytes_does_not_move_the_deadline),
+        cmocka_unit_test(test_too_many_heads_cost_the_oldest_its_place),
         cmocka_unit_test(test_it_ends_at_once_with_deadlines_far_ahead),
     };
 
