@@ -68,7 +68,7 @@ export async function ticketFor(sluice, claims) {
 
 /** NATS, Redis where `store` is `redis`, and `count` replicas of the same settings. */
 export async function replicas(world, count, { store = 'redis', env: settings = JWT_ENV } = {}) {
-  // What both of them number, one of them cannot store, and waits for that at its end.
+  // One of them owns the replay store; the other waits at its end for what it could not append.
   const env = count > 1 ? { DRAIN_SECONDS: '1', ...settings } : settings;
   const { nats, redis, publisher, sluice } = await world.bridge({ store, env });
   const sluices = [sluice];
