@@ -48,7 +48,7 @@ static enum MHD_Result refuse(struct http_context *context, struct MHD_Connectio
 {
     bool is_overload = refusal->retry_after_seconds > 0 && strcmp(context->config->overload_answer, "retry") == 0;
 
-    asker_log_refusal(context, asker, identity, refusal);
+    asker_log_refusal(context, asker, identity, refusal, "SSE connection refused");
     if (refusal->come_back)
         return send_come_back(context, connection, reply_jittered(context, refusal->retry_after_seconds * 1000),
                               refusal->metric);
@@ -65,6 +65,17 @@ static struct refusal unavailable(const char *reason, enum metric metric, const 
                             .metric = metric,
                             .message = message,
                             .retry_after_seconds = RETRY_AFTER_SECONDS};
+}
+
+/* The client that comes while we drain: another replica, or our successor, takes it. */
+static enum MHD_Result send_away(struct http_context *context, struct MHD_Connection *connection,
+                                 const struct asker *asker)
+{
+    const struct refusal refusal = {.status = MHD_HTTP_OK, .reason = "draining"};
+
+    asker_log_refusal(context, asker, NULL, &refusal, "SSE connection refused");
+    return send_come_back(context, connection, reply_jittered(context, context->config->retry_ms),
+                          METRIC_ERROR_DRAINING);
 }
 
 /* Giving the socket away. */
@@ -207,8 +218,7 @@ static enum MHD_Result wait_for_pass(struct http_context *context, struct MHD_Co
         free(opening);
         pass_free(pass);
         if (is_draining)
-            return send_come_back(context, connection, reply_jittered(context, context->config->retry_ms),
-                                  METRIC_ERROR_DRAINING);
+            return send_away(context, connection, asker);
         return refuse(context, connection, asker, NULL, &refusal);
     }
     *opening = (struct stream_opening){.context = context, .connection = connection, .pass = pass};
@@ -257,15 +267,18 @@ enum MHD_Result stream_open(struct http_context *context, struct MHD_Connection 
     }
     if (status == 0)
         status = gate_admit(context->gate, &asker.address, &refusal);
+    if (status == 0 && !request_accepts_event_stream(reply_request_header(connection, MHD_HTTP_HEADER_ACCEPT))) {
+        refusal = (struct refusal){.status = MHD_HTTP_NOT_ACCEPTABLE,
+                                   .reason = "not_acceptable",
+                                   .metric = METRIC_ERROR_BAD_REQUEST,
+                                   .message =
+                                       "This path answers with text/event-stream, which the Accept header excludes"};
+        status = -EACCES;
+    }
     if (status < 0)
         return refuse(context, connection, &asker, NULL, &refusal);
-    if (!request_accepts_event_stream(reply_request_header(connection, MHD_HTTP_HEADER_ACCEPT)))
-        return reply_error(context, connection, MHD_HTTP_NOT_ACCEPTABLE,
-                           "This path answers with text/event-stream, which the Accept header excludes",
-                           METRIC_ERROR_BAD_REQUEST);
     if (atomic_load(&context->draining) && !is_head)
-        return send_come_back(context, connection, reply_jittered(context, context->config->retry_ms),
-                              METRIC_ERROR_DRAINING);
+        return send_away(context, connection, &asker);
     return enter(context, connection, version, is_head, &asker, ret_opening);
 }
 
