@@ -46,11 +46,16 @@ enum verdict gate_judge(struct gate *gate, const struct identity *identity)
     return verdicts_of(gate->verdicts, identity, clock_unix_ms());
 }
 
+static int refuse_revoked(struct refusal *ret_refusal)
+{
+    return gate_refuse(ret_refusal, 401, "revoked", METRIC_ERROR_UNAUTHORIZED, "These credentials were revoked");
+}
+
 int gate_check(struct gate *gate, const struct identity *identity, struct refusal *ret_refusal)
 {
     switch (gate_judge(gate, identity)) {
     case VERDICT_REVOKED:
-        return gate_refuse(ret_refusal, 401, "revoked", METRIC_ERROR_UNAUTHORIZED, "These credentials were revoked");
+        return refuse_revoked(ret_refusal);
     case VERDICT_DISABLED:
         return gate_refuse(ret_refusal, 403, "disabled", METRIC_ERROR_FORBIDDEN,
                            "Streaming is disabled for this company");
@@ -80,6 +85,30 @@ int gate_identify(struct gate *gate, const struct auth_request *request, struct 
     if (auth_identify(gate->auth, request, ret_identity, ret_refusal) < 0)
         return -EACCES;
     return gate_check(gate, ret_identity, ret_refusal);
+}
+
+int gate_find_scope(struct gate *gate, const struct auth_request *request, struct auth_scope *ret_scope,
+                    struct refusal *ret_refusal)
+{
+    struct auth_request who = *request;
+    struct identity identity = {.expires_ms = 0};
+    struct refusal ignored;
+    bool is_revoked;
+
+    if (auth_find_scope(gate->auth, request, ret_scope, ret_refusal) < 0)
+        return -EACCES;
+    /* An administrator's token is of no company: with any it tells whose it is. ADMIN_KEY is nobody's. */
+    if (ret_scope->is_admin) {
+        who.company = "any";
+        who.company_size = strlen(who.company);
+    }
+    if (auth_identify(gate->auth, &who, &identity, &ignored) < 0)
+        return 0;
+    if (ret_scope->is_admin)
+        *identity.company = '\0';
+    is_revoked = gate_judge(gate, &identity) == VERDICT_REVOKED;
+    identity_release(&identity);
+    return is_revoked ? refuse_revoked(ret_refusal) : 0;
 }
 
 /* Revocations, and what the replicas share. */

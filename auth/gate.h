@@ -48,6 +48,13 @@ int gate_admit(struct gate *gate, const struct address *address, struct refusal 
 int gate_identify(struct gate *gate, const struct auth_request *request, struct identity *ret_identity,
                   struct refusal *ret_refusal);
 
+/*
+ * Who may see which numbers, as auth_find_scope() says it, but nobody who was revoked. A company that is switched off may
+ * see its own. Returns 0 or -EACCES and the refusal.
+ */
+int gate_find_scope(struct gate *gate, const struct auth_request *request, struct auth_scope *ret_scope,
+                    struct refusal *ret_refusal);
+
 /* Revokes, here at once and on all replicas within about a second. Any thread. */
 void gate_revoke(struct gate *gate, const struct shared_revocation *revocation);
 

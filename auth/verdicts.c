@@ -198,24 +198,28 @@ static bool is_user_revoked(const struct verdicts *verdicts, const char *company
     return verdicts_user_value(company, user, value, sizeof value) && is_revoked(verdicts, SHARED_USER, value, now_ms);
 }
 
+static bool is_any_revoked(const struct verdicts *verdicts, const struct identity *identity, int64_t now_ms)
+{
+    if (table_count(verdicts->revoked) + table_count(verdicts->added) == 0)
+        return false;
+    if (is_revoked(verdicts, SHARED_COMPANY, identity->company, now_ms))
+        return true;
+    if (*identity->user && (is_user_revoked(verdicts, "", identity->user, now_ms) ||
+                            is_user_revoked(verdicts, identity->company, identity->user, now_ms)))
+        return true;
+    if (*identity->key_id && is_revoked(verdicts, SHARED_KEY, identity->key_id, now_ms))
+        return true;
+    return *identity->token_id && is_revoked(verdicts, SHARED_TOKEN, identity->token_id, now_ms);
+}
+
+/* Revoked is the stronger word: it is said to who is both. */
 static enum verdict find(const struct verdicts *verdicts, const struct identity *identity, int64_t now_ms)
 {
     const bool *flag = table_get(verdicts->features, identity->company);
 
-    if (!(flag ? *flag : verdicts->options.streaming_default))
-        return VERDICT_DISABLED;
-    if (table_count(verdicts->revoked) + table_count(verdicts->added) == 0)
-        return VERDICT_GOOD;
-    if (is_revoked(verdicts, SHARED_COMPANY, identity->company, now_ms))
+    if (is_any_revoked(verdicts, identity, now_ms))
         return VERDICT_REVOKED;
-    if (*identity->user && (is_user_revoked(verdicts, "", identity->user, now_ms) ||
-                            is_user_revoked(verdicts, identity->company, identity->user, now_ms)))
-        return VERDICT_REVOKED;
-    if (*identity->key_id && is_revoked(verdicts, SHARED_KEY, identity->key_id, now_ms))
-        return VERDICT_REVOKED;
-    if (*identity->token_id && is_revoked(verdicts, SHARED_TOKEN, identity->token_id, now_ms))
-        return VERDICT_REVOKED;
-    return VERDICT_GOOD;
+    return (flag ? *flag : verdicts->options.streaming_default) ? VERDICT_GOOD : VERDICT_DISABLED;
 }
 
 enum verdict verdicts_of(struct verdicts *verdicts, const struct identity *identity, int64_t now_ms)

@@ -197,7 +197,7 @@ static int find_scope(struct http_context *context, struct MHD_Connection *conne
 
     *ret_scope = (struct auth_scope){.is_admin = true};
     if (context->is_admin || (asker_read(context, connection, &asker, &refusal) == 0 &&
-                              auth_find_scope(context->auth, &asker.auth, ret_scope, &refusal) == 0))
+                              gate_find_scope(context->gate, &asker.auth, ret_scope, &refusal) == 0))
         return 0;
     *ret_result = reply_refusal(context, connection, &refusal);
     return -EACCES;

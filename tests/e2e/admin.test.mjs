@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ADMIN_ENV, adminMetrics, adminPort, assertRefused, asUser } from '../support/access.mjs';
+import { ADMIN_ENV, adminMetrics, adminPort, assertRefused, asUser, REVOKE_SUBJECT, untilRefused } from '../support/access.mjs';
 import { range } from '../support/events.mjs';
 import { request } from '../support/http.mjs';
 import { removeDirectory, temporaryDirectory } from '../support/process.mjs';
@@ -128,6 +128,27 @@ e2e('without ADMIN_KEY and admin claim nobody sees the metrics', async (world) =
   assertRefused(await get(sluice, '/metrics', bearer('')), 401);
   assertRefused(await get(sluice, '/metrics', byToken({ companyId: 'acme', role: 'admin', admin: true })), 403);
   assertStats(await get(sluice, '/stream/stats', byToken({ companyId: 'acme', admin: true })), OF_NOBODY);
+});
+
+e2e('who was revoked sees no numbers any more; who was switched off still does', async (world) => {
+  const { sluice, publisher, redis } = await world.bridge({ store: 'redis', env: { ...JWT_ENV, ...ADMIN_TOKENS } });
+  const stats = (claims) => get(sluice, '/stream/stats', byToken(claims));
+  await publisher.publish(REVOKE_SUBJECT, JSON.stringify({ userId: 'u1' }));
+  await sluice.untilLog((line) => line.message === 'Revoked', 'the revocation');
+  assertRefused(await stats({ companyId: 'acme', sub: 'u1' }), 401, /revoked/);
+  assertRefused(await get(sluice, '/metrics', byToken({ companyId: 'acme', sub: 'u1' })), 401, /revoked/);
+  // Administrators too, by what their tokens say; the company of nobody is none of theirs.
+  assertRefused(await stats({ role: 'admin', sub: 'u1' }), 401, /revoked/);
+  assertRefused(await get(sluice, '/metrics', byToken({ role: 'admin', sub: 'u1' })), 401, /revoked/);
+  await publisher.publish(REVOKE_SUBJECT, JSON.stringify({ companyId: 'any' }));
+  await eventually(() => sluice.logs.filter((line) => line.message === 'Revoked').length === 2, 'the other one');
+  assertStats(await stats({ role: 'admin', sub: 'u2' }), OF_NOBODY);
+  assertStats(await stats({ companyId: 'acme', sub: 'u2' }), OF_NOBODY);
+  await redis.command('HSET', 'sluice:features', 'acme', 'false');
+  await untilRefused(world, sluice, asUser({ companyId: 'acme', sub: 'u2' }), 403);
+  assertStats(await stats({ companyId: 'acme', sub: 'u2' }), OF_NOBODY);
+  // Who is both is told the stronger word.
+  assertRefused(await stats({ companyId: 'acme', sub: 'u1' }), 401, /revoked/);
 });
 
 e2e('an API key sees the numbers of its company', async (world) => {
