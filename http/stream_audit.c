@@ -31,11 +31,11 @@ void stream_audit_opened(const struct stream_context *context, const struct stre
 {
     struct who who = who_has(stream);
 
-    log_write(
-        context->log, LOG_LEVEL_INFO, "SSE connection established",
-        LOG_FIELDS(log_text("companyId", stream->channel->company), log_text("connectionId", stream->connection_id),
-                   log_known("userId", who.user), log_known("keyId", who.key), log_known("tokenId", who.token),
-                   log_known("address", who.address), log_known("lastEventId", stream->requested)));
+    log_write(context->log, LOG_LEVEL_INFO, "SSE connection established",
+              LOG_FIELDS(log_text("companyId", stream->channel->company),
+                         log_text("connectionId", stream->connection_id), log_known("userId", who.user),
+                         log_known("keyId", who.key), log_known("tokenId", who.token),
+                         log_known("address", who.address), log_known("lastEventId", stream->requested)));
 }
 
 void stream_audit_closed(const struct stream_context *context, const struct stream *stream, enum stream_end end)

@@ -268,11 +268,11 @@ enum MHD_Result stream_open(struct http_context *context, struct MHD_Connection 
     if (status == 0)
         status = gate_admit(context->gate, &asker.address, &refusal);
     if (status == 0 && !request_accepts_event_stream(reply_request_header(connection, MHD_HTTP_HEADER_ACCEPT))) {
-        refusal = (struct refusal){.status = MHD_HTTP_NOT_ACCEPTABLE,
-                                   .reason = "not_acceptable",
-                                   .metric = METRIC_ERROR_BAD_REQUEST,
-                                   .message =
-                                       "This path answers with text/event-stream, which the Accept header excludes"};
+        refusal =
+            (struct refusal){.status = MHD_HTTP_NOT_ACCEPTABLE,
+                             .reason = "not_acceptable",
+                             .metric = METRIC_ERROR_BAD_REQUEST,
+                             .message = "This path answers with text/event-stream, which the Accept header excludes"};
         status = -EACCES;
     }
     if (status < 0)

@@ -61,9 +61,8 @@ static void on_kept(void *context, int status)
     suspensions_end(request->context->suspensions, request->connection);
 }
 
-static enum MHD_Result issue(struct http_context *context, struct MHD_Connection *connection,
-                             const struct asker *asker, const struct identity *identity,
-                             struct ticket_request **ret_request)
+static enum MHD_Result issue(struct http_context *context, struct MHD_Connection *connection, const struct asker *asker,
+                             const struct identity *identity, struct ticket_request **ret_request)
 {
     struct ticket_request *request = calloc(1, sizeof *request);
 
