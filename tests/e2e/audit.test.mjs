@@ -3,8 +3,15 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { askForStream, askForTicket, asUser, REVOKE_SUBJECT, ticketFor, untilClosing } from '../support/access.mjs';
-import { untilStreams } from '../support/access.mjs';
+import {
+  askForStream,
+  askForTicket,
+  asUser,
+  REVOKE_SUBJECT,
+  ticketFor,
+  untilClosing,
+  untilStreams,
+} from '../support/access.mjs';
 import { numbersOf, range } from '../support/events.mjs';
 import { rawRequest, request } from '../support/http.mjs';
 import { removeDirectory, temporaryDirectory } from '../support/process.mjs';
@@ -207,7 +214,8 @@ e2e('tickets: who asked for one, who was refused one, and who used it', async (w
 
 e2e('what a client sends breaks no line of the log', async (world) => {
   const { sluice } = await world.bridge({ env: { TRUSTED_PROXIES: '127.0.0.1' } });
-  const texts = ['a%0a{"message":"Forged"}', 'a%0d%0aForged', '%1b[31mred', '%ff%fe', '%22,%22message%22:%22Forged', 'a%00b'];
+  const texts = ['a%0a{"message":"Forged"}', 'a%0d%0aForged', '%1b[31mred', '%ff%fe', 'a%00b'];
+  texts.push('%22,%22message%22:%22Forged');
   for (const text of texts) {
     await askForStream(sluice, { query: `companyId=${text}` });
     await askForStream(sluice, { query: `companyId=acme&ticket=${text}` });
@@ -273,8 +281,8 @@ e2e('no credential is in the log, whatever is asked and at every level', async (
   const client = await world.liveStream(sluice, { query: [['ticket', ticket]] });
   secrets.push(ticket, (await client.ready()).ticket);
   await askForStream(sluice, { query: `ticket=${ticket}`, headers: [['User-Agent', 'another']] });
-  await rawRequest(sluice.port, `GET /stream/updates?ticket=${ticket} HTTP/9.9\r\nAuthorization: Bearer ${good}\r\n\r\n`).catch(() => {});
-  await rawRequest(sluice.port, `GARBAGE ${ticket}\r\n\r\n`).catch(() => {});
+  const broken = [`GET /x?ticket=${ticket} HTTP/9.9\r\nAuthorization: Bearer ${good}`, `GARBAGE ${ticket}`];
+  for (const text of broken) await rawRequest(sluice.port, `${text}\r\n\r\n`).catch(() => {});
   await publisher.publish(REVOKE_SUBJECT, JSON.stringify({ companyId: 'acme' }));
   await untilClosing(client, 'revoked');
   await sluice.stop();

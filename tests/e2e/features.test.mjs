@@ -1,8 +1,17 @@
 // The Redis hash sluice:features: operators switch companies on and off there, without a restart.
 
 import assert from 'node:assert/strict';
-import { askForStream, assertOpen, assertRefused, untilClosing, untilLive, untilRefused } from '../support/access.mjs';
-import { ADMIN_ENV, asUser, replicas } from '../support/access.mjs';
+import {
+  ADMIN_ENV,
+  askForStream,
+  assertOpen,
+  assertRefused,
+  asUser,
+  replicas,
+  untilClosing,
+  untilLive,
+  untilRefused,
+} from '../support/access.mjs';
 import { payload } from '../support/events.mjs';
 import { JWT_ENV } from '../support/tokens.mjs';
 import { eventually } from '../support/wait.mjs';
@@ -143,7 +152,9 @@ e2e('a thousand changes end in what was written last', async (world) => {
   const { sluice, redis } = await world.bridge({ store: 'redis' });
   const client = await world.liveStream(sluice, { company: 'acme' });
   const writes = [];
-  for (let i = 0; i < 1000; i++) writes.push(redis.command('HSET', FEATURES, `company-${i % 50}`, i % 2 ? 'true' : 'false'));
+  for (let i = 0; i < 1000; i++) {
+    writes.push(redis.command('HSET', FEATURES, `company-${i % 50}`, i % 2 ? 'true' : 'false'));
+  }
   await Promise.all(writes);
   await redis.command('HSET', FEATURES, 'acme', 'false');
   await untilClosing(client, 'disabled');

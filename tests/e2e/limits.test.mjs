@@ -3,10 +3,21 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ADMIN_ENV, adminMetrics, askForStream, assertOpen, assertRefused, asUser, replicas } from '../support/access.mjs';
-import { untilComeBack, untilLive, untilStreams } from '../support/access.mjs';
+import {
+  ADMIN_ENV,
+  adminMetrics,
+  askForStream,
+  assertOpen,
+  assertRefused,
+  asUser,
+  replicas,
+  untilComeBack,
+  untilLive,
+  untilRefused,
+  untilStreams,
+} from '../support/access.mjs';
 import { range } from '../support/events.mjs';
-import { request } from '../support/http.mjs';
+import { request, requestBytes } from '../support/http.mjs';
 import { removeDirectory, temporaryDirectory } from '../support/process.mjs';
 import { apiKey, JWT_ENV } from '../support/tokens.mjs';
 import { eventually } from '../support/wait.mjs';
@@ -292,4 +303,42 @@ e2e('without Redis each replica counts its own, and together again when it is ba
     return client.status === 429;
   }, 'the others to count');
   assertOpen(clients[2], clients[3]);
+});
+
+e2e('a client that leaves while Redis is asked leaves no place behind', async (world) => {
+  const env = { ...JWT_ENV, MAX_CONNECTIONS_PER_USER: '2', REDIS_TIMEOUT_MS: '20000' };
+  const { sluice, redis } = await world.bridge({ store: 'redis', env });
+  redis.hang();
+  const { headers } = user('u1');
+  const waiting = [];
+  for (const _ of range(1, 2)) {
+    const connection = await world.connection(sluice);
+    connection.send(requestBytes({ target: '/stream/updates', headers }));
+    waiting.push(connection);
+  }
+  // Both are known to wait when a third has no place here.
+  await untilRefused(world, sluice, user('u1'), 429);
+  for (const connection of waiting) connection.destroy();
+  redis.wake();
+  for (const _ of range(1, 2)) await untilLive(world, sluice, user('u1'));
+});
+
+e2e('a stop does not wait for a Redis that hangs longer than its time-out', async (world) => {
+  const env = { ...JWT_ENV, REDIS_TIMEOUT_MS: '1000', DRAIN_SECONDS: '1' };
+  const { sluice, redis } = await world.bridge({ store: 'redis', env });
+  const stays = await world.liveStream(sluice, user('u1'));
+  redis.hang();
+  const connection = await world.connection(sluice);
+  connection.send(requestBytes({ target: '/stream/updates', headers: user('u2').headers }));
+  await sluice.stop();
+  await stays.untilClosed();
+});
+
+e2e('streams go on to open while Redis hangs, counted by this replica', async (world) => {
+  const env = { ...JWT_ENV, MAX_CONNECTIONS_PER_USER: '2', REDIS_TIMEOUT_MS: '200' };
+  const { sluice, redis } = await world.bridge({ store: 'redis', env });
+  redis.hang();
+  for (const _ of range(1, 2)) await world.liveStream(sluice, user('u1'));
+  assertRefused(await askForStream(sluice, user('u1')), 429);
+  redis.wake();
 });

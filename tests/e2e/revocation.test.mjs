@@ -3,8 +3,18 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ADMIN_ENV, adminMetrics, askForStream, assertOpen, assertRefused, asUser, replicas } from '../support/access.mjs';
-import { REVOKE_SUBJECT, untilClosing, untilLive } from '../support/access.mjs';
+import {
+  ADMIN_ENV,
+  adminMetrics,
+  askForStream,
+  assertOpen,
+  assertRefused,
+  asUser,
+  replicas,
+  REVOKE_SUBJECT,
+  untilClosing,
+  untilLive,
+} from '../support/access.mjs';
 import { payload, range } from '../support/events.mjs';
 import { removeDirectory, temporaryDirectory } from '../support/process.mjs';
 import { apiKey, JWT_ENV } from '../support/tokens.mjs';

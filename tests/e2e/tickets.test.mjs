@@ -5,9 +5,22 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { EventSource as EventSource3 } from 'eventsource';
 import EventSource2 from 'eventsource-2';
-import { ADMIN_ENV, adminMetrics } from '../support/access.mjs';
-import { askForStream, askForTicket, assertRefused, asUser, replicas, ticketFor, untilLive } from '../support/access.mjs';
-import { REVOKE_SUBJECT, untilClosing, untilComeBack, untilRefused, untilStreams } from '../support/access.mjs';
+import {
+  ADMIN_ENV,
+  adminMetrics,
+  askForStream,
+  askForTicket,
+  assertRefused,
+  asUser,
+  replicas,
+  REVOKE_SUBJECT,
+  ticketFor,
+  untilClosing,
+  untilComeBack,
+  untilLive,
+  untilRefused,
+  untilStreams,
+} from '../support/access.mjs';
 import { assertExactly, numbersOf, payload, range } from '../support/events.mjs';
 import { request } from '../support/http.mjs';
 import { removeDirectory, temporaryDirectory } from '../support/process.mjs';
