@@ -206,7 +206,8 @@ e2e('tickets: who asked for one, who was refused one, and who used it', async (w
   const [refused] = await untilLines(sluice, 'Ticket refused', 1);
   assert.deepEqual([refused.status, refused.reason, whoOf(refused)], [401, 'no_credentials', UNKNOWN]);
   const client = await world.liveStream(sluice, { query: [['ticket', ticket]] });
-  assert.deepEqual(whoOf(linesOf(sluice, OPENED)[0]), ANNA);
+  const [opened] = await untilLines(sluice, OPENED, 1);
+  assert.deepEqual(whoOf(opened), ANNA);
   client.leave();
   await untilLines(sluice, CLOSED, 1);
   assert.equal(linesOf(sluice, REFUSED).length, 0);
