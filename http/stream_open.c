@@ -253,29 +253,45 @@ static enum MHD_Result enter(struct http_context *context, struct MHD_Connection
     }
 }
 
+static int refuse_request(struct refusal *ret_refusal, unsigned status, const char *reason, const char *message)
+{
+    *ret_refusal =
+        (struct refusal){.status = status, .reason = reason, .metric = METRIC_ERROR_BAD_REQUEST, .message = message};
+    return -EACCES;
+}
+
+/* Reads who asks, and looks at all that can be known without asking who that is. Returns 0 or -EACCES and the refusal. */
+static int read_request(struct http_context *context, struct MHD_Connection *connection, bool is_head,
+                        struct asker *ret_asker, struct refusal *ret_refusal)
+{
+    int status = asker_read(context, connection, ret_asker, ret_refusal);
+
+    if (!context->config->streaming_enabled) {
+        *ret_refusal =
+            unavailable("streaming_disabled", METRIC_ERROR_DISABLED, "Streaming is disabled (STREAMING_ENABLED=false)");
+        return -EACCES;
+    }
+    if (status == 0)
+        status = gate_admit(context->gate, &ret_asker->address, ret_refusal);
+    if (status < 0)
+        return status;
+    if (!request_accepts_event_stream(reply_request_header(connection, MHD_HTTP_HEADER_ACCEPT)))
+        return refuse_request(ret_refusal, MHD_HTTP_NOT_ACCEPTABLE, "not_acceptable",
+                              "This path answers with text/event-stream, which the Accept header excludes");
+    /* A scanner of links would lock the browser out, for which the ticket was made. */
+    if (is_head && ret_asker->ticket.text)
+        return refuse_request(ret_refusal, MHD_HTTP_BAD_REQUEST, "ticket_without_stream",
+                              "HEAD opens no stream, and would use the ticket up");
+    return 0;
+}
+
 enum MHD_Result stream_open(struct http_context *context, struct MHD_Connection *connection, const char *version,
                             bool is_head, struct stream_opening **ret_opening)
 {
     struct asker asker;
     struct refusal refusal;
-    int status = asker_read(context, connection, &asker, &refusal);
 
-    if (!context->config->streaming_enabled) {
-        refusal =
-            unavailable("streaming_disabled", METRIC_ERROR_DISABLED, "Streaming is disabled (STREAMING_ENABLED=false)");
-        status = -EACCES;
-    }
-    if (status == 0)
-        status = gate_admit(context->gate, &asker.address, &refusal);
-    if (status == 0 && !request_accepts_event_stream(reply_request_header(connection, MHD_HTTP_HEADER_ACCEPT))) {
-        refusal =
-            (struct refusal){.status = MHD_HTTP_NOT_ACCEPTABLE,
-                             .reason = "not_acceptable",
-                             .metric = METRIC_ERROR_BAD_REQUEST,
-                             .message = "This path answers with text/event-stream, which the Accept header excludes"};
-        status = -EACCES;
-    }
-    if (status < 0)
+    if (read_request(context, connection, is_head, &asker, &refusal) < 0)
         return refuse(context, connection, &asker, NULL, &refusal);
     if (atomic_load(&context->draining) && !is_head)
         return send_away(context, connection, &asker);

@@ -155,6 +155,16 @@ e2e('tickets are made by POST alone, with credentials', async (world) => {
   assertRefused(await askForTicket(sluice, { query: `ticket=${ticket}` }), 401);
 });
 
+e2e('HEAD does not use a ticket up', async (world) => {
+  const { sluice } = await world.bridge({ env: JWT_ENV });
+  const ticket = await ticketFor(sluice, CLAIMS);
+  const target = `/stream/updates?ticket=${ticket}`;
+  // As a scanner of links asks, from elsewhere.
+  const answer = await request(sluice.port, { method: 'HEAD', target, headers: [['User-Agent', 'a scanner']] });
+  assert.equal(answer.status, 400);
+  await world.liveStream(sluice, byTicket(ticket, { headers: [AGENT] }));
+});
+
 e2e('a page of another origin may ask for tickets', async (world) => {
   const { sluice } = await world.bridge({ env: { ...JWT_ENV, CORS_ORIGINS: 'https://dashboard.example' } });
   const origin = ['Origin', 'https://dashboard.example'];
