@@ -32,13 +32,14 @@ async function untilRevoked(sluices, count = 1) {
   }
 }
 
-/** Settings with which tokens and these keys are good. */
+/** Settings with which tokens and these keys are good, as often as a test likes. */
 function envWithKeys(world, ...keys) {
   const directory = temporaryDirectory('keys');
   world.own(() => removeDirectory(directory));
   const file = path.join(directory, 'keys.jsonl');
   writeFileSync(file, keys.map(({ line }) => `${line}\n`).join(''));
-  return { ...JWT_ENV, AUTH_MODE: 'jwt,apikey', API_KEYS_FILE: file };
+  const unlimited = { MAX_CONNECTIONS_PER_USER: '0', MAX_CONNECTIONS_PER_KEY: '0' };
+  return { ...JWT_ENV, ...unlimited, AUTH_MODE: 'jwt,apikey', API_KEYS_FILE: file };
 }
 
 const metricEnv = { ...JWT_ENV, ...ADMIN_ENV };
