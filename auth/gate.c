@@ -130,7 +130,7 @@ void gate_revoke(struct gate *gate, const struct shared_revocation *revocation)
 
     if (status < 0)
         report_failure(gate, "A revocation could not be noted", status);
-    status = shared_revoke(gate->shared, revocation->subject, revocation->value, revocation->until_ms, NULL, NULL);
+    status = revocation_keeper_keep(gate->keeper, gate->shared, revocation);
     if (status < 0)
         report_failure(gate, "A revocation could not be kept for other replicas", status);
     metrics_add(gate->metrics, METRIC_REVOCATIONS, 1);
@@ -207,6 +207,8 @@ static void on_state(void *context, bool connected, const char *reason)
     const struct gate *gate = context;
 
     metrics_set(gate->metrics, METRIC_SHARED_CONNECTED, connected);
+    if (connected)
+        revocation_keeper_retry(gate->keeper);
     if (!connected)
         log_write(gate->log, LOG_LEVEL_WARN,
                   "Redis is away for tickets and revocations: limits count this replica alone",
@@ -268,7 +270,8 @@ struct gate *gate_new(const struct gate_options *options)
     gate->limits = limits_new(gate->config);
     gate->verdicts = verdicts_new(&(struct verdicts_options){
         .streaming_default = gate->config->streaming_default, .log = gate->log, .metrics = gate->metrics});
-    if (gate->limits && gate->verdicts)
+    gate->keeper = revocation_keeper_new(gate->log, gate->metrics);
+    if (gate->limits && gate->verdicts && gate->keeper)
         gate->shared = make_shared(gate);
     if (gate->shared)
         return gate;
@@ -300,6 +303,7 @@ void gate_free(struct gate *gate)
         return;
     if (gate->shared)
         shared_free(gate->shared);
+    revocation_keeper_free(gate->keeper);
     verdicts_free(gate->verdicts);
     limits_free(gate->limits);
     pthread_cond_destroy(&gate->heard);

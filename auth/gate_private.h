@@ -6,6 +6,7 @@
 
 #include "auth/gate.h"
 #include "auth/limits.h"
+#include "auth/revocation_keeper.h"
 #include "auth/verdicts.h"
 #include "replay/shared.h"
 
@@ -20,9 +21,10 @@ struct gate {
     bool has_redis; /* counts go over all replicas */
     struct limits *limits;
     struct verdicts *verdicts;
+    struct revocation_keeper *keeper;
     struct shared *shared;
-    /* Guards what was heard of so far, for gate_await_start(). */
     struct log_limiter refusals; /* of control messages */
+    /* Guards what was heard of so far, for gate_await_start(). */
     pthread_mutex_t lock;
     pthread_cond_t heard;
     bool heard_revoked;

@@ -10,7 +10,7 @@
 #include "core/config_value.h"
 #include "core/table.h"
 
-enum { KEY_SIZE = 2 + SHARED_NAME_MAX + 1 };
+enum { KEY_SIZE = 2 + SHARED_NAME_MAX + 1, SWEEP_MS = 1000 };
 
 struct verdicts {
     struct verdicts_options options;
@@ -18,6 +18,7 @@ struct verdicts {
     pthread_rwlock_t lock;
     struct table *revoked;  /* as the replicas share it: `<subject>:<value>` → the Unix time until which */
     struct table *added;    /* likewise, by verdicts_add_revoked() */
+    int64_t swept_ms;       /* when what is over was last taken out of it */
     struct table *features; /* company → one of flags[] */
 };
 
@@ -100,12 +101,21 @@ static void sweep_one(const char *key, void *object, void *context)
     free(object);
 }
 
+/* Takes out what is over; not for each of many that come at once, for it looks at all of them. */
+static void sweep(struct verdicts *verdicts, int64_t now_ms)
+{
+    if (llabs(now_ms - verdicts->swept_ms) < SWEEP_MS)
+        return;
+    verdicts->swept_ms = now_ms;
+    table_each(verdicts->added, sweep_one, &(struct sweep){.table = verdicts->added, .now_ms = now_ms});
+}
+
 int verdicts_add_revoked(struct verdicts *verdicts, const struct shared_revocation *revocation, int64_t now_ms)
 {
     int status = -ENOSPC;
 
     pthread_rwlock_wrlock(&verdicts->lock);
-    table_each(verdicts->added, sweep_one, &(struct sweep){.table = verdicts->added, .now_ms = now_ms});
+    sweep(verdicts, now_ms);
     if (table_count(verdicts->added) < SHARED_FIELDS_MAX)
         status = put_revoked(verdicts->added, revocation);
     pthread_rwlock_unlock(&verdicts->lock);

@@ -39,6 +39,11 @@ struct log_field log_text(const char *key, const char *text)
     return (struct log_field){.type = LOG_FIELD_TEXT, .key = key, .text = text};
 }
 
+struct log_field log_known(const char *key, const char *text)
+{
+    return log_text(key, text && *text ? text : NULL);
+}
+
 struct log_field log_number(const char *key, int64_t number)
 {
     return (struct log_field){.type = LOG_FIELD_NUMBER, .key = key, .number = number};

@@ -34,6 +34,8 @@ struct log_field {
 
 /* text may be NULL: written as null. */
 struct log_field log_text(const char *key, const char *text);
+/* Likewise, and an empty text stands for what is not known: written as null too. */
+struct log_field log_known(const char *key, const char *text);
 struct log_field log_number(const char *key, int64_t number);
 
 /* A log on fd, which stays the caller's. Lines below `level` are not written. NULL: no memory or no thread. */

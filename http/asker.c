@@ -131,13 +131,8 @@ int asker_read(const struct http_context *context, struct MHD_Connection *connec
     return 0;
 }
 
-static const char *or_null(const char *text)
-{
-    return *text ? text : NULL;
-}
-
 void asker_log_refusal(const struct http_context *context, const struct asker *asker, const struct identity *identity,
-                       const struct refusal *refusal)
+                       const struct refusal *refusal, const char *message)
 {
     const struct identity nobody = {.expires_ms = 0};
     char address[ADDRESS_TEXT_SIZE];
@@ -151,9 +146,9 @@ void asker_log_refusal(const struct http_context *context, const struct asker *a
     else
         strcpy(company, identity->company);
     address_format(&asker->address, address);
-    log_write(context->log, LOG_LEVEL_INFO, "SSE connection refused",
+    log_write(context->log, LOG_LEVEL_INFO, message,
               LOG_FIELDS(log_text("reason", refusal->reason), log_number("status", refusal->status),
-                         log_text("companyId", or_null(company)), log_text("userId", or_null(identity->user)),
-                         log_text("keyId", or_null(identity->key_id)), log_text("tokenId", or_null(identity->token_id)),
+                         log_known("companyId", company), log_known("userId", identity->user),
+                         log_known("keyId", identity->key_id), log_known("tokenId", identity->token_id),
                          log_text("address", address)));
 }

@@ -23,8 +23,11 @@ struct asker {
 int asker_read(const struct http_context *context, struct MHD_Connection *connection, struct asker *ret_asker,
                struct refusal *ret_refusal);
 
-/* One line of log on a request for a stream or a ticket that was refused. identity: what is known of it; NULL: nothing. */
+/*
+ * One line of log on a request for a stream or a ticket that was refused; message says which. identity: what is known of
+ * it; NULL: nothing.
+ */
 void asker_log_refusal(const struct http_context *context, const struct asker *asker, const struct identity *identity,
-                       const struct refusal *refusal);
+                       const struct refusal *refusal, const char *message);
 
 #endif

@@ -12,11 +12,6 @@ struct who {
     const char *token;
 };
 
-static const char *or_null(const char *text)
-{
-    return *text ? text : NULL;
-}
-
 static struct who who_has(const struct stream *stream)
 {
     struct who who = {.address = ""};
@@ -26,9 +21,9 @@ static struct who who_has(const struct stream *stream)
         return who;
     identity = pass_identity(stream->pass);
     address_format(pass_address(stream->pass), who.address);
-    who.user = or_null(identity->user);
-    who.key = or_null(identity->key_id);
-    who.token = or_null(identity->token_id);
+    who.user = identity->user;
+    who.key = identity->key_id;
+    who.token = identity->token_id;
     return who;
 }
 
@@ -36,11 +31,11 @@ void stream_audit_opened(const struct stream_context *context, const struct stre
 {
     struct who who = who_has(stream);
 
-    log_write(
-        context->log, LOG_LEVEL_INFO, "SSE connection established",
-        LOG_FIELDS(log_text("companyId", stream->channel->company), log_text("connectionId", stream->connection_id),
-                   log_text("userId", who.user), log_text("keyId", who.key), log_text("tokenId", who.token),
-                   log_text("address", or_null(who.address)), log_text("lastEventId", or_null(stream->requested))));
+    log_write(context->log, LOG_LEVEL_INFO, "SSE connection established",
+              LOG_FIELDS(log_text("companyId", stream->channel->company),
+                         log_text("connectionId", stream->connection_id), log_known("userId", who.user),
+                         log_known("keyId", who.key), log_known("tokenId", who.token),
+                         log_known("address", who.address), log_known("lastEventId", stream->requested)));
 }
 
 void stream_audit_closed(const struct stream_context *context, const struct stream *stream, enum stream_end end)
@@ -49,9 +44,9 @@ void stream_audit_closed(const struct stream_context *context, const struct stre
 
     log_write(context->log, LOG_LEVEL_INFO, "SSE connection closed",
               LOG_FIELDS(log_text("companyId", stream->channel->company),
-                         log_text("connectionId", stream->connection_id), log_text("userId", who.user),
-                         log_text("keyId", who.key), log_text("tokenId", who.token),
-                         log_text("address", or_null(who.address)), log_text("reason", stream_end_text(end)),
+                         log_text("connectionId", stream->connection_id), log_known("userId", who.user),
+                         log_known("keyId", who.key), log_known("tokenId", who.token),
+                         log_known("address", who.address), log_text("reason", stream_end_text(end)),
                          log_number("durationMs", (context->now_ns - stream->opened_ns) / NS_PER_MS),
                          log_number("events", stream->events), log_number("dropped", stream->dropped),
                          log_number("bytes", (int64_t)stream->sent_bytes)));

@@ -48,7 +48,7 @@ static enum MHD_Result refuse(struct http_context *context, struct MHD_Connectio
 {
     bool is_overload = refusal->retry_after_seconds > 0 && strcmp(context->config->overload_answer, "retry") == 0;
 
-    asker_log_refusal(context, asker, identity, refusal);
+    asker_log_refusal(context, asker, identity, refusal, "SSE connection refused");
     if (refusal->come_back)
         return send_come_back(context, connection, reply_jittered(context, refusal->retry_after_seconds * 1000),
                               refusal->metric);
@@ -65,6 +65,17 @@ static struct refusal unavailable(const char *reason, enum metric metric, const 
                             .metric = metric,
                             .message = message,
                             .retry_after_seconds = RETRY_AFTER_SECONDS};
+}
+
+/* The client that comes while we drain: another replica, or our successor, takes it. */
+static enum MHD_Result send_away(struct http_context *context, struct MHD_Connection *connection,
+                                 const struct asker *asker)
+{
+    const struct refusal refusal = {.status = MHD_HTTP_OK, .reason = "draining"};
+
+    asker_log_refusal(context, asker, NULL, &refusal, "SSE connection refused");
+    return send_come_back(context, connection, reply_jittered(context, context->config->retry_ms),
+                          METRIC_ERROR_DRAINING);
 }
 
 /* Giving the socket away. */
@@ -207,8 +218,7 @@ static enum MHD_Result wait_for_pass(struct http_context *context, struct MHD_Co
         free(opening);
         pass_free(pass);
         if (is_draining)
-            return send_come_back(context, connection, reply_jittered(context, context->config->retry_ms),
-                                  METRIC_ERROR_DRAINING);
+            return send_away(context, connection, asker);
         return refuse(context, connection, asker, NULL, &refusal);
     }
     *opening = (struct stream_opening){.context = context, .connection = connection, .pass = pass};
@@ -243,29 +253,48 @@ static enum MHD_Result enter(struct http_context *context, struct MHD_Connection
     }
 }
 
+static int refuse_request(struct refusal *ret_refusal, unsigned status, const char *reason, const char *message)
+{
+    *ret_refusal =
+        (struct refusal){.status = status, .reason = reason, .metric = METRIC_ERROR_BAD_REQUEST, .message = message};
+    return -EACCES;
+}
+
+/* Reads who asks, and looks at all that can be known without asking who that is. Returns 0 or -EACCES and the refusal. */
+static int read_request(struct http_context *context, struct MHD_Connection *connection, bool is_head,
+                        struct asker *ret_asker, struct refusal *ret_refusal)
+{
+    int status = asker_read(context, connection, ret_asker, ret_refusal);
+
+    if (!context->config->streaming_enabled) {
+        *ret_refusal =
+            unavailable("streaming_disabled", METRIC_ERROR_DISABLED, "Streaming is disabled (STREAMING_ENABLED=false)");
+        return -EACCES;
+    }
+    if (status == 0)
+        status = gate_admit(context->gate, &ret_asker->address, ret_refusal);
+    if (status < 0)
+        return status;
+    if (!request_accepts_event_stream(reply_request_header(connection, MHD_HTTP_HEADER_ACCEPT)))
+        return refuse_request(ret_refusal, MHD_HTTP_NOT_ACCEPTABLE, "not_acceptable",
+                              "This path answers with text/event-stream, which the Accept header excludes");
+    /* A scanner of links would lock the browser out, for which the ticket was made. */
+    if (is_head && ret_asker->ticket.text)
+        return refuse_request(ret_refusal, MHD_HTTP_BAD_REQUEST, "ticket_without_stream",
+                              "HEAD opens no stream, and would use the ticket up");
+    return 0;
+}
+
 enum MHD_Result stream_open(struct http_context *context, struct MHD_Connection *connection, const char *version,
                             bool is_head, struct stream_opening **ret_opening)
 {
     struct asker asker;
     struct refusal refusal;
-    int status = asker_read(context, connection, &asker, &refusal);
 
-    if (!context->config->streaming_enabled) {
-        refusal =
-            unavailable("streaming_disabled", METRIC_ERROR_DISABLED, "Streaming is disabled (STREAMING_ENABLED=false)");
-        status = -EACCES;
-    }
-    if (status == 0)
-        status = gate_admit(context->gate, &asker.address, &refusal);
-    if (status < 0)
+    if (read_request(context, connection, is_head, &asker, &refusal) < 0)
         return refuse(context, connection, &asker, NULL, &refusal);
-    if (!request_accepts_event_stream(reply_request_header(connection, MHD_HTTP_HEADER_ACCEPT)))
-        return reply_error(context, connection, MHD_HTTP_NOT_ACCEPTABLE,
-                           "This path answers with text/event-stream, which the Accept header excludes",
-                           METRIC_ERROR_BAD_REQUEST);
     if (atomic_load(&context->draining) && !is_head)
-        return send_come_back(context, connection, reply_jittered(context, context->config->retry_ms),
-                              METRIC_ERROR_DRAINING);
+        return send_away(context, connection, &asker);
     return enter(context, connection, version, is_head, &asker, ret_opening);
 }
 

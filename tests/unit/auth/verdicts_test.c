@@ -1,7 +1,9 @@
 #include "auth/verdicts.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -98,10 +100,31 @@ static void test_what_was_added_stays_beside_the_shared_list(void **state)
                      0);
     assert_int_equal(verdicts_set_revoked(verdicts, NULL, 0), 0);
     assert_int_equal(ask(verdicts, &identity, NOW + 9), VERDICT_REVOKED);
-    /* The next one sweeps it. */
-    assert_int_equal(verdicts_add_revoked(verdicts, &(struct shared_revocation){SHARED_KEY, "k", NOW + 99}, NOW + 10),
-                     0);
-    assert_int_equal(ask(verdicts, &identity, NOW), VERDICT_GOOD);
+    assert_int_equal(ask(verdicts, &identity, NOW + 10), VERDICT_GOOD);
+    verdicts_free(verdicts);
+}
+
+static int add_user(struct verdicts *verdicts, int number, int64_t now_ms)
+{
+    char user[32];
+
+    snprintf(user, sizeof user, "|u%d", number);
+    return verdicts_add_revoked(verdicts, &(struct shared_revocation){SHARED_USER, user, now_ms + 5000}, now_ms);
+}
+
+/* So many at once must not take time that grows with their square: each of them would hold up every new stream. */
+static void test_as_many_as_may_be_are_added_and_what_is_over_makes_room(void **state)
+{
+    struct verdicts *verdicts = make(true);
+    struct identity last = identity_of("acme", "u99999", "", "");
+
+    (void)state;
+    for (int i = 0; i < SHARED_FIELDS_MAX; i++)
+        assert_int_equal(add_user(verdicts, i, NOW), 0);
+    assert_int_equal(add_user(verdicts, SHARED_FIELDS_MAX, NOW), -ENOSPC);
+    assert_int_equal(ask(verdicts, &last, NOW + 4999), VERDICT_REVOKED);
+    assert_int_equal(ask(verdicts, &last, NOW + 5000), VERDICT_GOOD);
+    assert_int_equal(add_user(verdicts, SHARED_FIELDS_MAX, NOW + 5000), 0);
     verdicts_free(verdicts);
 }
 
@@ -217,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_each_subject_is_revoked_until_its_time),
         cmocka_unit_test(test_a_user_of_one_company_is_not_one_of_another),
         cmocka_unit_test(test_what_was_added_stays_beside_the_shared_list),
+        cmocka_unit_test(test_as_many_as_may_be_are_added_and_what_is_over_makes_room),
         cmocka_unit_test(test_a_new_list_replaces_the_old_one),
         cmocka_unit_test(test_flags_switch_companies),
         cmocka_unit_test(test_a_field_that_is_no_company_is_counted),
