@@ -28,8 +28,9 @@ int gate_refuse_for_now(struct refusal *ret_refusal, const char *message)
 int gate_refuse_limit(struct refusal *ret_refusal, enum limit limit, int64_t retry_after_seconds)
 {
     static const char *const reasons[] = {
-        [LIMIT_COMPANY] = "company_limit", [LIMIT_USER] = "user_limit", [LIMIT_KEY] = "key_limit",
-        [LIMIT_ADDRESS] = "address_limit", [LIMIT_RATE] = "rate",       [LIMIT_ADDRESS_RATE] = "address_rate",
+        [LIMIT_COMPANY] = "company_limit",   [LIMIT_USER] = "user_limit", [LIMIT_KEY] = "key_limit",
+        [LIMIT_ADDRESS] = "address_limit",   [LIMIT_RATE] = "rate",       [LIMIT_ADDRESS_RATE] = "address_rate",
+        [LIMIT_TICKET_RATE] = "ticket_rate",
     };
 
     (void)gate_refuse(ret_refusal, 429, reasons[limit], limits_metric(limit), limits_message(limit));

@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/address_rates.h"
+#include "auth/named_rates.h"
 #include "core/rate.h"
 #include "core/table.h"
 
 #define NS_PER_S INT64_C(1000000000)
 
 enum { COUNTED = LIMIT_ADDRESS + 1 }; /* the limits that count streams stand first */
+enum { ASKER_NAME_SIZE = 512 };
 
 struct count {
     int64_t streams;
@@ -29,7 +30,8 @@ struct limits {
     pthread_mutex_t lock;
     struct table *counts[COUNTED]; /* of struct count, by name */
     struct rate_bucket rate;
-    struct address_rates *addresses;
+    struct named_rates *addresses;
+    struct named_rates *tickets; /* by who asks for them */
 };
 
 struct limits *limits_new(const struct config *config)
@@ -44,11 +46,12 @@ struct limits *limits_new(const struct config *config)
     limits->max[LIMIT_KEY] = config->max_connections_per_key;
     limits->max[LIMIT_ADDRESS] = config->max_connections_per_address;
     limits->rate = rate_bucket_make(config->connection_rate);
-    limits->addresses = address_rates_new(config->connection_rate_per_address, LIMITS_ADDRESSES);
+    limits->addresses = named_rates_new(config->connection_rate_per_address, LIMITS_ADDRESSES);
+    limits->tickets = named_rates_new(config->ticket_rate_per_user, LIMITS_ADDRESSES);
     for (int i = 0; i < COUNTED; i++)
         limits->counts[i] = table_new();
     for (int i = 0; i < COUNTED; i++) {
-        if (!limits->counts[i] || !limits->addresses) {
+        if (!limits->counts[i] || !limits->addresses || !limits->tickets) {
             limits_free(limits);
             return NULL;
         }
@@ -62,7 +65,8 @@ void limits_free(struct limits *limits)
         return;
     for (int i = 0; i < COUNTED; i++)
         table_free(limits->counts[i]);
-    address_rates_free(limits->addresses);
+    named_rates_free(limits->addresses);
+    named_rates_free(limits->tickets);
     pthread_mutex_destroy(&limits->lock);
     free(limits);
 }
@@ -219,12 +223,26 @@ void limits_leave(struct limits *limits, struct limits_place *place)
     free(place);
 }
 
+static int find_address_rate(struct limits *limits, const struct address *address, int64_t now_ns,
+                             struct rate_bucket **ret_bucket)
+{
+    struct address limited;
+    char name[ADDRESS_TEXT_SIZE];
+
+    *ret_bucket = NULL;
+    if (!address || address->family == AF_UNSPEC)
+        return 0;
+    limited = address_for_limits(address);
+    address_format(&limited, name);
+    return named_rates_find(limits->addresses, name, now_ns, ret_bucket);
+}
+
 /* Both buckets are asked before either is charged, so that who is refused by one takes nothing from the other. */
 static int admit(struct limits *limits, const struct address *address, int64_t now_ns, enum limit *ret_limit,
                  int64_t *ret_wait_ns)
 {
     struct rate_bucket *bucket = NULL;
-    int status = address_rates_find(limits->addresses, address, now_ns, &bucket);
+    int status = find_address_rate(limits, address, now_ns, &bucket);
 
     if (status < 0)
         return status;
@@ -259,12 +277,52 @@ int limits_admit(struct limits *limits, const struct address *address, int64_t n
     return status;
 }
 
+/* Whose tickets are counted together: a user's, a key's; else those that come from one address for a company. */
+static void name_of_asker(const struct limits_who *who, char ret_name[ASKER_NAME_SIZE])
+{
+    char address[ADDRESS_TEXT_SIZE] = "";
+
+    if (who->user) {
+        snprintf(ret_name, ASKER_NAME_SIZE, "user:%s/%s", who->company, who->user);
+        return;
+    }
+    if (who->key) {
+        snprintf(ret_name, ASKER_NAME_SIZE, "key:%s", who->key);
+        return;
+    }
+    if (who->address) {
+        struct address limited = address_for_limits(who->address);
+
+        address_format(&limited, address);
+    }
+    snprintf(ret_name, ASKER_NAME_SIZE, "address:%s/%s", who->company, address);
+}
+
+int limits_take_ticket(struct limits *limits, const struct limits_who *who, int64_t now_ns, int64_t *ret_wait_seconds)
+{
+    struct rate_bucket *bucket;
+    char name[ASKER_NAME_SIZE];
+    int64_t wait_ns = 0;
+    int status;
+
+    name_of_asker(who, name);
+    pthread_mutex_lock(&limits->lock);
+    status = named_rates_find(limits->tickets, name, now_ns, &bucket);
+    if (status == 0 && bucket)
+        wait_ns = rate_bucket_take(bucket, 1, now_ns);
+    pthread_mutex_unlock(&limits->lock);
+    if (wait_ns == 0)
+        return status;
+    *ret_wait_seconds = (wait_ns + NS_PER_S - 1) / NS_PER_S;
+    return -EBUSY;
+}
+
 size_t limits_addresses(struct limits *limits)
 {
     size_t count;
 
     pthread_mutex_lock(&limits->lock);
-    count = address_rates_count(limits->addresses);
+    count = named_rates_count(limits->addresses);
     pthread_mutex_unlock(&limits->lock);
     return count;
 }
@@ -280,6 +338,7 @@ static const struct {
     [LIMIT_RATE] = {METRIC_ERROR_RATE, "Too many new streams at a time; try again later"},
     [LIMIT_ADDRESS_RATE] = {METRIC_ERROR_ADDRESS_RATE,
                             "Too many new streams at a time from this address; try again later"},
+    [LIMIT_TICKET_RATE] = {METRIC_ERROR_TICKET_RATE, "Too many tickets at a time; try again later"},
 };
 
 enum metric limits_metric(enum limit limit)

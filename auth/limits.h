@@ -23,6 +23,7 @@ enum limit {
     LIMIT_ADDRESS,
     LIMIT_RATE,         /* new streams a second, in all */
     LIMIT_ADDRESS_RATE, /* from one address */
+    LIMIT_TICKET_RATE,  /* tickets of one user */
 };
 
 /* Who opens a stream. Nothing of it is kept. */
@@ -58,6 +59,11 @@ void limits_leave(struct limits *limits, struct limits_place *place);
  */
 int limits_admit(struct limits *limits, const struct address *address, int64_t now_ns, enum limit *ret_limit,
                  int64_t *ret_wait_seconds);
+
+/*
+ * Asks for one new ticket, which stays in Redis for a while. Returns 0; -EBUSY and the seconds to wait; or -ENOMEM.
+ */
+int limits_take_ticket(struct limits *limits, const struct limits_who *who, int64_t now_ns, int64_t *ret_wait_seconds);
 
 /* How many addresses have a rate to remember. */
 size_t limits_addresses(struct limits *limits);

@@ -35,14 +35,18 @@ struct pass {
 
 /* The steps to a pass. Each that need not wait returns 0 or -EACCES. */
 
+static struct limits_who who_is(const struct identity *identity, const struct address *address)
+{
+    return (struct limits_who){.company = identity->company,
+                               .user = *identity->user ? identity->user : NULL,
+                               .key = *identity->key_id ? identity->key_id : NULL,
+                               .key_max = identity->key_max,
+                               .address = address};
+}
+
 static int enter_here(struct pass *pass)
 {
-    const struct identity *identity = &pass->identity;
-    struct limits_who who = {.company = identity->company,
-                             .user = *identity->user ? identity->user : NULL,
-                             .key = *identity->key_id ? identity->key_id : NULL,
-                             .key_max = identity->key_max,
-                             .address = &pass->address};
+    struct limits_who who = who_is(&pass->identity, &pass->address);
     enum limit limit;
     int status = limits_enter(pass->gate->limits, &who, &pass->place, &limit);
 
@@ -247,11 +251,21 @@ static int start_key_slot(struct pass *pass)
     return shared_slots_enter(pass->gate->shared, pass->key_slot, pass->holder, key_max(pass), on_key_slot, pass);
 }
 
+/* Whoever opens stream after stream would fill Redis with tickets for later: those count like all others. */
+static int start_successor(struct pass *pass)
+{
+    const struct config *config = pass->gate->config;
+    struct refusal ignored;
+
+    if (pass_admit_ticket(pass->gate, &pass->identity, &pass->address, &ignored) < 0)
+        return -EBUSY;
+    return put_ticket(pass->gate, &pass->identity, ticket_seconds(&pass->identity, config->ticket_successor_seconds),
+                      pass->successor, on_successor, pass);
+}
+
 /* Asks the others what the step needs. Whatever cannot be asked counts as an answer of -EBUSY. */
 static void start_step(struct pass *pass)
 {
-    struct gate *gate = pass->gate;
-
     switch (pass->step) {
     case STEP_TICKET:
         if (start_ticket(pass) < 0)
@@ -270,8 +284,7 @@ static void start_step(struct pass *pass)
         }
         break;
     case STEP_SUCCESSOR:
-        if (put_ticket(gate, &pass->identity, ticket_seconds(&pass->identity, gate->config->ticket_successor_seconds),
-                       pass->successor, on_successor, pass) < 0)
+        if (start_successor(pass) < 0)
             on_successor(pass, -EBUSY);
         break;
     case STEP_PLACE:
@@ -388,6 +401,20 @@ void pass_free(struct pass *pass)
     if (pass->has_ticket)
         (void)shared_ticket_release(pass->gate->shared, pass->ticket_hash, pass->holder, NULL, NULL);
     free(pass);
+}
+
+int pass_admit_ticket(struct gate *gate, const struct identity *identity, const struct address *address,
+                      struct refusal *ret_refusal)
+{
+    struct limits_who who = who_is(identity, address);
+    int64_t wait_seconds;
+    int status = limits_take_ticket(gate->limits, &who, clock_monotonic_ns(), &wait_seconds);
+
+    if (status == 0)
+        return 0;
+    if (status == -EBUSY)
+        return gate_refuse_limit(ret_refusal, LIMIT_TICKET_RATE, wait_seconds);
+    return gate_refuse_for_now(ret_refusal, "The server is out of memory; try again later");
 }
 
 int pass_issue_ticket(struct gate *gate, const struct identity *identity, char ret_ticket[TICKET_TEXT_SIZE],

@@ -52,6 +52,13 @@ enum verdict pass_verdict(const struct pass *pass);
 /* Gives the pass back, from any thread: the stream has ended, or never came to be. NULL is fine. */
 void pass_free(struct pass *pass);
 
+/*
+ * Whether somebody may have one more ticket now: each is kept for a while, by all replicas. Returns 0 or -EACCES and the
+ * refusal.
+ */
+int pass_admit_ticket(struct gate *gate, const struct identity *identity, const struct address *address,
+                      struct refusal *ret_refusal);
+
 typedef void (*pass_ticket_done)(void *context, int status);
 
 /*

@@ -44,6 +44,7 @@ struct config {
     int64_t ticket_seconds;
     int64_t ticket_resume_seconds;
     int64_t ticket_successor_seconds;
+    int64_t ticket_rate_per_user;
     char *admin_key;
     char *admin_bind_address;
     int64_t admin_port;

@@ -193,6 +193,8 @@ const struct option config_options[] = {
            "new streams a second; what two seconds bring may come at once; 0: no limit"),
     NUMBER("CONNECTION_RATE_PER_ADDRESS", connection_rate_per_address, "0", 0, 1000000,
            "new streams a second from one client address (IPv6: one /64), likewise; 0: no limit"),
+    NUMBER("TICKET_RATE_PER_USER", ticket_rate_per_user, "5", 0, 1000000,
+           "tickets a second for one user or API key; what two seconds bring may come at once; 0: no limit"),
     NUMBER("PUBLISH_EVENTS_PER_SECOND", publish_events_per_second, "0", 0, RATE_MAX,
            "events a second of one company; what two seconds bring may come at once; 0: no limit"),
     NUMBER("PUBLISH_BYTES_PER_SECOND", publish_bytes_per_second, "0", 0, RATE_MAX,

@@ -55,6 +55,7 @@ static const struct description descriptions[METRIC_COUNT] = {
     [METRIC_ERROR_RATE] = {"sluice_connection_errors_total", "reason=\"rate\"", "counter", NULL},
     [METRIC_ERROR_ADDRESS_RATE] = {"sluice_connection_errors_total", "reason=\"address_rate\"", "counter", NULL},
     [METRIC_ERROR_TICKET_IN_USE] = {"sluice_connection_errors_total", "reason=\"ticket_in_use\"", "counter", NULL},
+    [METRIC_ERROR_TICKET_RATE] = {"sluice_connection_errors_total", "reason=\"ticket_rate\"", "counter", NULL},
     [METRIC_ERROR_TOO_LARGE] = {"sluice_connection_errors_total", "reason=\"too_large\"", "counter", NULL},
     [METRIC_EVENTS_RECEIVED] = {"sluice_events_received_total", NULL, "counter", "Messages received from NATS."},
     [METRIC_EVENTS_ACCEPTED] = {"sluice_events_accepted_total", NULL, "counter",

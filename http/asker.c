@@ -149,6 +149,6 @@ void asker_log_refusal(const struct http_context *context, const struct asker *a
     log_write(context->log, LOG_LEVEL_INFO, message,
               LOG_FIELDS(log_text("reason", refusal->reason), log_number("status", refusal->status),
                          log_known("companyId", company), log_known("userId", identity->user),
-                         log_known("keyId", identity->key_id), log_known("tokenId", identity->token_id),
-                         log_text("address", address)));
+                         log_known("sessionId", identity->session), log_known("keyId", identity->key_id),
+                         log_known("tokenId", identity->token_id), log_text("address", address)));
 }

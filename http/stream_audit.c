@@ -8,6 +8,7 @@
 struct who {
     char address[ADDRESS_TEXT_SIZE];
     const char *user;
+    const char *session;
     const char *key;
     const char *token;
 };
@@ -22,6 +23,7 @@ static struct who who_has(const struct stream *stream)
     identity = pass_identity(stream->pass);
     address_format(pass_address(stream->pass), who.address);
     who.user = identity->user;
+    who.session = identity->session;
     who.key = identity->key_id;
     who.token = identity->token_id;
     return who;
@@ -34,8 +36,9 @@ void stream_audit_opened(const struct stream_context *context, const struct stre
     log_write(context->log, LOG_LEVEL_INFO, "SSE connection established",
               LOG_FIELDS(log_text("companyId", stream->channel->company),
                          log_text("connectionId", stream->connection_id), log_known("userId", who.user),
-                         log_known("keyId", who.key), log_known("tokenId", who.token),
-                         log_known("address", who.address), log_known("lastEventId", stream->requested)));
+                         log_known("sessionId", who.session), log_known("keyId", who.key),
+                         log_known("tokenId", who.token), log_known("address", who.address),
+                         log_known("lastEventId", stream->requested)));
 }
 
 void stream_audit_closed(const struct stream_context *context, const struct stream *stream, enum stream_end end)
@@ -45,8 +48,9 @@ void stream_audit_closed(const struct stream_context *context, const struct stre
     log_write(context->log, LOG_LEVEL_INFO, "SSE connection closed",
               LOG_FIELDS(log_text("companyId", stream->channel->company),
                          log_text("connectionId", stream->connection_id), log_known("userId", who.user),
-                         log_known("keyId", who.key), log_known("tokenId", who.token),
-                         log_known("address", who.address), log_text("reason", stream_end_text(end)),
+                         log_known("sessionId", who.session), log_known("keyId", who.key),
+                         log_known("tokenId", who.token), log_known("address", who.address),
+                         log_text("reason", stream_end_text(end)),
                          log_number("durationMs", (context->now_ns - stream->opened_ns) / NS_PER_MS),
                          log_number("events", stream->events), log_number("dropped", stream->dropped),
                          log_number("bytes", (int64_t)stream->sent_bytes)));

@@ -30,8 +30,9 @@ static void log_issued(const struct http_context *context, const struct asker *a
     address_format(&asker->address, address);
     log_write(context->log, LOG_LEVEL_INFO, "Ticket issued",
               LOG_FIELDS(log_text("companyId", identity->company), log_known("userId", identity->user),
-                         log_known("keyId", identity->key_id), log_known("tokenId", identity->token_id),
-                         log_text("address", address), log_number("expiresIn", request->seconds)));
+                         log_known("sessionId", identity->session), log_known("keyId", identity->key_id),
+                         log_known("tokenId", identity->token_id), log_text("address", address),
+                         log_number("expiresIn", request->seconds)));
 }
 
 static enum MHD_Result refuse(struct http_context *context, struct MHD_Connection *connection,
@@ -95,6 +96,8 @@ enum MHD_Result ticket_page(struct http_context *context, struct MHD_Connection 
         status = gate_admit(context->gate, &asker.address, &refusal);
     if (status == 0)
         status = gate_identify(context->gate, &asker.auth, &identity, &refusal);
+    if (status == 0)
+        status = pass_admit_ticket(context->gate, &identity, &asker.address, &refusal);
     if (status == 0)
         result = issue(context, connection, &asker, &identity, ret_request);
     else

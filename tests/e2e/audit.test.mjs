@@ -23,7 +23,7 @@ const OPENED = 'SSE connection established';
 const REFUSED = 'SSE connection refused';
 const CLOSED = 'SSE connection closed';
 
-const CLAIMS = { companyId: 'acme', sub: 'u1', jti: 't-1' };
+const CLAIMS = { companyId: 'acme', sub: 'u1', sid: 's-1', jti: 't-1' };
 
 const linesOf = (sluice, message) => sluice.logs.filter((line) => line.message === message);
 
@@ -33,10 +33,12 @@ async function untilLines(sluice, message, count) {
 }
 
 /** The parts of a line that say who it was. */
-const whoOf = ({ companyId, userId, keyId, tokenId, address }) => ({ companyId, userId, keyId, tokenId, address });
+const whoOf = ({ companyId, userId, sessionId, keyId, tokenId, address }) => ({
+  ...{ companyId, userId, sessionId, keyId, tokenId, address },
+});
 
-const ANNA = { companyId: 'acme', userId: 'u1', keyId: null, tokenId: 't-1', address: '127.0.0.1' };
-const UNKNOWN = { companyId: null, userId: null, keyId: null, tokenId: null, address: '127.0.0.1' };
+const ANNA = { companyId: 'acme', userId: 'u1', sessionId: 's-1', keyId: null, tokenId: 't-1', address: '127.0.0.1' };
+const UNKNOWN = { companyId: null, userId: null, sessionId: null, keyId: null, tokenId: null, address: '127.0.0.1' };
 
 function keysFile(world, ...keys) {
   const directory = temporaryDirectory('keys');
@@ -145,13 +147,13 @@ e2e('each refusal has one line that says who, as far as it is known, and why', a
     [user({ ...CLAIMS, exp: nowSeconds() - 3600 }), 401, 'expired', UNKNOWN],
     [{ headers: [bearer('x.y.z')] }, 401, 'malformed', UNKNOWN],
     [{ headers: [['Authorization', 'Basic abc']] }, 401, 'wrong_scheme', UNKNOWN],
-    [{ headers: [['x-api-key', 'slk_nothing']] }, 401, 'unknown_key', UNKNOWN],
+    [{ headers: [['x-api-key', 'slk_nothing']] }, 401, 'unknown_api_key', UNKNOWN],
     [{ ...user(CLAIMS), query: 'companyId=other' }, 403, 'other_company', { ...ANNA, companyId: 'other' }],
     [{ ...user(CLAIMS), query: 'companyId=a&companyId=b' }, 400, 'repeated_company', { ...UNKNOWN, companyId: 'a' }],
     [{ query: 'ticket=slt_x' }, 401, 'bad_ticket', UNKNOWN],
     [{ query: `ticket=slt_${'x'.repeat(43)}` }, 401, 'unknown_ticket', UNKNOWN],
     [{ query: 'access_token=abc' }, 400, 'query_token', UNKNOWN],
-    [user({ companyId: 'acme', sub: 'u3' }), 401, 'revoked', { ...ANNA, userId: 'u3', tokenId: null }],
+    [user({ companyId: 'acme', sub: 'u3' }), 401, 'revoked', { ...ANNA, userId: 'u3', sessionId: null, tokenId: null }],
     [user(CLAIMS), 429, 'user_limit', ANNA],
     [{ headers: [['x-api-key', key.key], bearer(token(CLAIMS))] }, 400, 'two_credentials', UNKNOWN],
     [{ ...user(CLAIMS), query: `ticket=slt_${'x'.repeat(43)}` }, 401, 'unknown_ticket', UNKNOWN],

@@ -7,6 +7,7 @@ import {
   ADMIN_ENV,
   adminMetrics,
   askForStream,
+  askForTicket,
   assertOpen,
   assertRefused,
   asUser,
@@ -341,4 +342,18 @@ e2e('streams go on to open while Redis hangs, counted by this replica', async (w
   for (const _ of range(1, 2)) await world.liveStream(sluice, user('u1'));
   assertRefused(await askForStream(sluice, user('u1')), 429);
   redis.wake();
+});
+
+e2e('tickets have a rate for each user', async (world) => {
+  const { sluice } = await world.bridge({ env: { ...JWT_ENV, ...ADMIN_ENV, TICKET_RATE_PER_USER: '1' } });
+  const ask = (options) => askForTicket(sluice, options);
+  const answers = [];
+  // Two may come at once; however slow the machine, a hundred in a row are over one a second.
+  while (answers.length < 100 && answers.at(-1)?.status !== 429) answers.push(await ask(user('u1')));
+  assert.ok(answers.length > 2, 'two that come at once are within the rate');
+  assert.ok(answers.slice(0, -1).every(({ status }) => status === 200));
+  assertRefused(answers.at(-1), 429, /Too many tickets/);
+  assert.equal(await errorsOf(sluice, 'ticket_rate'), 1);
+  for (const other of [user('u2'), user('u1', 'other')]) assert.equal((await ask(other)).status, 200);
+  await eventually(async () => (await ask(user('u1'))).status === 200, 'a ticket once the rate allows it');
 });

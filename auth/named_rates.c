@@ -1,4 +1,4 @@
-#include "auth/address_rates.h"
+#include "auth/named_rates.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,10 +13,10 @@ struct rate {
     struct rate *older; /* asked for before */
     struct rate *newer;
     struct rate_bucket bucket;
-    char name[ADDRESS_TEXT_SIZE];
+    char name[];
 };
 
-struct address_rates {
+struct named_rates {
     int64_t per_second;
     size_t max;
     struct table *by_name;
@@ -24,9 +24,9 @@ struct address_rates {
     struct rate *newest;
 };
 
-struct address_rates *address_rates_new(int64_t per_second, size_t max)
+struct named_rates *named_rates_new(int64_t per_second, size_t max)
 {
-    struct address_rates *rates = calloc(1, sizeof *rates);
+    struct named_rates *rates = calloc(1, sizeof *rates);
 
     if (!rates)
         return NULL;
@@ -40,7 +40,7 @@ struct address_rates *address_rates_new(int64_t per_second, size_t max)
     return rates;
 }
 
-static void unlink_rate(struct address_rates *rates, struct rate *rate)
+static void unlink_rate(struct named_rates *rates, struct rate *rate)
 {
     if (rate->older)
         rate->older->newer = rate->newer;
@@ -52,7 +52,7 @@ static void unlink_rate(struct address_rates *rates, struct rate *rate)
         rates->newest = rate->older;
 }
 
-static void link_newest(struct address_rates *rates, struct rate *rate)
+static void link_newest(struct named_rates *rates, struct rate *rate)
 {
     rate->newer = NULL;
     rate->older = rates->newest;
@@ -63,7 +63,7 @@ static void link_newest(struct address_rates *rates, struct rate *rate)
     rates->newest = rate;
 }
 
-static void drop_oldest(struct address_rates *rates)
+static void drop_oldest(struct named_rates *rates)
 {
     struct rate *rate = rates->oldest;
 
@@ -78,7 +78,7 @@ static void drop_oldest(struct address_rates *rates)
     free(rate);
 }
 
-void address_rates_free(struct address_rates *rates)
+void named_rates_free(struct named_rates *rates)
 {
     if (!rates)
         return;
@@ -88,13 +88,14 @@ void address_rates_free(struct address_rates *rates)
     free(rates);
 }
 
-static int add(struct address_rates *rates, const char *name, struct rate **ret_rate)
+static int add(struct named_rates *rates, const char *name, struct rate **ret_rate)
 {
-    struct rate *rate = calloc(1, sizeof *rate);
+    size_t size = strlen(name) + 1;
+    struct rate *rate = calloc(1, sizeof *rate + size);
 
     if (!rate)
         return -ENOMEM;
-    memcpy(rate->name, name, sizeof rate->name);
+    memcpy(rate->name, name, size);
     rate->bucket = rate_bucket_make(rates->per_second);
     if (table_add(rates->by_name, name, rate) < 0) {
         free(rate);
@@ -107,20 +108,15 @@ static int add(struct address_rates *rates, const char *name, struct rate **ret_
     return 0;
 }
 
-int address_rates_find(struct address_rates *rates, const struct address *address, int64_t now_ns,
-                       struct rate_bucket **ret_bucket)
+int named_rates_find(struct named_rates *rates, const char *name, int64_t now_ns, struct rate_bucket **ret_bucket)
 {
-    char name[ADDRESS_TEXT_SIZE] = "";
-    struct address limited;
     struct rate *rate;
 
     *ret_bucket = NULL;
-    if (rates->per_second == 0 || !address || address->family == AF_UNSPEC)
+    if (rates->per_second == 0)
         return 0;
     for (int i = 0; i < LEAVING_AT_ONCE && rates->oldest && rate_bucket_is_full(&rates->oldest->bucket, now_ns); i++)
         drop_oldest(rates);
-    limited = address_for_limits(address);
-    address_format(&limited, name);
     rate = table_get(rates->by_name, name);
     if (rate) {
         unlink_rate(rates, rate);
@@ -132,7 +128,7 @@ int address_rates_find(struct address_rates *rates, const struct address *addres
     return 0;
 }
 
-size_t address_rates_count(const struct address_rates *rates)
+size_t named_rates_count(const struct named_rates *rates)
 {
     return table_count(rates->by_name);
 }
