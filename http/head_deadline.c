@@ -28,6 +28,7 @@ struct head_deadline {
     pthread_cond_t changed;
     struct head_timer *first;
     struct head_timer **last;
+    bool idle; /* the thread sleeps until it is told of a timer; else it looks by itself every CHECK_INTERVAL_NS */
     bool stopping;
 };
 
@@ -66,10 +67,11 @@ static void *run(void *context)
         struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
 
         shut_down_late(deadline);
-        if (deadline->first)
-            pthread_cond_timedwait(&deadline->changed, &deadline->lock, &until);
-        else
+        deadline->idle = !deadline->first;
+        if (deadline->idle)
             pthread_cond_wait(&deadline->changed, &deadline->lock);
+        else
+            pthread_cond_timedwait(&deadline->changed, &deadline->lock, &until);
     }
     pthread_mutex_unlock(&deadline->lock);
     return NULL;
@@ -133,8 +135,10 @@ void head_deadline_arm(struct head_deadline *deadline, struct head_timer *timer)
     timer->link = deadline->last;
     *deadline->last = timer;
     deadline->last = &timer->next;
-    if (deadline->first == timer)
+    /* Once: many connections come and go in the time that the thread takes to wake. */
+    if (deadline->idle)
         pthread_cond_signal(&deadline->changed);
+    deadline->idle = false;
     pthread_mutex_unlock(&deadline->lock);
 }
 
