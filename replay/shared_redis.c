@@ -51,12 +51,10 @@ static void add_text(struct redis_command *command, const char *text)
 static void add_key(struct redis_command *command, const char *prefix, const char *name)
 {
     char key[32 + SHARED_NAME_MAX];
-    size_t prefix_size = strlen(prefix);
-    size_t name_size = strlen(name);
 
-    memcpy(key, prefix, prefix_size);
-    memcpy(key + prefix_size, name, name_size);
-    redis_command_add_bytes(command, key, prefix_size + name_size);
+    /* A request's name has SHARED_NAME_MAX bytes at most. */
+    strcpy(stpcpy(key, prefix), name);
+    add_text(command, key);
 }
 
 /*
