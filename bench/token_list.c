@@ -30,10 +30,10 @@ static int split(struct token_list *tokens)
     size_t lines = 1;
     char *rest = NULL;
 
-    for (const char *at = tokens->text; *at; at++)
+    for (const char *at = tokens->text; at && *at; at++)
         lines += *at == '\n';
     tokens->tokens = calloc(lines, sizeof *tokens->tokens);
-    if (!tokens->tokens)
+    if (!tokens->tokens || !tokens->text)
         return -ENOMEM;
     for (char *line = strtok_r(tokens->text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         tokens->tokens[tokens->count++] = line;
