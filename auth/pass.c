@@ -13,20 +13,25 @@ enum { HOLDER_SIZE = 24, SLOT_SIZE = 2 * IDENTITY_TEXT_SIZE + 8, RETRY_SECONDS =
 /* What stands between a request and its pass, in this order. */
 enum step { STEP_TICKET, STEP_PLACE, STEP_USER, STEP_KEY, STEP_SUCCESSOR, STEP_DONE };
 
+/* Of those who come by a ticket; the others' passes, which live as long as their streams, go without. */
+struct ticket_use {
+    char company[IDENTITY_TEXT_SIZE]; /* that the ticket is to be for; empty: whatever it is for */
+    char hash[TICKET_HASH_SIZE];
+    char fingerprint[TICKET_HASH_SIZE];
+    char successor[TICKET_TEXT_SIZE];
+    bool held;
+};
+
 struct pass {
     struct gate *gate;
     enum step step;
     struct identity identity;
     struct address address;
     char holder[HOLDER_SIZE];
-    char company[IDENTITY_TEXT_SIZE]; /* that a ticket is to be for; empty: whatever it is for */
-    char ticket_hash[TICKET_HASH_SIZE];
-    char fingerprint[TICKET_HASH_SIZE];
-    char successor[TICKET_TEXT_SIZE];
-    bool has_ticket;
+    struct ticket_use *ticket; /* NULL: none */
     struct limits_place *place;
-    char user_slot[SLOT_SIZE]; /* empty: none is held */
-    char key_slot[SLOT_SIZE];
+    bool holds_user_slot;
+    bool holds_key_slot;
     bool refused;
     struct refusal refusal;
     void (*done)(void *context);
@@ -70,7 +75,7 @@ static bool must_wait(const struct pass *pass)
     switch (pass->step) {
     case STEP_TICKET:
     case STEP_SUCCESSOR:
-        return *pass->ticket_hash;
+        return pass->ticket != NULL;
     case STEP_USER:
         return gate->has_redis && *pass->identity.user && gate->config->max_connections_per_user > 0;
     case STEP_KEY:
@@ -123,7 +128,7 @@ static int read_ticket(struct pass *pass, const char *value, size_t size)
     if (pass->identity.expires_ms > 0 && pass->identity.expires_ms <= clock_unix_ms())
         return gate_refuse(refusal, 401, "expired", METRIC_ERROR_UNAUTHORIZED,
                            "The token that the ticket was made for has expired");
-    if (!auth_is_own_company(&pass->identity, pass->company, strlen(pass->company), refusal))
+    if (!auth_is_own_company(&pass->identity, pass->ticket->company, strlen(pass->ticket->company), refusal))
         return -EACCES;
     return gate_check(pass->gate, &pass->identity, refusal);
 }
@@ -151,7 +156,7 @@ static void on_ticket(void *context, int status, const char *value, size_t size)
 {
     struct pass *pass = context;
 
-    pass->has_ticket = status == 0 || status == -EAGAIN;
+    pass->ticket->held = status == 0 || status == -EAGAIN;
     if (status == 0)
         status = read_ticket(pass, value, size);
     else
@@ -192,7 +197,7 @@ static void on_successor(void *context, int status)
     struct pass *pass = context;
 
     if (status < 0)
-        *pass->successor = '\0';
+        *pass->ticket->successor = '\0';
     go_on(pass);
 }
 
@@ -228,27 +233,42 @@ static int put_ticket(struct gate *gate, const struct identity *identity, int64_
 
 static int start_ticket(struct pass *pass)
 {
-    struct shared_take take = {.ticket_hash = pass->ticket_hash,
+    struct shared_take take = {.ticket_hash = pass->ticket->hash,
                                .holder = pass->holder,
-                               .fingerprint = pass->fingerprint,
+                               .fingerprint = pass->ticket->fingerprint,
                                .resume_ms = pass->gate->config->ticket_resume_seconds * 1000};
 
     return shared_ticket_take(pass->gate->shared, &take, on_ticket, pass);
 }
 
+static void name_user_slot(const struct pass *pass, char ret_name[SLOT_SIZE])
+{
+    snprintf(ret_name, SLOT_SIZE, "user:%s|%s", pass->identity.company, pass->identity.user);
+}
+
+static void name_key_slot(const struct pass *pass, char ret_name[SLOT_SIZE])
+{
+    snprintf(ret_name, SLOT_SIZE, "key:%s", pass->identity.key_id);
+}
+
+/* The answer may come on the gate's thread before these return: what is held is noted first. */
 static int start_user_slot(struct pass *pass)
 {
-    const struct identity *identity = &pass->identity;
+    char name[SLOT_SIZE];
 
-    snprintf(pass->user_slot, sizeof pass->user_slot, "user:%s|%s", identity->company, identity->user);
-    return shared_slots_enter(pass->gate->shared, pass->user_slot, pass->holder,
-                              pass->gate->config->max_connections_per_user, on_user_slot, pass);
+    name_user_slot(pass, name);
+    pass->holds_user_slot = true;
+    return shared_slots_enter(pass->gate->shared, name, pass->holder, pass->gate->config->max_connections_per_user,
+                              on_user_slot, pass);
 }
 
 static int start_key_slot(struct pass *pass)
 {
-    snprintf(pass->key_slot, sizeof pass->key_slot, "key:%s", pass->identity.key_id);
-    return shared_slots_enter(pass->gate->shared, pass->key_slot, pass->holder, key_max(pass), on_key_slot, pass);
+    char name[SLOT_SIZE];
+
+    name_key_slot(pass, name);
+    pass->holds_key_slot = true;
+    return shared_slots_enter(pass->gate->shared, name, pass->holder, key_max(pass), on_key_slot, pass);
 }
 
 /* Whoever opens stream after stream would fill Redis with tickets for later: those count like all others. */
@@ -260,7 +280,7 @@ static int start_successor(struct pass *pass)
     if (pass_admit_ticket(pass->gate, &pass->identity, &pass->address, &ignored) < 0)
         return -EBUSY;
     return put_ticket(pass->gate, &pass->identity, ticket_seconds(&pass->identity, config->ticket_successor_seconds),
-                      pass->successor, on_successor, pass);
+                      pass->ticket->successor, on_successor, pass);
 }
 
 /* Asks the others what the step needs. Whatever cannot be asked counts as an answer of -EBUSY. */
@@ -273,13 +293,13 @@ static void start_step(struct pass *pass)
         break;
     case STEP_USER:
         if (start_user_slot(pass) < 0) {
-            *pass->user_slot = '\0';
+            pass->holds_user_slot = false;
             on_user_slot(pass, -EBUSY);
         }
         break;
     case STEP_KEY:
         if (start_key_slot(pass) < 0) {
-            *pass->key_slot = '\0';
+            pass->holds_key_slot = false;
             on_key_slot(pass, -EBUSY);
         }
         break;
@@ -310,14 +330,19 @@ static struct pass *pass_new(struct gate *gate, const struct pass_request *reque
 /* Notes the ticket, whose identity is not known yet. */
 static int begin_ticket(struct pass *pass, const struct pass_request *request)
 {
-    if (ticket_hash(request->ticket, request->ticket_size, pass->ticket_hash) < 0)
-        return gate_refuse(&pass->refusal, 401, "bad_ticket", METRIC_ERROR_UNAUTHORIZED, "The ticket is malformed");
-    if (ticket_fingerprint(&request->address, request->user_agent, pass->fingerprint) < 0)
+    struct ticket_use *ticket = calloc(1, sizeof *ticket);
+
+    pass->ticket = ticket;
+    if (!ticket)
         return gate_refuse_for_now(&pass->refusal, "The server is out of memory; try again later");
-    if (request->auth.company && request->auth.company_size >= sizeof pass->company)
+    if (ticket_hash(request->ticket, request->ticket_size, ticket->hash) < 0)
+        return gate_refuse(&pass->refusal, 401, "bad_ticket", METRIC_ERROR_UNAUTHORIZED, "The ticket is malformed");
+    if (ticket_fingerprint(&request->address, request->user_agent, ticket->fingerprint) < 0)
+        return gate_refuse_for_now(&pass->refusal, "The server is out of memory; try again later");
+    if (request->auth.company && request->auth.company_size >= sizeof ticket->company)
         return gate_refuse(&pass->refusal, 400, "bad_company", METRIC_ERROR_BAD_REQUEST, "companyId is too long");
     if (request->auth.company)
-        memcpy(pass->company, request->auth.company, request->auth.company_size);
+        memcpy(ticket->company, request->auth.company, request->auth.company_size);
     return 0;
 }
 
@@ -380,12 +405,26 @@ const struct address *pass_address(const struct pass *pass)
 
 const char *pass_successor(const struct pass *pass)
 {
-    return *pass->successor ? pass->successor : NULL;
+    return pass->ticket && *pass->ticket->successor ? pass->ticket->successor : NULL;
 }
 
 enum verdict pass_verdict(const struct pass *pass)
 {
     return gate_judge(pass->gate, &pass->identity);
+}
+
+static void leave_slots(const struct pass *pass)
+{
+    char name[SLOT_SIZE];
+
+    if (pass->holds_user_slot) {
+        name_user_slot(pass, name);
+        (void)shared_slots_leave(pass->gate->shared, name, pass->holder, NULL, NULL);
+    }
+    if (pass->holds_key_slot) {
+        name_key_slot(pass, name);
+        (void)shared_slots_leave(pass->gate->shared, name, pass->holder, NULL, NULL);
+    }
 }
 
 void pass_free(struct pass *pass)
@@ -394,12 +433,10 @@ void pass_free(struct pass *pass)
         return;
     identity_release(&pass->identity);
     limits_leave(pass->gate->limits, pass->place);
-    if (*pass->user_slot)
-        (void)shared_slots_leave(pass->gate->shared, pass->user_slot, pass->holder, NULL, NULL);
-    if (*pass->key_slot)
-        (void)shared_slots_leave(pass->gate->shared, pass->key_slot, pass->holder, NULL, NULL);
-    if (pass->has_ticket)
-        (void)shared_ticket_release(pass->gate->shared, pass->ticket_hash, pass->holder, NULL, NULL);
+    leave_slots(pass);
+    if (pass->ticket && pass->ticket->held)
+        (void)shared_ticket_release(pass->gate->shared, pass->ticket->hash, pass->holder, NULL, NULL);
+    free(pass->ticket);
     free(pass);
 }
 

@@ -16,6 +16,7 @@ struct entry {
 
 struct token_cache {
     struct metrics *metrics;
+    EVP_MD *sha256; /* fetched once: OpenSSL 3 searches its providers for EVP_sha256() each time */
     EVP_MD_CTX *digest;
     struct entry *entries; /* a ring: the oldest is replaced */
     uint32_t *buckets;     /* the first entry of each */
@@ -32,10 +33,11 @@ struct token_cache *token_cache_new(size_t max_tokens, struct metrics *metrics)
         return NULL;
     cache->metrics = metrics;
     cache->capacity = max_tokens < 1 ? 1 : max_tokens < NOWHERE ? (uint32_t)max_tokens : NOWHERE - 1;
+    cache->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     cache->digest = EVP_MD_CTX_new();
     cache->entries = calloc(cache->capacity, sizeof *cache->entries);
     cache->buckets = malloc(cache->capacity * sizeof *cache->buckets);
-    if (!cache->digest || !cache->entries || !cache->buckets) {
+    if (!cache->sha256 || !cache->digest || !cache->entries || !cache->buckets) {
         token_cache_free(cache);
         return NULL;
     }
@@ -50,6 +52,7 @@ void token_cache_free(struct token_cache *cache)
     for (uint32_t i = 0; cache->entries && i < cache->capacity; i++)
         jwt_claims_unref(cache->entries[i].claims);
     EVP_MD_CTX_free(cache->digest);
+    EVP_MD_free(cache->sha256);
     free(cache->entries);
     free(cache->buckets);
     free(cache);
@@ -59,7 +62,7 @@ void token_cache_free(struct token_cache *cache)
 static bool make_hash(struct token_cache *cache, const struct key_set *keys, const char *token, size_t size,
                       unsigned char ret_hash[HASH_SIZE])
 {
-    return EVP_DigestInit_ex(cache->digest, EVP_sha256(), NULL) == 1 &&
+    return EVP_DigestInit_ex(cache->digest, cache->sha256, NULL) == 1 &&
            EVP_DigestUpdate(cache->digest, key_set_identity(keys), KEY_SET_IDENTITY_SIZE) == 1 &&
            EVP_DigestUpdate(cache->digest, token, size) == 1 && EVP_DigestFinal_ex(cache->digest, ret_hash, NULL) == 1;
 }

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { floors, loads } from './runner/loads.mjs';
+import { floorFigures, floors, loads } from './runner/loads.mjs';
 import { measure } from './runner/measure.mjs';
 import { Process, freePort, killEverything, stopEverything, untilListening } from './runner/processes.mjs';
 import { checkBounds, combineRuns, formatResults, formatRun, machine, median } from './runner/report.mjs';
@@ -15,7 +15,7 @@ const HELP = `usage: node bench/run.mjs [options]
 
   --sluice FILE      the binary to measure (build/sluice)
   --tools FOLDER     where sseload, natsflood and floor are (build/bench)
-  --only ROW         run only this row, and the floor it is held against; may be repeated
+  --only ROW         run only this row, and the floor it is held against; may be repeated; open-auth: all open-auth-…
   --runs N           runs of each row, of which the medians count (3)
   --seconds N        length of the live loads (8)
   --quick            one short run of each row: does it work, is nothing lost?
@@ -63,13 +63,14 @@ function readOptions() {
   };
 }
 
-/** Floors first, and each floor that a chosen row is held against. */
+/** Floors first, and each floor that a chosen row is held against. A name also chooses those that continue it by a dash. */
 function chooseRows(only) {
   const all = [...floors.map((row) => ({ ...row, isFloor: true })), ...loads];
-  const unknown = only.find((name) => !all.some((row) => row.name === name));
+  const isMeant = (row, name) => row.name === name || row.name.startsWith(`${name}-`);
+  const unknown = only.find((name) => !all.some((row) => isMeant(row, name)));
   if (unknown) throw new Error(`--only ${unknown}: no such row; see --help`);
   if (only.length === 0) return all;
-  const needed = new Set(only);
+  const needed = new Set(all.filter((row) => only.some((name) => isMeant(row, name))).map((row) => row.name));
   for (const row of loads) if (needed.has(row.name) && row.floor) needed.add(row.floor);
   return all.filter((row) => needed.has(row.name));
 }
@@ -90,7 +91,7 @@ async function measureRows(bench, rows) {
     for (const row of rows) {
       const figures = await measure(bench, row, { isFloor: row.isFloor });
       runs.get(row.name).push(figures);
-      console.error(`run ${run} of ${bench.runs}  ${row.name.padEnd(15)}  ${formatRun(figures)}`);
+      console.error(`run ${run} of ${bench.runs}  ${row.name.padEnd(19)}  ${formatRun(figures)}`);
     }
   }
   return runs;
@@ -101,9 +102,10 @@ function summarize(rows, runs) {
   for (const result of results) {
     const floor = results.find((one) => one.name === result.floor);
     if (floor && !(floor.row.unsent > 0)) {
-      result.row.floorUsPerDelivery = floor.row.cpuUsPerDelivery;
+      const figure = floorFigures[result.kind];
+      result.row.floorUs = floor.row[figure];
       // Run by run, each beside the floor of its own run: on a noisy machine the medians may come from different weather.
-      result.row.ratio = median(result.runs.map((run, at) => run.cpuUsPerDelivery / floor.runs[at].cpuUsPerDelivery));
+      result.row.ratio = median(result.runs.map((run, at) => run[figure] / floor.runs[at][figure]));
     }
     result.bounds = checkBounds(result.bounds, result.row);
   }

@@ -19,6 +19,7 @@
 #include "histogram.h"
 #include "load_report.h"
 #include "stream_check.h"
+#include "token_list.h"
 #include "tool.h"
 
 #define READ_BUFFER_BYTES ((size_t)256 * 1024)
@@ -29,10 +30,10 @@
 #define SPARE_DESCRIPTORS 16
 
 struct options {
-    long port, streams, companies, rate, slow;
+    long port, streams, companies, rate, pending, slow;
     long first, expect;
     long warmup_ms, linger_ms, seconds, connect_seconds;
-    const char *path, *last_event_id;
+    const char *path, *last_event_id, *tokens;
 };
 
 enum client_state { CONNECTING, REQUESTED, CONNECTED, CLOSED };
@@ -53,6 +54,7 @@ struct load {
     struct tally tally;
     struct histogram *catch_up;
     struct client *clients;
+    struct token_list *tokens; /* NULL: streams are asked for without */
     char *buffer;
     int epoll_fd;
     long opened;
@@ -124,16 +126,27 @@ static int start_connecting(struct load *load, struct client *client)
     return watch(load, client, EPOLL_CTL_ADD, EPOLLOUT);
 }
 
-/* Opens the clients that the rate makes due, a bounded number at a time so that reading goes on. */
-static void open_due_clients(struct load *load, int64_t now_ns)
+static long least(long one, long other)
+{
+    return one < other ? one : other;
+}
+
+/* How many clients are to be opened now, counted from the first one. */
+static long due_clients(const struct load *load, int64_t now_ns)
 {
     double seconds = (double)(now_ns - load->started_ns) / (double)NS_PER_SECOND;
-    long due = (long)(seconds * (double)load->options.rate) + 1;
-    long last = load->opened + OPENS_PER_PASS;
+    long due = least((long)(seconds * (double)load->options.rate) + 1, load->options.streams);
+    long settled = load->result.connected + load->result.failed;
 
-    if (due > load->options.streams)
-        due = load->options.streams;
-    for (; load->opened < due && load->opened < last; load->opened++) {
+    return load->options.pending > 0 ? least(due, settled + load->options.pending) : due;
+}
+
+/* Opens the clients that are due, a bounded number at a time so that reading goes on. */
+static void open_due_clients(struct load *load, int64_t now_ns)
+{
+    long last = least(due_clients(load, now_ns), load->opened + OPENS_PER_PASS);
+
+    for (; load->opened < last; load->opened++) {
         struct client *client = &load->clients[load->opened];
         int error;
 
@@ -146,10 +159,21 @@ static void open_due_clients(struct load *load, int64_t now_ns)
     }
 }
 
-static int send_request(struct load *load, struct client *client)
+static int write_request(const struct load *load, const struct client *client, char ret_request[REQUEST_MAX_BYTES])
 {
     const struct options *options = &load->options;
     const char *id = options->last_event_id;
+    const char *token = load->tokens ? token_list_at(load->tokens, (size_t)(client - load->clients)) : "";
+
+    return snprintf(ret_request, REQUEST_MAX_BYTES,
+                    "GET %s%d HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\nAccept: text/event-stream\r\n"
+                    "Cache-Control: no-cache\r\n%s%s%s%s%s%s\r\n",
+                    options->path, client->company, options->port, *id ? "Last-Event-ID: " : "", id, *id ? "\r\n" : "",
+                    *token ? "Authorization: Bearer " : "", token, *token ? "\r\n" : "");
+}
+
+static int send_request(struct load *load, struct client *client)
+{
     char request[REQUEST_MAX_BYTES];
     int error = 0;
     socklen_t error_size = sizeof error;
@@ -159,11 +183,8 @@ static int send_request(struct load *load, struct client *client)
         return -errno;
     if (error)
         return -error;
-    size = snprintf(request, sizeof request,
-                    "GET %s%d HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\nAccept: text/event-stream\r\n"
-                    "Cache-Control: no-cache\r\n%s%s%s\r\n",
-                    options->path, client->company, options->port, *id ? "Last-Event-ID: " : "", id, *id ? "\r\n" : "");
-    if (size >= (int)sizeof request)
+    size = write_request(load, client, request);
+    if (size >= REQUEST_MAX_BYTES)
         return -EMSGSIZE;
     if (send(client->fd, request, (size_t)size, MSG_NOSIGNAL) != size)
         return -errno;
@@ -322,6 +343,11 @@ static int load_init(struct load *load)
     long limit;
     int error = tool_raise_descriptor_limit(&limit);
 
+    if (!error && *load->options.tokens) {
+        error = token_list_read(load->options.tokens, &load->tokens);
+        if (error)
+            fprintf(stderr, "the tokens of %s cannot be read\n", load->options.tokens);
+    }
     if (error)
         return error;
     if (limit < load->options.streams + SPARE_DESCRIPTORS) {
@@ -351,6 +377,7 @@ static void load_release(struct load *load)
     }
     if (load->epoll_fd >= 0)
         close(load->epoll_fd);
+    token_list_free(load->tokens);
     free(load->clients);
     free(load->buffer);
     histogram_free(load->tally.latency);
@@ -365,6 +392,8 @@ static int parse_options(struct options *options, int argc, char **argv)
         {"streams", "streams to open", &options->streams, 1, 50000, NULL},
         {"companies", "companies to spread them over: c0, c1 ...", &options->companies, 1, 4096, NULL},
         {"rate", "streams to open a second", &options->rate, 1, 1000000, NULL},
+        {"pending", "open only while fewer than so many are not ready yet; 0: don't wait for them", &options->pending,
+         0, 50000, NULL},
         {"slow", "how many of them never read", &options->slow, 0, 50000, NULL},
         {"first", "number of the first event to come", &options->first, 0, 1000000000, NULL},
         {"expect", "events that each stream must get; ends when all have; 0: runs out the time", &options->expect, 0,
@@ -374,6 +403,7 @@ static int parse_options(struct options *options, int argc, char **argv)
         {"seconds", "limit from READY on", &options->seconds, 1, 3600, NULL},
         {"connect-seconds", "limit until READY", &options->connect_seconds, 1, 600, NULL},
         {"last-event-id", "resume from here; measures the time to catch up", NULL, 0, 0, &options->last_event_id},
+        {"tokens", "file with one token a line: each stream brings the next one", NULL, 0, 0, &options->tokens},
     };
 
     return tool_parse_options("sseload: opens event streams and checks what arrives.", table,
@@ -392,7 +422,8 @@ int main(int argc, char **argv)
                     .linger_ms = 500,
                     .seconds = 10,
                     .connect_seconds = 60,
-                    .last_event_id = ""},
+                    .last_event_id = "",
+                    .tokens = ""},
         .epoll_fd = -1,
     };
     struct sigaction action = {.sa_handler = on_signal};

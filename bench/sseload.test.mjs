@@ -4,7 +4,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 
 const SSELOAD = process.env.SSELOAD ?? 'build/bench/sseload';
@@ -147,6 +150,38 @@ test('streams are spread over companies', async () => {
   const result = await load(chunked([READY]), { args: ['--streams', 4, '--companies', 2] });
   const targets = result.requests.map((request) => request.split(' ')[1].slice(-2)).sort();
   assert.deepEqual(targets, ['c0', 'c0', 'c1', 'c1']);
+});
+
+test('each stream brings the next token, from the first again behind the last', async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'sseload-test-'));
+  const file = path.join(folder, 'tokens');
+  writeFileSync(file, 'first.a.b\n\nsecond.c.d\n');
+  try {
+    const result = await load(chunked([READY]), { args: ['--streams', 4, '--tokens', file] });
+    const tokens = result.requests.map((request) => /^Authorization: Bearer (.+)\r$/m.exec(request)?.[1]).sort();
+    assert.deepEqual(tokens, ['first.a.b', 'first.a.b', 'second.c.d', 'second.c.d']);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('no more streams are asked for than may be pending', async () => {
+  const args = ['--streams', 8, '--rate', 1_000_000, '--connect-seconds', 1];
+  const unanswered = `${HEAD}\r\n`;
+  assert.equal((await load(unanswered, { args: [...args, '--pending', 3] })).requests.length, 3);
+  assert.equal((await load(unanswered, { args })).requests.length, 8);
+  assert.equal((await load(chunked([READY]), { args: [...args, '--pending', 3] })).connected, 8);
+});
+
+test('without tokens no credentials are sent', async () => {
+  const result = await load(chunked([READY]));
+  assert.doesNotMatch(result.requests[0], /^Authorization:/im);
+});
+
+test('a file without tokens is an error, not a load without them', async () => {
+  const child = spawn(SSELOAD, ['--tokens', '/dev/null']);
+  const [code] = await once(child, 'close');
+  assert.equal(code, 1);
 });
 
 test('a slow stream stops reading after the head', async () => {

@@ -57,34 +57,45 @@ int mailbox_fd(const struct mailbox *mailbox)
     return mailbox->fd;
 }
 
-static int put(struct mailbox *mailbox, struct message *message, size_t max_messages)
+static int put(struct mailbox *mailbox, struct message *message, size_t max_messages, bool *ret_was_empty)
 {
-    bool was_empty;
-
     message->next = NULL;
     pthread_mutex_lock(&mailbox->lock);
     if (mailbox->size >= max_messages) {
         pthread_mutex_unlock(&mailbox->lock);
         return -EAGAIN;
     }
-    was_empty = mailbox->size == 0;
+    *ret_was_empty = mailbox->size == 0;
     *mailbox->last = message;
     mailbox->last = &message->next;
     mailbox->size++;
     pthread_mutex_unlock(&mailbox->lock);
-    if (was_empty)
-        mailbox_wake(mailbox);
     return 0;
 }
 
 int mailbox_put(struct mailbox *mailbox, struct message *message)
 {
-    return put(mailbox, message, mailbox->max_messages);
+    bool was_empty;
+    int status = put(mailbox, message, mailbox->max_messages, &was_empty);
+
+    if (status == 0 && was_empty)
+        mailbox_wake(mailbox);
+    return status;
 }
 
 void mailbox_put_always(struct mailbox *mailbox, struct message *message)
 {
-    (void)put(mailbox, message, SIZE_MAX);
+    bool was_empty;
+
+    if (put(mailbox, message, SIZE_MAX, &was_empty) == 0 && was_empty)
+        mailbox_wake(mailbox);
+}
+
+void mailbox_put_quietly(struct mailbox *mailbox, struct message *message)
+{
+    bool was_empty;
+
+    (void)put(mailbox, message, SIZE_MAX, &was_empty);
 }
 
 void mailbox_wake(struct mailbox *mailbox)

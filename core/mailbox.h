@@ -6,7 +6,7 @@
 
 /*
  * Messages to one thread. Any thread puts, the owner takes all of them at once. The owner sleeps in poll or epoll on
- * mailbox_fd(), which is written only when the mailbox goes from empty to not empty.
+ * mailbox_fd(), which is written only when the mailbox goes from empty to not empty, and not for a quiet put.
  */
 struct mailbox;
 
@@ -30,6 +30,9 @@ int mailbox_put(struct mailbox *mailbox, struct message *message);
 
 /* Puts a message whatever the number of those inside: for answers, whose number their questions bound. Any thread. */
 void mailbox_put_always(struct mailbox *mailbox, struct message *message);
+
+/* Likewise, and lets the owner sleep: for a sender who knows that it looks into the mailbox soon anyway. Any thread. */
+void mailbox_put_quietly(struct mailbox *mailbox, struct message *message);
 
 /* Wakes the owner without a message. Any thread. */
 void mailbox_wake(struct mailbox *mailbox);

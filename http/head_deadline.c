@@ -30,6 +30,7 @@ struct head_deadline {
     struct head_timer **last;
     size_t armed;
     size_t armed_max;
+    bool idle; /* the thread sleeps until it is told of a timer; else it looks by itself every CHECK_INTERVAL_NS */
     bool stopping;
 };
 
@@ -73,10 +74,11 @@ static void *run(void *context)
         struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
 
         shut_down_late(deadline);
-        if (deadline->first)
-            pthread_cond_timedwait(&deadline->changed, &deadline->lock, &until);
-        else
+        deadline->idle = !deadline->first;
+        if (deadline->idle)
             pthread_cond_wait(&deadline->changed, &deadline->lock);
+        else
+            pthread_cond_timedwait(&deadline->changed, &deadline->lock, &until);
     }
     pthread_mutex_unlock(&deadline->lock);
     return NULL;
@@ -144,8 +146,10 @@ void head_deadline_arm(struct head_deadline *deadline, struct head_timer *timer)
     deadline->armed++;
     if (deadline->armed > deadline->armed_max)
         shut_down_first(deadline);
-    if (deadline->first == timer)
+    /* Once: many connections come and go in the time that the thread takes to wake. */
+    if (deadline->idle)
         pthread_cond_signal(&deadline->changed);
+    deadline->idle = false;
     pthread_mutex_unlock(&deadline->lock);
 }
 

@@ -23,6 +23,7 @@ struct stream_opening {
     struct http_context *context;
     struct MHD_Connection *connection;
     struct pass *pass;
+    struct asker asker; /* its texts are the request's, which waits with it */
     char connection_id[CONNECTION_ID_SIZE];
 };
 
@@ -221,7 +222,7 @@ static enum MHD_Result wait_for_pass(struct http_context *context, struct MHD_Co
             return send_away(context, connection, asker);
         return refuse(context, connection, asker, NULL, &refusal);
     }
-    *opening = (struct stream_opening){.context = context, .connection = connection, .pass = pass};
+    *opening = (struct stream_opening){.context = context, .connection = connection, .pass = pass, .asker = *asker};
     strcpy(opening->connection_id, connection_id);
     *ret_opening = opening;
     pass_wait(pass, on_answer, opening);
@@ -301,20 +302,16 @@ enum MHD_Result stream_open(struct http_context *context, struct MHD_Connection 
 enum MHD_Result stream_open_go_on(struct http_context *context, struct MHD_Connection *connection, const char *version,
                                   bool is_head, struct stream_opening **opening)
 {
-    struct pass *pass = (*opening)->pass;
-    char connection_id[CONNECTION_ID_SIZE];
+    struct stream_opening opened = **opening;
     enum MHD_Result result;
-    struct asker asker;
     struct refusal refusal;
 
-    strcpy(connection_id, (*opening)->connection_id);
     free(*opening);
     *opening = NULL;
-    (void)asker_read(context, connection, &asker, &refusal); /* it was good before */
-    if (pass_result(pass, &refusal) == 0)
-        return finish(context, connection, version, is_head, &asker, pass, connection_id);
-    result = refuse(context, connection, &asker, pass_identity(pass), &refusal);
-    pass_free(pass);
+    if (pass_result(opened.pass, &refusal) == 0)
+        return finish(context, connection, version, is_head, &opened.asker, opened.pass, opened.connection_id);
+    result = refuse(context, connection, &opened.asker, pass_identity(opened.pass), &refusal);
+    pass_free(opened.pass);
     return result;
 }
 

@@ -81,26 +81,52 @@ void redis_connection_free(struct redis_connection *connection)
     free(connection);
 }
 
+/* `*3\r\n` or `$17\r\n`: the parts that precede what is counted. */
+static void append_count(struct buffer *output, char kind, size_t count)
+{
+    char text[24];
+    size_t at = sizeof text;
+
+    text[--at] = '\n';
+    text[--at] = '\r';
+    do {
+        text[--at] = (char)('0' + count % 10);
+        count /= 10;
+    } while (count > 0);
+    text[--at] = kind;
+    buffer_append(output, text + at, sizeof text - at);
+}
+
+/* Writes the command behind the others, or leaves them as they were and returns -ENOBUFS. */
+static int append_command(struct buffer *output, int count, const char *const *arguments, const size_t *sizes)
+{
+    size_t before = output->size;
+
+    append_count(output, '*', (size_t)count);
+    for (int i = 0; i < count; i++) {
+        append_count(output, '$', sizes[i]);
+        buffer_append(output, arguments[i], sizes[i]);
+        buffer_append(output, "\r\n", 2);
+    }
+    if (!output->failed)
+        return 0;
+    output->failed = false;
+    output->size = before;
+    return -ENOBUFS;
+}
+
 int redis_connection_command(struct redis_connection *connection, int count, const char *const *arguments,
                              const size_t *sizes, redis_reply_done done, void *context)
 {
     struct command *command = malloc(sizeof *command);
-    char *text = NULL;
-    long long size;
+    int status;
 
     if (!command)
         return -ENOMEM;
-    size = redisFormatCommandArgv(&text, count, (const char **)(uintptr_t)arguments, sizes);
-    if (size < 0) {
+    status = append_command(&connection->output, count, arguments, sizes);
+    if (status < 0) {
         free(command);
-        return -ENOMEM;
-    }
-    buffer_append(&connection->output, text, (size_t)size);
-    redisFreeCommand(text);
-    if (connection->output.failed) {
-        connection->output.failed = false;
-        free(command);
-        return -ENOBUFS;
+        return status;
     }
     *command = (struct command){.done = done, .context = context, .sent_ns = clock_monotonic_ns()};
     *connection->last = command;

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /*
- * A pipelined connection to Redis over a non-blocking socket: hiredis writes the commands and parses the replies, the
+ * A pipelined connection to Redis over a non-blocking socket: hiredis parses the replies, the commands, the
  * socket and the time-outs are ours. One thread.
  */
 struct redis_connection;

@@ -98,6 +98,9 @@ static void wait_for_work(struct shared *shared)
     fds[1].fd = shared->backend->poll_fd(shared->backend, &fds[1].events);
     if (shared->first && shared->first->deadline_ns < deadline_ns)
         deadline_ns = shared->first->deadline_ns;
+    /* What came quietly while the last answers were on their way. */
+    if (!shared->first && mailbox_size(shared->mailbox) > 0)
+        deadline_ns = 0;
     if (deadline_ns != INT64_MAX) {
         int64_t left_ns = deadline_ns - clock_monotonic_ns();
 
@@ -260,6 +263,19 @@ static struct shared_request *request_new(struct shared *shared, enum shared_kin
     return request;
 }
 
+/*
+ * Requests that come while others wait for Redis go out together once it has answered: under load that is one wake-up, one
+ * send and one receive for many. The thread looks into the mailbox each time it has answered or given up, and before it
+ * sleeps without an answer to wait for.
+ */
+static void enqueue(struct shared *shared, struct shared_request *request)
+{
+    if (shared->waiting++ > 0)
+        mailbox_put_quietly(shared->mailbox, &request->message);
+    else
+        mailbox_put_always(shared->mailbox, &request->message);
+}
+
 static int submit(struct shared *shared, struct shared_request *request)
 {
     /* What gives something back is as many as what took it; refused, it would be held for ever. */
@@ -272,9 +288,8 @@ static int submit(struct shared *shared, struct shared_request *request)
     else if (bounded && shared->waiting >= SHARED_WAITING_MAX)
         status = -EBUSY;
     if (status == 0) {
-        shared->waiting++;
         request->deadline_ns = clock_monotonic_ns() + shared->timeout_ns;
-        mailbox_put_always(shared->mailbox, &request->message);
+        enqueue(shared, request);
     }
     pthread_mutex_unlock(&shared->lock);
     if (status < 0)

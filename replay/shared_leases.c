@@ -1,8 +1,8 @@
 #include "replay/shared_leases.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/clock.h"
 #include "core/table.h"
@@ -27,7 +27,8 @@ struct leases {
 
 static void write_key(char *key, enum lease_kind kind, const char *name)
 {
-    snprintf(key, SHARED_NAME_MAX + 2, "%c%s", kind == LEASE_TICKET ? 't' : 's', name);
+    key[0] = kind == LEASE_TICKET ? 't' : 's';
+    strcpy(key + 1, name);
 }
 
 struct leases *leases_new(int64_t interval_ms)
@@ -102,7 +103,7 @@ void leases_add(struct leases *leases, enum lease_kind kind, const char *name, c
         lease = calloc(1, sizeof *lease);
         if (!lease)
             abort();
-        write_key(lease->key, kind, name);
+        strcpy(lease->key, key);
         lease->holders = table_new();
         if (!lease->holders || table_add(leases->by_key, key, lease) < 0)
             abort();

@@ -43,25 +43,30 @@ static struct shared_redis *redis_of(struct shared_backend *backend)
     return (struct shared_redis *)(void *)backend;
 }
 
+static void add_text(struct redis_command *command, const char *text)
+{
+    redis_command_add_bytes(command, text, strlen(text));
+}
+
+static void add_key(struct redis_command *command, const char *prefix, const char *name)
+{
+    char key[32 + SHARED_NAME_MAX];
+
+    /* A request's name has SHARED_NAME_MAX bytes at most. */
+    strcpy(stpcpy(key, prefix), name);
+    add_text(command, key);
+}
+
 /*
  * The beginning of a script call. Scripts go out whole and never by their names: a name that Redis forgot means sending
  * again, and then an entry could overtake its own leaving. They are short, and called when streams open and close.
  */
 static void add_script(struct redis_command *command, enum shared_script script, const char *prefix, const char *name)
 {
-    const char *text = shared_script_text(script);
-    char key[32 + SHARED_NAME_MAX];
-    int size = snprintf(key, sizeof key, "%s%s", prefix, name);
-
-    redis_command_add(command, "EVAL");
-    redis_command_add_bytes(command, text, strlen(text));
-    redis_command_add(command, "1");
-    redis_command_add_bytes(command, key, (size_t)size);
-}
-
-static void add_text(struct redis_command *command, const char *text)
-{
-    redis_command_add_bytes(command, text, strlen(text));
+    add_text(command, "EVAL");
+    add_text(command, shared_script_text(script));
+    add_text(command, "1");
+    add_key(command, prefix, name);
 }
 
 static void ticket_command(struct redis_command *command, const struct shared_redis *redis,
@@ -94,11 +99,8 @@ static void slots_command(struct redis_command *command, const struct shared_red
         redis_command_add(command, "%" PRId64, request->number);
         redis_command_add(command, "%" PRId64, redis->lease_ms);
     } else {
-        char key[32 + SHARED_NAME_MAX];
-
-        snprintf(key, sizeof key, "sluice:slots:%s", request->name);
-        redis_command_add(command, "ZREM");
-        add_text(command, key);
+        add_text(command, "ZREM");
+        add_key(command, "sluice:slots:", request->name);
         add_text(command, request->holder);
     }
 }

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Process, Tool, freePort, redisCommand, untilReady } from './processes.mjs';
 import { cpuSeconds, descriptorLimit, memoryKb } from './proc.mjs';
+import { makeCredentials } from './tokens.mjs';
 
 const EVENT_BYTES = 256;
 const OPEN_RATE = 5000; // streams a second, except where all come at once
@@ -15,6 +16,7 @@ const AFTERWORK_MS = 300; // after the last delivery: what the server still does
 const LINGER_MS = 700; // longer than the afterwork, so that closing the streams is never in the figure
 const GRACE_SECONDS = 20; // for deliveries that are late
 const OTHER_DESCRIPTORS = 200;
+const OPENED_SECONDS = 1; // streams that were opened to be counted stay longer than the afterwork
 const LAST_EVENTS = 3; // to each idle stream, at the end, to see that it lives
 
 function startTool(bench, name, options) {
@@ -32,15 +34,15 @@ async function startFloor(bench, port) {
 }
 
 /** With nothing of the caller's environment but what a program needs to run, so that no setting leaks in. */
-async function startSluice(bench, port) {
+async function startSluice(bench, port, settings) {
   const env = {
     PATH: process.env.PATH,
     PORT_ANALYTICS: String(port),
     BIND_ADDRESS: '127.0.0.1',
-    AUTH_MODE: 'none',
     NATS_URL: bench.natsUrl,
     REDIS_URL: bench.redisUrl,
     LOG_LEVEL: 'warn',
+    ...settings,
     ...bench.environment,
   };
   await redisCommand(bench.redisPort, 'FLUSHALL');
@@ -243,12 +245,54 @@ async function runResume(bench, row, server, port) {
   };
 }
 
-const kinds = { live: runLive, open: runOpen, resume: runResume };
+async function runEnter(bench, row, server, port) {
+  const streams = Math.min(row.streams, descriptorLimit() - OTHER_DESCRIPTORS);
+  const { file } = credentialsOf(bench, row);
+  await sleep(SETTLE_MS);
+
+  const openMeter = startMeter(bench, server);
+  const load = startTool(bench, 'sseload', {
+    port,
+    streams,
+    companies: row.companies,
+    rate: AT_ONCE_RATE,
+    pending: row.pending,
+    seconds: OPENED_SECONDS,
+    ...(file ? { tokens: file } : {}),
+  });
+  await load.announced('READY');
+  await sleep(AFTERWORK_MS);
+  const opening = openMeter();
+
+  const closeMeter = startMeter(bench, server);
+  const result = await load.result();
+  await sleep(AFTERWORK_MS);
+  const closing = closeMeter();
+  return {
+    streams,
+    cpuUsPerOpen: (1e6 * opening.server) / streams,
+    cpuUsPerClose: (1e6 * closing.server) / streams,
+    redisUsPerOpen: (1e6 * opening.redis) / streams,
+    opensPerSecond: result.connected / result.connect_seconds,
+    connectSeconds: result.connect_seconds,
+    loaderCpuSeconds: result.cpu_seconds,
+    faults: faultsOf(result),
+  };
+}
+
+const kinds = { live: runLive, open: runOpen, resume: runResume, enter: runEnter };
+
+/** The same tokens in each run: what is measured has not seen them, being started anew. */
+function credentialsOf(bench, row) {
+  const made = (bench.credentials ??= new Map());
+  if (!made.has(row.name)) made.set(row.name, makeCredentials(bench.logFolder, row));
+  return made.get(row.name);
+}
 
 /** Runs a row once. Faults are part of the figures; only what could not be measured is an error. */
 export async function measure(bench, row, { isFloor }) {
   const port = await freePort();
-  const server = await (isFloor ? startFloor : startSluice)(bench, port);
+  const server = await (isFloor ? startFloor(bench, port) : startSluice(bench, port, credentialsOf(bench, row).settings));
   let figures;
   try {
     figures = await kinds[row.kind](bench, row, server, port);

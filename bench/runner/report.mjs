@@ -36,7 +36,7 @@ const microseconds = fixed(2, ' µs');
 const milliseconds = fixed(1, ' ms');
 
 /** Never rounded up: 99.999 % is not 100 %. */
-const percent = (value) => `${Math.floor(value * 100) / 100} %`;
+const percent = (value) => (Number.isFinite(value) ? `${Math.floor(value * 100) / 100} %` : '');
 
 const bounded = (result, key) => {
   const bound = result.bounds.find((one) => one.figure === key);
@@ -60,7 +60,7 @@ const tables = {
   live: [
     ['load', (result) => result.title],
     ['CPU/delivery', ({ row }) => microseconds(row.cpuUsPerDelivery)],
-    ['floor', ({ row }) => microseconds(row.floorUsPerDelivery)],
+    ['floor', ({ row }) => microseconds(row.floorUs)],
     ['ratio', (result) => fixed(2, '')(result.row.ratio) + (result.row.ratio ? bounded(result, 'ratio') : '')],
     ...commonColumns,
     ['p50', ({ row }) => milliseconds(row.p50Ms)],
@@ -85,6 +85,15 @@ const tables = {
     ...commonColumns,
     ['p50', ({ row }) => fixed(0, ' ms')(row.p50Ms)],
     ['p99', ({ row }) => fixed(0, ' ms')(row.p99Ms)],
+    ['', verdict],
+  ],
+  enter: [
+    ['load', (result) => result.title],
+    ['CPU/open', ({ row }) => fixed(1, ' µs')(row.cpuUsPerOpen)],
+    ['ratio', (result) => fixed(2, '')(result.row.ratio) + bounded(result, 'ratio')],
+    ['opens/s', (result) => fixed(0, '')(result.row.opensPerSecond) + bounded(result, 'opensPerSecond')],
+    ['CPU/close', ({ row }) => fixed(1, ' µs')(row.cpuUsPerClose)],
+    ['Redis/open', ({ row }) => fixed(1, ' µs')(row.redisUsPerOpen)],
     ['', verdict],
   ],
 };
@@ -117,6 +126,8 @@ export function formatRun(figures) {
     ['', microseconds(figures.cpuUsPerDelivery), ' per delivery'],
     ['', fixed(2, ' KB')(figures.kbPerStream), ' per stream'],
     ['', fixed(0, ' µs')(figures.cpuUsPerClient), ' per client'],
+    ['', fixed(1, ' µs')(figures.cpuUsPerOpen), ' per open'],
+    ['', fixed(0, '')(figures.opensPerSecond), ' opens/s'],
     ['p99 ', milliseconds(figures.p99Ms), ''],
     ['', percent(figures.deliveredPercent), ' delivered'],
     ['unsent ', figures.unsent > 0 ? String(figures.unsent) : '', ''],

@@ -111,6 +111,19 @@ static void test_a_wake_without_a_message_wakes(void **state)
     mailbox_free(mailbox);
 }
 
+static void test_a_quiet_message_is_there_and_wakes_nobody(void **state)
+{
+    struct mailbox *mailbox = mailbox_new(1);
+
+    (void)state;
+    mailbox_put_quietly(mailbox, new_message(0));
+    mailbox_put_quietly(mailbox, new_message(1));
+    assert_false(is_awake(mailbox));
+    assert_int_equal(mailbox_size(mailbox), 2);
+    assert_takes(mailbox, 0, 1);
+    mailbox_free(mailbox);
+}
+
 static void test_a_full_mailbox_leaves_the_message_to_its_sender(void **state)
 {
     struct mailbox *mailbox = mailbox_new(2);
@@ -202,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_messages_come_in_the_order_of_their_putting),
         cmocka_unit_test(test_the_owner_is_woken_only_when_the_mailbox_was_empty),
         cmocka_unit_test(test_a_wake_without_a_message_wakes),
+        cmocka_unit_test(test_a_quiet_message_is_there_and_wakes_nobody),
         cmocka_unit_test(test_a_full_mailbox_leaves_the_message_to_its_sender),
         cmocka_unit_test(test_messages_that_nobody_read_are_released),
         cmocka_unit_test(test_two_senders_lose_nothing_and_keep_their_own_order),

@@ -307,6 +307,36 @@ static void test_a_redis_that_hangs_is_answered_for_in_time(void **state)
     redis_server_kill(&own);
 }
 
+/* A request left in the mailbox waits for whatever wakes the thread next, which is up to a second of idle ticking. */
+static void test_requests_that_come_while_others_wait_are_not_left_behind(void **state)
+{
+    enum { REQUESTS = 50, ROUNDS = 500, SLOW_MAX = 8 };
+    struct replica *replica = connect_with(&server, 60000, 0);
+    struct answer *answers = calloc(REQUESTS, sizeof *answers);
+    int slow = 0;
+
+    (void)state;
+    assert_non_null(answers);
+    for (int round = 0; round < ROUNDS; round++) {
+        int64_t asked_ns = clock_monotonic_ns();
+
+        for (int i = 0; i < REQUESTS; i++) {
+            answers[i] = answer_of(replica);
+            assert_int_equal(shared_slots_enter(replica->shared, "n", "a-1", 1, on_answer, &answers[i]), 0);
+            /* Behind the first ones it comes while they wait for Redis, and now and then right behind an answer. */
+            if (i == round % REQUESTS)
+                assert_int_equal(answer_wait(&answers[0]), 0);
+        }
+        for (int i = 0; i < REQUESTS; i++)
+            assert_int_equal(answer_wait(&answers[i]), 0);
+        slow += clock_monotonic_ns() - asked_ns > INT64_C(200000000);
+    }
+    /* A busy machine has a slow round too. */
+    assert_true(slow < SLOW_MAX);
+    free(answers);
+    replica_free(replica);
+}
+
 static void test_without_a_redis_requests_fail_and_it_ends_cleanly(void **state)
 {
     struct replica_options options = {.url = "redis://127.0.0.1:1", .timeout_ms = -1000};
@@ -365,6 +395,7 @@ int main(void)
         cmocka_unit_test_setup(test_what_cannot_be_read_keeps_its_last_content, empty_server),
         cmocka_unit_test_setup(test_keys_of_another_type_harm_nobody_else, empty_server),
         cmocka_unit_test_setup(test_scripts_that_redis_forgets_do_not_matter, empty_server),
+        cmocka_unit_test_setup(test_requests_that_come_while_others_wait_are_not_left_behind, empty_server),
         cmocka_unit_test(test_a_killed_redis_is_away_and_comes_back),
         cmocka_unit_test(test_a_redis_that_hangs_is_answered_for_in_time),
         cmocka_unit_test(test_without_a_redis_requests_fail_and_it_ends_cleanly),
