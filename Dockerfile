@@ -15,6 +15,7 @@ RUN apt-get update \
         libcurl4t64 \
         libhiredis1.1.0 \
         libjansson4 \
+        libjwt2 \
         libmicrohttpd12t64 \
         libnats3.10 \
         libssl3t64 \

@@ -24,6 +24,7 @@ nats/ bridge
 microhttpd.h http
 hiredis/ replay
 curl/ replay auth
+jwt.h auth
 openssl/ auth replay
 yajl/ core
 jansson.h auth
