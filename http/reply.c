@@ -40,6 +40,8 @@ enum MHD_Result reply_send(const struct http_context *context, struct MHD_Connec
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (reply->allow)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+    if (reply->closes)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (reply->challenge)
         MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->challenge);
     if (reply->retry_after_seconds > 0) {

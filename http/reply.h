@@ -2,6 +2,7 @@
 #define SLUICE_HTTP_REPLY_H
 
 #include <microhttpd.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/json.h"
@@ -16,6 +17,7 @@ struct reply {
     const char *allow;       /* NULL: no such header */
     const char *challenge;   /* WWW-Authenticate; likewise */
     int retry_after_seconds; /* 0: no such header */
+    bool closes;             /* the connection ends with the answer */
 };
 
 /* Queues the answer; the body is copied. */

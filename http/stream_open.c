@@ -37,10 +37,12 @@ static enum MHD_Result send_come_back(struct http_context *context, struct MHD_C
     int size = snprintf(body, sizeof body, "retry: %lld\n\n", (long long)retry_ms);
 
     metrics_add(context->metrics, metric, 1);
-    return reply_send(
-        context, connection,
-        &(struct reply){
-            .status = MHD_HTTP_OK, .content_type = "text/event-stream", .body = body, .size = (size_t)size});
+    return reply_send(context, connection,
+                      &(struct reply){.status = MHD_HTTP_OK,
+                                      .content_type = "text/event-stream",
+                                      .body = body,
+                                      .size = (size_t)size,
+                                      .closes = true});
 }
 
 /* Says no, in the log too; a browser that should try again is not told by an error, where the settings have it so. */

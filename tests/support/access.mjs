@@ -82,10 +82,10 @@ export async function untilClosing(client, reason) {
   await client.untilClosed();
 }
 
-/** Waits for the answer that keeps a browser: 200, a retry: and the end. Gives the retry. */
+/** Waits for the answer that keeps a browser: 200, a retry:, the end and the close. Gives the retry. */
 export async function untilComeBack(client) {
   assert.equal(client.status, 200, client.errorBody);
-  await client.waitFor(() => client.missingBytes === 0, 'the end of the answer');
+  await client.untilClosed();
   assert.equal(client.blocks.length, 1, client.summary());
   return client.blocks[0].retry;
 }
