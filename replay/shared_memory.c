@@ -370,5 +370,6 @@ struct shared_backend *shared_memory_new(const struct shared_options *options)
     if (memory->tickets && memory->revoked && memory->slots)
         return &memory->base;
     memory_free(&memory->base);
+    /* cppcheck-suppress memleak ; memory_free() frees it, by its first member */
     return NULL;
 }
