@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -219,13 +218,12 @@ static void check(struct api_keys *keys)
 static bool wait_a_second(struct api_keys *keys)
 {
     int64_t until_ns = clock_monotonic_ns() + NS_PER_S;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
-    int error = 0;
+    bool in_time = true;
     bool go_on;
 
     pthread_mutex_lock(&keys->lock);
-    while (!keys->stopping && error == 0)
-        error = pthread_cond_timedwait(&keys->stop, &keys->lock, &until);
+    while (!keys->stopping && in_time)
+        in_time = thread_wait_until(&keys->stop, &keys->lock, until_ns);
     go_on = !keys->stopping;
     pthread_mutex_unlock(&keys->lock);
     return go_on;
@@ -243,7 +241,6 @@ static void *run(void *context)
 static struct api_keys *make_keys(const struct api_keys_options *options)
 {
     struct api_keys *keys = calloc(1, sizeof *keys);
-    pthread_condattr_t monotonic;
 
     if (!keys)
         return NULL;
@@ -252,10 +249,7 @@ static struct api_keys *make_keys(const struct api_keys_options *options)
     keys->log = options->log;
     keys->metrics = options->metrics;
     pthread_mutex_init(&keys->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&keys->stop, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&keys->stop);
     return keys;
 }
 

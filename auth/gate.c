@@ -6,6 +6,7 @@
 
 #include "auth/revocation_message.h"
 #include "core/clock.h"
+#include "core/thread.h"
 
 enum { RETRY_SECONDS = 5 };
 
@@ -252,7 +253,6 @@ static struct shared *make_shared(struct gate *gate)
 struct gate *gate_new(const struct gate_options *options)
 {
     struct gate *gate = calloc(1, sizeof *gate);
-    pthread_condattr_t monotonic;
 
     if (!gate)
         return NULL;
@@ -264,10 +264,7 @@ struct gate *gate_new(const struct gate_options *options)
     gate->context = options->context;
     gate->has_redis = *options->config->redis_url != '\0';
     pthread_mutex_init(&gate->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&gate->heard, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&gate->heard);
     gate->limits = limits_new(gate->config);
     gate->verdicts = verdicts_new(&(struct verdicts_options){
         .streaming_default = gate->config->streaming_default, .log = gate->log, .metrics = gate->metrics});
@@ -283,12 +280,11 @@ struct gate *gate_new(const struct gate_options *options)
 void gate_await_start(struct gate *gate, int timeout_ms)
 {
     int64_t until_ns = clock_monotonic_ns() + (int64_t)timeout_ms * 1000000;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
-    int error = 0;
+    bool in_time = true;
 
     pthread_mutex_lock(&gate->lock);
-    while (gate->has_redis && (!gate->heard_revoked || !gate->heard_features) && error == 0)
-        error = pthread_cond_timedwait(&gate->heard, &gate->lock, &until);
+    while (gate->has_redis && (!gate->heard_revoked || !gate->heard_features) && in_time)
+        in_time = thread_wait_until(&gate->heard, &gate->lock, until_ns);
     pthread_mutex_unlock(&gate->lock);
 }
 

@@ -12,7 +12,6 @@
 #include "core/thread.h"
 
 #define NS_PER_MS INT64_C(1000000)
-#define NS_PER_S INT64_C(1000000000)
 
 static const struct key_source_times usual_times = {
     .file_check_ms = 1000,
@@ -240,12 +239,10 @@ static void *run(void *context)
     pthread_mutex_lock(&source->lock);
     while (!source->is_stopping) {
         int64_t now_ns = clock_monotonic_ns();
-        struct timespec until = {.tv_sec = (time_t)(source->next_ns / NS_PER_S),
-                                 .tv_nsec = (long)(source->next_ns % NS_PER_S)};
         int64_t delay_ms;
 
         if (now_ns < source->next_ns) {
-            pthread_cond_timedwait(&source->changed, &source->lock, &until);
+            (void)thread_wait_until(&source->changed, &source->lock, source->next_ns);
             continue;
         }
         source->last_ns = now_ns;
@@ -301,7 +298,6 @@ static int start(struct key_source *source, struct key_error *ret_error)
 struct key_source *key_source_new(const struct key_source_options *options, struct key_error *ret_error)
 {
     struct key_source *source = calloc(1, sizeof *source);
-    pthread_condattr_t monotonic;
 
     strcpy(ret_error->text, "out of memory");
     if (!source)
@@ -311,10 +307,7 @@ struct key_source *key_source_new(const struct key_source_options *options, stru
     source->log = options->log;
     source->metrics = options->metrics;
     pthread_mutex_init(&source->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&source->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&source->changed);
     source->where = strdup(options->where);
     if (source->where && start(source, ret_error) == 0)
         return source;

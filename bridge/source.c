@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bridge/inbox.h"
@@ -265,22 +264,18 @@ static natsStatus subscribe_all(struct source *source, natsConnection *connectio
     return status;
 }
 
-/* For pthread_cond_timedwait() on `changed`. */
-static struct timespec deadline(int timeout_ms)
+/* For thread_wait_until(). */
+static int64_t deadline_ns(int timeout_ms)
 {
-    int64_t ns = clock_monotonic_ns() + (int64_t)timeout_ms * 1000000;
-
-    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    return clock_monotonic_ns() + (int64_t)timeout_ms * 1000000;
 }
 
 /* Waits for a change. The lock must be held. False: none came in time while there was no connection. */
 static bool wait_for_change(struct source *source)
 {
-    struct timespec until = deadline(REPORT_INTERVAL_MS);
-
     if (!atomic_load_explicit(&source->unsettled, memory_order_relaxed))
         return pthread_cond_wait(&source->changed, &source->lock) == 0;
-    return pthread_cond_timedwait(&source->changed, &source->lock, &until) != ETIMEDOUT;
+    return thread_wait_until(&source->changed, &source->lock, deadline_ns(REPORT_INTERVAL_MS));
 }
 
 /*
@@ -381,7 +376,7 @@ static natsStatus run_connection(struct source *source)
 static bool wait_for_rebuild(struct source *source, natsStatus status, int *wait_ms)
 {
     int max_ms = status == NATS_NO_SERVER ? REBUILD_WAIT_MS : REBUILD_WAIT_MAX_MS;
-    struct timespec until;
+    int64_t until_ns;
     bool stop;
 
     pthread_mutex_lock(&source->lock);
@@ -390,9 +385,9 @@ static bool wait_for_rebuild(struct source *source, natsStatus status, int *wait
     else
         *wait_ms = *wait_ms * 2 < max_ms ? *wait_ms * 2 : max_ms;
     source->confirmed = false;
-    until = deadline(*wait_ms);
+    until_ns = deadline_ns(*wait_ms);
     while (!source->stopping && !source->draining)
-        if (pthread_cond_timedwait(&source->changed, &source->lock, &until) == ETIMEDOUT)
+        if (!thread_wait_until(&source->changed, &source->lock, until_ns))
             break;
     stop = source->stopping || source->draining;
     pthread_mutex_unlock(&source->lock);
@@ -441,7 +436,6 @@ static void source_destroy(struct source *source)
 struct source *source_new(const struct source_options *options)
 {
     struct source *source = calloc(1, sizeof *source);
-    pthread_condattr_t monotonic;
 
     if (!source)
         return NULL;
@@ -452,10 +446,7 @@ struct source *source_new(const struct source_options *options)
     source->metrics = options->metrics;
     source->seen_connects = -1;
     pthread_mutex_init(&source->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&source->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&source->changed);
     source_subscriptions_init(&source->subscriptions);
     source->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     source->inbox = inbox_new();
@@ -475,14 +466,14 @@ struct source *source_new(const struct source_options *options)
 
 void source_drain(struct source *source, int timeout_ms)
 {
-    struct timespec until = deadline(timeout_ms);
+    int64_t until_ns = deadline_ns(timeout_ms);
 
     pthread_mutex_lock(&source->lock);
     source->draining = true;
     pthread_cond_broadcast(&source->changed);
     /* Without a connection there is nothing to drain. */
     while (!source->stopping && source->connection)
-        if (pthread_cond_timedwait(&source->changed, &source->lock, &until) == ETIMEDOUT)
+        if (!thread_wait_until(&source->changed, &source->lock, until_ns))
             break;
     source->stopping = true;
     pthread_cond_broadcast(&source->changed);
@@ -492,12 +483,12 @@ void source_drain(struct source *source, int timeout_ms)
 /* Waits for our thread. False: the library does not let go of it, and never may. */
 static bool wait_for_thread(struct source *source)
 {
-    struct timespec until = deadline(ABANDON_TIMEOUT_MS);
+    int64_t until_ns = deadline_ns(ABANDON_TIMEOUT_MS);
     bool ended;
 
     pthread_mutex_lock(&source->lock);
     while (!source->ended)
-        if (pthread_cond_timedwait(&source->changed, &source->lock, &until) == ETIMEDOUT)
+        if (!thread_wait_until(&source->changed, &source->lock, until_ns))
             break;
     ended = source->ended;
     atomic_store_explicit(&source->abandoned, !ended, memory_order_release);

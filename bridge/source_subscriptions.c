@@ -1,25 +1,19 @@
 #include "bridge/source_subscriptions.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/clock.h"
+#include "core/thread.h"
 #include "core/config_value.h"
 
 enum { COMPLETE_TIMEOUT_MS = 2000, SETTLE_MS = 20 };
 
 void source_subscriptions_init(struct source_subscriptions *subscriptions)
 {
-    pthread_condattr_t monotonic;
-
     memset(subscriptions, 0, sizeof *subscriptions);
     pthread_mutex_init(&subscriptions->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&subscriptions->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&subscriptions->changed);
 }
 
 void source_subscriptions_release(struct source_subscriptions *subscriptions)
@@ -85,11 +79,10 @@ natsStatus source_subscriptions_add_list(struct source_subscriptions *subscripti
 static void wait_until_complete(struct source_subscriptions *subscriptions)
 {
     int64_t until_ns = clock_monotonic_ns() + (int64_t)COMPLETE_TIMEOUT_MS * 1000000;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
 
     pthread_mutex_lock(&subscriptions->lock);
     while (subscriptions->open > 0)
-        if (pthread_cond_timedwait(&subscriptions->changed, &subscriptions->lock, &until) == ETIMEDOUT)
+        if (!thread_wait_until(&subscriptions->changed, &subscriptions->lock, until_ns))
             break;
     pthread_mutex_unlock(&subscriptions->lock);
     /* It tells of the completion a moment before it frees its last control messages, and has no word for that moment. */

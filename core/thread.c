@@ -1,6 +1,10 @@
 #include "core/thread.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <time.h>
+
+#define NS_PER_S INT64_C(1000000000)
 
 int thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *context)
 {
@@ -16,4 +20,21 @@ int thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), 
         return -error;
     pthread_setname_np(*ret_thread, name);
     return 0;
+}
+
+void thread_cond_init(pthread_cond_t *ret_cond)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(ret_cond, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+bool thread_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_ns)
+{
+    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
+
+    return pthread_cond_timedwait(cond, lock, &until) != ETIMEDOUT;
 }

@@ -2,11 +2,19 @@
 #define SLUICE_CORE_THREAD_H
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 /*
  * Starts a thread under a name of at most 15 characters, with all signals blocked: the main thread alone takes them.
  * Returns 0 or -errno.
  */
 int thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *context);
+
+/* Makes a condition variable for thread_wait_until(). */
+void thread_cond_init(pthread_cond_t *ret_cond);
+
+/* Waits, with the lock held, for a signal or for a time of clock_monotonic_ns(). False: the time has come. */
+bool thread_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_ns);
 
 #endif

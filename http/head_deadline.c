@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "core/clock.h"
 #include "core/thread.h"
@@ -71,14 +70,13 @@ static void *run(void *context)
     pthread_mutex_lock(&deadline->lock);
     while (!deadline->stopping) {
         int64_t until_ns = clock_monotonic_ns() + CHECK_INTERVAL_NS;
-        struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
 
         shut_down_late(deadline);
         deadline->idle = !deadline->first;
         if (deadline->idle)
             pthread_cond_wait(&deadline->changed, &deadline->lock);
         else
-            pthread_cond_timedwait(&deadline->changed, &deadline->lock, &until);
+            (void)thread_wait_until(&deadline->changed, &deadline->lock, until_ns);
     }
     pthread_mutex_unlock(&deadline->lock);
     return NULL;
@@ -87,7 +85,6 @@ static void *run(void *context)
 struct head_deadline *head_deadline_new(int64_t seconds, size_t heads_max, struct metrics *metrics)
 {
     struct head_deadline *deadline = calloc(1, sizeof *deadline);
-    pthread_condattr_t monotonic;
 
     if (!deadline)
         return NULL;
@@ -96,10 +93,7 @@ struct head_deadline *head_deadline_new(int64_t seconds, size_t heads_max, struc
     deadline->metrics = metrics;
     deadline->last = &deadline->first;
     pthread_mutex_init(&deadline->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&deadline->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&deadline->changed);
     if (thread_start(&deadline->thread, "head-deadline", run, deadline) < 0) {
         free(deadline);
         return NULL;
