@@ -1,35 +1,24 @@
 #include "auth/api_keys.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <openssl/evp.h>
 
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/thread.h"
 
 #define NS_PER_S INT64_C(1000000000)
 
 enum { HASH_BYTES = 32, ERRORS_MAX_BYTES = 64 * 1024 };
 
-/* How a file looked: what tells without reading that it may have changed. */
-struct look {
-    int error; /* why it could not be looked at, or 0 */
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec modified;
-};
-
 /* A text read, or why it could not be. */
 struct reading {
     int status;
-    struct look look;
+    struct file_stamp look;
     struct buffer text;
     unsigned char hash[HASH_BYTES];
 };
@@ -42,7 +31,7 @@ struct api_keys {
     struct metrics *metrics;
     pthread_t thread;
     /* The thread's alone once it runs: the last attempt. */
-    struct look look;
+    struct file_stamp look;
     int status;
     unsigned char hash[HASH_BYTES];
     /* Guards what follows. */
@@ -52,61 +41,17 @@ struct api_keys {
     struct api_key_set *current;
 };
 
-static struct look look_of(int status, const struct stat *stat)
-{
-    if (status < 0)
-        return (struct look){.error = errno};
-    return (struct look){
-        .device = stat->st_dev, .inode = stat->st_ino, .size = stat->st_size, .modified = stat->st_mtim};
-}
-
-static bool same_look(const struct look *a, const struct look *b)
-{
-    return a->error == b->error && a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec;
-}
-
 /* A file changed so lately may change again without looking different: times of files move in steps. */
-static bool is_fresh(const struct look *look)
+static bool is_fresh(const struct file_stamp *look)
 {
     return look->error == 0 && (int64_t)look->modified.tv_sec * 1000 + 2000 > clock_unix_ms();
 }
 
-static int read_all(int fd, struct buffer *text)
-{
-    char piece[65536];
-    ssize_t got;
-
-    while ((got = read(fd, piece, sizeof piece)) != 0) {
-        if (got < 0 && errno != EINTR)
-            return -errno;
-        if (got > 0)
-            buffer_append(text, piece, (size_t)got);
-        if (text->failed)
-            return text->size + (size_t)(got > 0 ? got : 0) > API_KEYS_MAX_FILE_BYTES ? -EFBIG : -ENOMEM;
-    }
-    return 0;
-}
-
 static void read_file(const char *path, struct reading *ret_reading)
 {
-    /* Not blocking: a named pipe must not hold the start. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat stat;
-
     memset(ret_reading, 0, sizeof *ret_reading);
     ret_reading->text = buffer_make(API_KEYS_MAX_FILE_BYTES);
-    if (fd < 0) {
-        ret_reading->look.error = errno;
-        ret_reading->status = -errno;
-        return;
-    }
-    ret_reading->look = look_of(fstat(fd, &stat), &stat);
-    if (ret_reading->look.error)
-        ret_reading->status = -ret_reading->look.error;
-    else
-        ret_reading->status = S_ISREG(stat.st_mode) ? read_all(fd, &ret_reading->text) : -EINVAL;
-    close(fd);
+    ret_reading->status = file_read(path, &ret_reading->text, &ret_reading->look);
     if (ret_reading->status == 0 &&
         EVP_Digest(ret_reading->text.data, ret_reading->text.size, ret_reading->hash, NULL, EVP_sha256(), NULL) != 1)
         ret_reading->status = -ENOMEM;
@@ -200,10 +145,9 @@ void api_keys_take(struct api_keys *keys, const struct api_key_line *lines, size
 static void check(struct api_keys *keys)
 {
     struct reading reading;
-    struct stat stat_now;
-    struct look look = look_of(stat(keys->path, &stat_now), &stat_now);
+    struct file_stamp look = file_look(keys->path);
 
-    if (same_look(&look, &keys->look) && !is_fresh(&look))
+    if (file_stamp_equals(&look, &keys->look) && !is_fresh(&look))
         return;
     read_file(keys->path, &reading);
     /* What failed for reasons that may pass is tried again, however the file looks then. */

@@ -25,8 +25,8 @@ struct api_keys_options {
 };
 
 /*
- * Reads the file and starts to watch it. Returns 0; -EINVAL (bad lines, listed in `errors`; or no regular file), -EFBIG, what
- * opening and reading may return, or -ENOMEM: then there are no keys.
+ * Reads the file and starts to watch it. Returns 0; -EINVAL (bad lines, listed in `errors`), or what
+ * file_read() may return: then there are no keys.
  */
 int api_keys_new(const struct api_keys_options *options, struct buffer *errors, struct api_keys **ret_keys);
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "auth/jwks_fetch.h"
-#include "auth/key_file.h"
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/thread.h"
 
 #define NS_PER_MS INT64_C(1000000)
@@ -36,7 +36,7 @@ struct key_source {
 
     /* The thread's own. */
     struct jwks_fetch *fetch;
-    struct key_file_stamp stamp;
+    struct file_stamp stamp;
     int failures;      /* in a row */
     int64_t max_age_s; /* as the last whole answer had it, or -1 */
 
@@ -121,9 +121,12 @@ static struct key_set *read_file(struct key_source *source, struct key_error *re
 {
     struct buffer text = buffer_make(KEY_SET_MAX_BYTES);
     struct key_set *set = NULL;
+    int status = file_read(source->where, &text, NULL);
 
-    if (key_file_read(source->where, &text, ret_error) == 0)
+    if (status == 0)
         set = set_of_file(source->kind, &text, ret_error);
+    else
+        snprintf(ret_error->text, sizeof ret_error->text, "cannot be read: %s", strerrordesc_np(-status));
     if (text.data)
         OPENSSL_cleanse(text.data, text.size);
     buffer_release(&text);
@@ -133,11 +136,11 @@ static struct key_set *read_file(struct key_source *source, struct key_error *re
 /* Reads the file if it changed; a bad one is told once, until it changes again. */
 static void check_file(struct key_source *source)
 {
-    struct key_file_stamp stamp = key_file_look(source->where);
+    struct file_stamp stamp = file_look(source->where);
     struct key_error error;
     struct key_set *set;
 
-    if (key_file_stamp_equals(&stamp, &source->stamp))
+    if (file_stamp_equals(&stamp, &source->stamp))
         return;
     /* The stamp from before the reading: what is written meanwhile is seen next time. */
     source->stamp = stamp;
@@ -267,7 +270,7 @@ static int start_thread(struct key_source *source, struct key_error *ret_error)
 
 static int start_file(struct key_source *source, struct key_error *ret_error)
 {
-    source->stamp = key_file_look(source->where);
+    source->stamp = file_look(source->where);
     source->current = read_file(source, ret_error);
     source->next_ns = clock_monotonic_ns() + source->times.file_check_ms * NS_PER_MS;
     return source->current ? start_thread(source, ret_error) : -1;
