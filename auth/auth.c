@@ -38,26 +38,9 @@ void identity_release(struct identity *identity)
 
 /* Refusing. */
 
-static int refuse(struct refusal *ret_refusal, unsigned status, const char *reason, const char *message)
-{
-    *ret_refusal = (struct refusal){.status = status, .reason = reason, .message = message};
-    if (status == 401)
-        ret_refusal->metric = METRIC_ERROR_UNAUTHORIZED;
-    else if (status == 403)
-        ret_refusal->metric = METRIC_ERROR_FORBIDDEN;
-    else
-        ret_refusal->metric = METRIC_ERROR_BAD_REQUEST;
-    return -EACCES;
-}
-
 static int refuse_for_now(struct refusal *ret_refusal, const char *message)
 {
-    *ret_refusal = (struct refusal){.status = 503,
-                                    .reason = "keys_unknown",
-                                    .message = message,
-                                    .metric = METRIC_ERROR_RESOURCES,
-                                    .retry_after_seconds = KEYS_RETRY_SECONDS};
-    return -EACCES;
+    return refusal_set_for_now(ret_refusal, "keys_unknown", message, KEYS_RETRY_SECONDS);
 }
 
 static int refuse_missing(const struct auth *auth, struct refusal *ret_refusal)
@@ -68,12 +51,12 @@ static int refuse_missing(const struct auth *auth, struct refusal *ret_refusal)
         message = "Credentials are required: send Authorization: Bearer <token>, a ticket, or an API key in x-api-key";
     else if (auth->takes_tokens)
         message = "Credentials are required: send Authorization: Bearer <token>, or a ticket of POST /stream/ticket";
-    return refuse(ret_refusal, 401, "no_credentials", message);
+    return refusal_set(ret_refusal, 401, "no_credentials", message);
 }
 
 static int refuse_company(struct refusal *ret_refusal)
 {
-    return refuse(ret_refusal, 403, "other_company", "You can only stream events for your own company");
+    return refusal_set(ret_refusal, 403, "other_company", "You can only stream events for your own company");
 }
 
 /* Companies. */
@@ -87,11 +70,12 @@ static bool has_company(const struct auth_request *request)
 static int read_company(const struct auth_request *request, struct identity *identity, struct refusal *ret_refusal)
 {
     if (!has_company(request))
-        return refuse(ret_refusal, 400, "no_company", "companyId is required: add ?companyId=<id> to the URL");
+        return refusal_set(ret_refusal, 400, "no_company", "companyId is required: add ?companyId=<id> to the URL");
     if (!config_is_company_id(request->company, request->company_size))
-        return refuse(ret_refusal, 400, "bad_company",
-                      "companyId is malformed: it must be 1 to 128 characters of A-Za-z0-9._:- and begin with a letter "
-                      "or a digit");
+        return refusal_set(
+            ret_refusal, 400, "bad_company",
+            "companyId is malformed: it must be 1 to 128 characters of A-Za-z0-9._:- and begin with a letter "
+            "or a digit");
     memcpy(identity->company, request->company, request->company_size);
     identity->company[request->company_size] = '\0';
     return 0;
@@ -146,7 +130,7 @@ static int refuse_token(struct auth *auth, const struct fault *fault, struct ref
         return refuse_for_now(ret_refusal, "The server has no memory to verify the token; try again later");
     if (!fault->has_keys)
         return refuse_for_now(ret_refusal, "The keys that tokens are verified with are not known yet; try again later");
-    return refuse(ret_refusal, 401, jwt_reason_name(fault->reason), jwt_reason_message(fault->reason));
+    return refusal_set(ret_refusal, 401, jwt_reason_name(fault->reason), jwt_reason_message(fault->reason));
 }
 
 static void copy_claims(const struct auth *auth, const struct jwt_claims *claims, struct identity *ret_identity)
@@ -200,11 +184,11 @@ static int identify_by_token(struct auth *auth, const struct auth_request *reque
 static int copy_key(const struct api_key *key, struct identity *ret_identity, struct refusal *ret_refusal)
 {
     if (!key)
-        return refuse(ret_refusal, 401, "unknown_api_key", "The API key is not known");
+        return refusal_set(ret_refusal, 401, "unknown_api_key", "The API key is not known");
     if (api_key_is_expired(key, clock_unix_ms()))
-        return refuse(ret_refusal, 401, "expired_api_key", "The API key has expired");
+        return refusal_set(ret_refusal, 401, "expired_api_key", "The API key has expired");
     if (!key->company)
-        return refuse(ret_refusal, 403, "key_without_company", "The API key belongs to no company");
+        return refusal_set(ret_refusal, 403, "key_without_company", "The API key belongs to no company");
     *ret_identity = (struct identity){.expires_ms = key->expires_ms, .key_max = key->max_connections};
     strcpy(ret_identity->company, key->company);
     strcpy(ret_identity->key_id, key->id);
@@ -286,7 +270,7 @@ int auth_identify(struct auth *auth, const struct auth_request *request, struct 
         return read_company(request, ret_identity, ret_refusal);
     }
     if (by_token && by_key)
-        return refuse(ret_refusal, 400, "two_credentials", "Send a token or an API key, not both");
+        return refusal_set(ret_refusal, 400, "two_credentials", "Send a token or an API key, not both");
     if (by_token)
         return identify_by_token(auth, request, ret_identity, ret_refusal);
     if (by_key)
@@ -328,7 +312,7 @@ int auth_find_scope(struct auth *auth, const struct auth_request *request, struc
     if (is_admin_key(auth, request) || is_admin_token(auth, request, ret_identity))
         return 0;
     if (is_open(auth))
-        return refuse(ret_refusal, 401, "no_credentials", "Send Authorization: Bearer <ADMIN_KEY>");
+        return refusal_set(ret_refusal, 401, "no_credentials", "Send Authorization: Bearer <ADMIN_KEY>");
     ret_scope->is_admin = false;
     if (auth_identify(auth, request, ret_identity, ret_refusal) < 0)
         return -EACCES;

@@ -7,6 +7,7 @@
 
 #include "auth/api_key_set.h"
 #include "auth/identity.h"
+#include "auth/refusal.h"
 #include "core/buffer.h"
 #include "core/config.h"
 #include "core/log.h"

@@ -12,18 +12,9 @@ enum { RETRY_SECONDS = 5 };
 
 /* Refusing. */
 
-int gate_refuse(struct refusal *ret_refusal, unsigned status, const char *reason, enum metric metric,
-                const char *message)
-{
-    *ret_refusal = (struct refusal){.status = status, .reason = reason, .message = message, .metric = metric};
-    return -EACCES;
-}
-
 int gate_refuse_for_now(struct refusal *ret_refusal, const char *message)
 {
-    (void)gate_refuse(ret_refusal, 503, "unavailable", METRIC_ERROR_RESOURCES, message);
-    ret_refusal->retry_after_seconds = RETRY_SECONDS;
-    return -EACCES;
+    return refusal_set_for_now(ret_refusal, "unavailable", message, RETRY_SECONDS);
 }
 
 int gate_refuse_limit(struct refusal *ret_refusal, enum limit limit, int64_t retry_after_seconds)
@@ -34,7 +25,8 @@ int gate_refuse_limit(struct refusal *ret_refusal, enum limit limit, int64_t ret
         [LIMIT_TICKET_RATE] = "ticket_rate",
     };
 
-    (void)gate_refuse(ret_refusal, 429, reasons[limit], limits_metric(limit), limits_message(limit));
+    (void)refusal_set(ret_refusal, 429, reasons[limit], limits_message(limit));
+    ret_refusal->metric = limits_metric(limit);
     ret_refusal->retry_after_seconds = retry_after_seconds;
     return -EACCES;
 }
@@ -50,7 +42,7 @@ enum verdict gate_judge(struct gate *gate, const struct identity *identity)
 
 static int refuse_revoked(struct refusal *ret_refusal)
 {
-    return gate_refuse(ret_refusal, 401, "revoked", METRIC_ERROR_UNAUTHORIZED, "These credentials were revoked");
+    return refusal_set(ret_refusal, 401, "revoked", "These credentials were revoked");
 }
 
 int gate_check(struct gate *gate, const struct identity *identity, struct refusal *ret_refusal)
@@ -59,8 +51,7 @@ int gate_check(struct gate *gate, const struct identity *identity, struct refusa
     case VERDICT_REVOKED:
         return refuse_revoked(ret_refusal);
     case VERDICT_DISABLED:
-        return gate_refuse(ret_refusal, 403, "disabled", METRIC_ERROR_FORBIDDEN,
-                           "Streaming is disabled for this company");
+        return refusal_set(ret_refusal, 403, "disabled", "Streaming is disabled for this company");
     case VERDICT_GOOD:
         break;
     }

@@ -38,8 +38,6 @@ enum verdict gate_judge(struct gate *gate, const struct identity *identity);
 int gate_check(struct gate *gate, const struct identity *identity, struct refusal *ret_refusal);
 
 /* Each fills in the refusal and returns -EACCES. */
-int gate_refuse(struct refusal *ret_refusal, unsigned status, const char *reason, enum metric metric,
-                const char *message);
 int gate_refuse_for_now(struct refusal *ret_refusal, const char *message);
 int gate_refuse_limit(struct refusal *ret_refusal, enum limit limit, int64_t retry_after_seconds);
 

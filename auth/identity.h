@@ -6,7 +6,6 @@
 
 #include "auth/api_key.h"
 #include "core/event_filter.h"
-#include "core/metrics.h"
 
 enum { IDENTITY_TEXT_SIZE = 129 };
 
@@ -25,15 +24,5 @@ struct identity {
 
 /* Gives up what it holds; it stays readable but for that. */
 void identity_release(struct identity *identity);
-
-/* Why somebody is refused: what the answer, the log and the counters say. The texts are constant. */
-struct refusal {
-    unsigned status;
-    const char *reason; /* for the log: `no_credentials` */
-    const char *message;
-    enum metric metric;
-    int64_t retry_after_seconds; /* 0: trying again would not help */
-    bool come_back;              /* a browser must not give up: 200 and a retry: rather than an error */
-};
 
 #endif

@@ -124,10 +124,9 @@ static int read_ticket(struct pass *pass, const char *value, size_t size)
     struct refusal *refusal = &pass->refusal;
 
     if (ticket_read(value, size, &pass->identity) < 0)
-        return gate_refuse(refusal, 401, "bad_ticket", METRIC_ERROR_UNAUTHORIZED, "The ticket is not valid");
+        return refusal_set(refusal, 401, "bad_ticket", "The ticket is not valid");
     if (pass->identity.expires_ms > 0 && pass->identity.expires_ms <= clock_unix_ms())
-        return gate_refuse(refusal, 401, "expired", METRIC_ERROR_UNAUTHORIZED,
-                           "The token that the ticket was made for has expired");
+        return refusal_set(refusal, 401, "expired", "The token that the ticket was made for has expired");
     if (!auth_is_own_company(&pass->identity, pass->ticket->company, strlen(pass->ticket->company), refusal))
         return -EACCES;
     return gate_check(pass->gate, &pass->identity, refusal);
@@ -137,17 +136,16 @@ static int refuse_ticket(struct refusal *ret_refusal, int status)
 {
     if (status == -EALREADY) {
         /* A browser that comes back before its old connection has died here: it must not give up. */
-        (void)gate_refuse(ret_refusal, 429, "ticket_in_use", METRIC_ERROR_TICKET_IN_USE,
-                          "The ticket's stream is still open; try again later");
+        (void)refusal_set(ret_refusal, 429, "ticket_in_use", "The ticket's stream is still open; try again later");
+        ret_refusal->metric = METRIC_ERROR_TICKET_IN_USE;
         ret_refusal->retry_after_seconds = TICKET_RETRY_SECONDS;
         ret_refusal->come_back = true;
         return -EACCES;
     }
     if (status == -EPERM)
-        return gate_refuse(ret_refusal, 401, "ticket_used", METRIC_ERROR_UNAUTHORIZED,
-                           "The ticket was used by another client");
+        return refusal_set(ret_refusal, 401, "ticket_used", "The ticket was used by another client");
     if (status == -ENOENT)
-        return gate_refuse(ret_refusal, 401, "unknown_ticket", METRIC_ERROR_UNAUTHORIZED,
+        return refusal_set(ret_refusal, 401, "unknown_ticket",
                            "The ticket is not known, or not any more: get a new one from POST /stream/ticket");
     return gate_refuse_for_now(ret_refusal, "Tickets cannot be checked now; try again later");
 }
@@ -336,11 +334,11 @@ static int begin_ticket(struct pass *pass, const struct pass_request *request)
     if (!ticket)
         return gate_refuse_for_now(&pass->refusal, "The server is out of memory; try again later");
     if (ticket_hash(request->ticket, request->ticket_size, ticket->hash) < 0)
-        return gate_refuse(&pass->refusal, 401, "bad_ticket", METRIC_ERROR_UNAUTHORIZED, "The ticket is malformed");
+        return refusal_set(&pass->refusal, 401, "bad_ticket", "The ticket is malformed");
     if (ticket_fingerprint(&request->address, request->user_agent, ticket->fingerprint) < 0)
         return gate_refuse_for_now(&pass->refusal, "The server is out of memory; try again later");
     if (request->auth.company && request->auth.company_size >= sizeof ticket->company)
-        return gate_refuse(&pass->refusal, 400, "bad_company", METRIC_ERROR_BAD_REQUEST, "companyId is too long");
+        return refusal_set(&pass->refusal, 400, "bad_company", "companyId is too long");
     if (request->auth.company)
         memcpy(ticket->company, request->auth.company, request->auth.company_size);
     return 0;

@@ -6,6 +6,7 @@
 
 #include "auth/identity.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "replay/shared.h"
 
 /*

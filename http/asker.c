@@ -60,31 +60,20 @@ static struct address read_address(const struct http_context *context, struct MH
     return address;
 }
 
-static int refuse(struct refusal *ret_refusal, unsigned status, const char *reason, const char *message)
-{
-    *ret_refusal = (struct refusal){.status = status,
-                                    .reason = reason,
-                                    .message = message,
-                                    .metric = status == 401   ? METRIC_ERROR_UNAUTHORIZED
-                                              : status == 403 ? METRIC_ERROR_FORBIDDEN
-                                                              : METRIC_ERROR_BAD_REQUEST};
-    return -EACCES;
-}
-
 static int refuse_fault(enum credential_fault fault, struct refusal *ret_refusal)
 {
     switch (fault) {
     case CREDENTIALS_REPEATED:
-        return refuse(ret_refusal, 400, "repeated_credentials", "Credentials are given more than once");
+        return refusal_set(ret_refusal, 400, "repeated_credentials", "Credentials are given more than once");
     case CREDENTIALS_SCHEME:
-        return refuse(ret_refusal, 401, "wrong_scheme", "Authorization must be: Bearer <token>");
+        return refusal_set(ret_refusal, 401, "wrong_scheme", "Authorization must be: Bearer <token>");
     case CREDENTIALS_QUERY_DISABLED:
-        return refuse(ret_refusal, 400, "query_token",
-                      "Tokens are not taken from the query here: get a ticket from POST /stream/ticket, or set "
-                      "ALLOW_QUERY_TOKEN=true");
+        return refusal_set(ret_refusal, 400, "query_token",
+                           "Tokens are not taken from the query here: get a ticket from POST /stream/ticket, or set "
+                           "ALLOW_QUERY_TOKEN=true");
     case CREDENTIALS_FOREIGN_PAGE:
-        return refuse(ret_refusal, 403, "foreign_page",
-                      "The cookie came with a request of a page that CORS_ORIGINS does not name");
+        return refusal_set(ret_refusal, 403, "foreign_page",
+                           "The cookie came with a request of a page that CORS_ORIGINS does not name");
     case CREDENTIALS_OK:
         break;
     }
@@ -114,9 +103,9 @@ int asker_read(const struct http_context *context, struct MHD_Connection *connec
                                 .ticket = request_parameter(connection, "ticket"),
                                 .user_agent = reply_request_header(connection, MHD_HTTP_HEADER_USER_AGENT)};
     if (ret_asker->company.count > 1)
-        return refuse(ret_refusal, 400, "repeated_company", "companyId is given more than once");
+        return refusal_set(ret_refusal, 400, "repeated_company", "companyId is given more than once");
     if (ret_asker->ticket.count > 1)
-        return refuse(ret_refusal, 400, "repeated_credentials", "ticket is given more than once");
+        return refusal_set(ret_refusal, 400, "repeated_credentials", "ticket is given more than once");
     fault = credentials_read(connection, &places, &credentials);
     if (matters(context, fault))
         return refuse_fault(fault, ret_refusal);

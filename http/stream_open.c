@@ -256,13 +256,6 @@ static enum MHD_Result enter(struct http_context *context, struct MHD_Connection
     }
 }
 
-static int refuse_request(struct refusal *ret_refusal, unsigned status, const char *reason, const char *message)
-{
-    *ret_refusal =
-        (struct refusal){.status = status, .reason = reason, .metric = METRIC_ERROR_BAD_REQUEST, .message = message};
-    return -EACCES;
-}
-
 /* Reads who asks, and looks at all that can be known without asking who that is. Returns 0 or -EACCES and the refusal. */
 static int read_request(struct http_context *context, struct MHD_Connection *connection, bool is_head,
                         struct asker *ret_asker, struct refusal *ret_refusal)
@@ -279,12 +272,12 @@ static int read_request(struct http_context *context, struct MHD_Connection *con
     if (status < 0)
         return status;
     if (!request_accepts_event_stream(reply_request_header(connection, MHD_HTTP_HEADER_ACCEPT)))
-        return refuse_request(ret_refusal, MHD_HTTP_NOT_ACCEPTABLE, "not_acceptable",
-                              "This path answers with text/event-stream, which the Accept header excludes");
+        return refusal_set(ret_refusal, MHD_HTTP_NOT_ACCEPTABLE, "not_acceptable",
+                           "This path answers with text/event-stream, which the Accept header excludes");
     /* A scanner of links would lock the browser out, for which the ticket was made. */
     if (is_head && ret_asker->ticket.text)
-        return refuse_request(ret_refusal, MHD_HTTP_BAD_REQUEST, "ticket_without_stream",
-                              "HEAD opens no stream, and would use the ticket up");
+        return refusal_set(ret_refusal, MHD_HTTP_BAD_REQUEST, "ticket_without_stream",
+                           "HEAD opens no stream, and would use the ticket up");
     return 0;
 }
 

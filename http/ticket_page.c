@@ -45,12 +45,10 @@ static enum MHD_Result refuse(struct http_context *context, struct MHD_Connectio
 static enum MHD_Result refuse_for_now(struct http_context *context, struct MHD_Connection *connection,
                                       const struct asker *asker, const struct identity *identity)
 {
-    const struct refusal refusal = {.status = MHD_HTTP_SERVICE_UNAVAILABLE,
-                                    .reason = "unavailable",
-                                    .message = "Tickets cannot be kept now; try again later",
-                                    .metric = METRIC_ERROR_RESOURCES,
-                                    .retry_after_seconds = RETRY_AFTER_SECONDS};
+    struct refusal refusal;
 
+    (void)refusal_set_for_now(&refusal, "unavailable", "Tickets cannot be kept now; try again later",
+                              RETRY_AFTER_SECONDS);
     return refuse(context, connection, asker, identity, &refusal);
 }
 
