@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "auth/api_key.h"
+#include "auth/random_text.h"
 #include "core/config_value.h"
 
 enum { EXIT_BAD_USAGE = 2, OPTIONS = 3 };
@@ -73,10 +74,10 @@ static int check_request(const struct request *request, FILE *errors)
 static void print_line(const struct request *request, const char *id, const unsigned char hash[API_KEY_HASH_BYTES],
                        FILE *output)
 {
-    fprintf(output, "{\"id\":\"%s\",\"sha256\":\"", id);
-    for (int i = 0; i < API_KEY_HASH_BYTES; i++)
-        fprintf(output, "%02x", hash[i]);
-    fprintf(output, "\",\"companyId\":\"%s\"", request->company);
+    char hex[2 * API_KEY_HASH_BYTES + 1];
+
+    hex_format(hash, API_KEY_HASH_BYTES, hex);
+    fprintf(output, "{\"id\":\"%s\",\"sha256\":\"%s\",\"companyId\":\"%s\"", id, hex, request->company);
     if (request->expires)
         fprintf(output, ",\"expires\":\"%s\"", request->expires);
     fputs("}\n", output);

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
+#include "auth/random_text.h"
 #include "http/asker.h"
 #include "http/reply.h"
 #include "http/request.h"
@@ -103,13 +103,11 @@ static void read_cursor(struct MHD_Connection *connection, struct stream_request
 
 static void make_connection_id(char ret_id[CONNECTION_ID_SIZE])
 {
-    unsigned char random[8] = {0};
+    unsigned char bytes[8] = {0};
 
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-        random[0] = 0; /* cannot be: so few bytes always come */
+    (void)random_bytes(bytes, sizeof bytes); /* cannot fail: so few always come */
     ret_id[0] = 'c';
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(ret_id + 1 + 2 * i, 3, "%02x", random[i]);
+    hex_format(bytes, sizeof bytes, ret_id + 1);
 }
 
 /* The response head. CORS for streams is written here, since the worker answers, not libmicrohttpd. */

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "auth/random_text.h"
+
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static const char presented[] = "slk_test-key-number-one";
@@ -101,8 +103,7 @@ static void hash_of(const char *key, char ret_hex[65])
     unsigned char hash[API_KEY_HASH_BYTES];
 
     assert_int_equal(api_key_hash(key, strlen(key), hash), 0);
-    for (int i = 0; i < API_KEY_HASH_BYTES; i++)
-        snprintf(ret_hex + 2L * i, 3, "%02x", hash[i]);
+    hex_format(hash, sizeof hash, ret_hex);
 }
 
 static struct api_key_set *set_of(const char *text)
