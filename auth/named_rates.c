@@ -42,14 +42,14 @@ struct named_rates *named_rates_new(int64_t per_second, size_t max)
 
 static void unlink_rate(struct named_rates *rates, struct rate *rate)
 {
-    if (rate->older)
-        rate->older->newer = rate->newer;
-    else
+    if (rate == rates->oldest)
         rates->oldest = rate->newer;
-    if (rate->newer)
-        rate->newer->older = rate->older;
     else
+        rate->older->newer = rate->newer;
+    if (rate == rates->newest)
         rates->newest = rate->older;
+    else
+        rate->newer->older = rate->older;
 }
 
 static void link_newest(struct named_rates *rates, struct rate *rate)
@@ -69,11 +69,7 @@ static void drop_oldest(struct named_rates *rates)
 
     if (!rate)
         return;
-    rates->oldest = rate->newer;
-    if (rate->newer)
-        rate->newer->older = NULL;
-    else
-        rates->newest = NULL;
+    unlink_rate(rates, rate);
     table_remove(rates->by_name, rate->name);
     free(rate);
 }
