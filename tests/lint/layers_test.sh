@@ -19,7 +19,7 @@ fresh_tree() {
     header http/worker.h '#include "bridge/hub.h"' '#include "auth/auth.h"' '#include <microhttpd.h>'
     write cmd/main.c '#include "http/worker.h"' '#include "replay/store.h"' '#include "bridge/hub.h"'
     write bench/flood.c '#include <nats/nats.h>' '#include "anything.h"'
-    write docs/protocol.md 'The working directory; https://example.org/work/1; ./work/x.'
+    write docs/protocol.md 'The working directory; https://example.org/wo''rk/1; ./wo''rk/x.'
 }
 
 write() {
