@@ -138,6 +138,14 @@ static void join_ring(struct stream *stream, uint64_t slot)
     stream->cursor = slot;
 }
 
+/* What the stream is told next: that events are missing. */
+static void set_gap(struct stream_context *context, struct stream *stream, enum gap_reason reason, struct frame *gap)
+{
+    stream->gap = gap;
+    stream->complete = false;
+    metrics_add(context->metrics, gap_metric(reason), 1);
+}
+
 /* Says what is missing between the stream's last event and the ring, which it goes on in. */
 static void tell_break(struct stream_context *context, struct stream *stream)
 {
@@ -152,9 +160,7 @@ static void tell_break(struct stream_context *context, struct stream *stream)
         missed = (int64_t)(begin.seq - stream->last.seq);
     if (missed == 0)
         return;
-    stream->gap = stream_block_gap(GAP_REPLAY_UNAVAILABLE, NULL, first, missed);
-    stream->complete = false;
-    metrics_add(context->metrics, METRIC_GAP_REPLAY_UNAVAILABLE, 1);
+    set_gap(context, stream, GAP_REPLAY_UNAVAILABLE, stream_block_gap(GAP_REPLAY_UNAVAILABLE, NULL, first, missed));
 }
 
 /*
@@ -219,12 +225,9 @@ void stream_take_page(struct stream_context *context, struct stream *stream, str
 {
     stream->page = page;
     stream->page_next = 0;
-    stream->gap = page->gap;
+    if (page->gap)
+        set_gap(context, stream, page->reason, page->gap);
     page->gap = NULL;
-    if (stream->gap) {
-        stream->complete = false;
-        metrics_add(context->metrics, gap_metric(page->reason), 1);
-    }
     stream_pump(context, stream);
 }
 
@@ -248,10 +251,9 @@ void stream_start(struct stream_context *context, struct stream *stream)
     } else if (stream->requested_cursor == STREAM_CURSOR_MALFORMED) {
         const struct frame *oldest = ring_begin(ring) < ring_end(ring) ? ring_frame(ring, ring_begin(ring)) : NULL;
 
-        stream->gap = stream_block_gap(GAP_UNKNOWN_ID, stream->requested, oldest, GAP_MISSED_UNKNOWN);
-        stream->complete = false;
+        set_gap(context, stream, GAP_UNKNOWN_ID,
+                stream_block_gap(GAP_UNKNOWN_ID, stream->requested, oldest, GAP_MISSED_UNKNOWN));
         metrics_add(context->metrics, METRIC_REPLAY_MISSES, 1);
-        metrics_add(context->metrics, METRIC_GAP_UNKNOWN_ID, 1);
     }
     stream_pump(context, stream);
 }
