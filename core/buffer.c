@@ -76,13 +76,3 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
     va_end(arguments);
     buffer->size += (size_t)size;
 }
-
-void buffer_consume(struct buffer *buffer, size_t size)
-{
-    if (size >= buffer->size) {
-        buffer->size = 0;
-        return;
-    }
-    memmove(buffer->data, buffer->data + size, buffer->size - size);
-    buffer->size -= size;
-}

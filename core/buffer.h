@@ -29,7 +29,4 @@ void buffer_append(struct buffer *buffer, const void *bytes, size_t size);
 void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Removes size bytes (at most all) from the front. */
-void buffer_consume(struct buffer *buffer, size_t size);
-
 #endif

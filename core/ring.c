@@ -111,11 +111,6 @@ struct event_position ring_before(const struct ring *ring, uint64_t slot)
     return slot == ring->begin ? ring->before : frame_position(ring_frame(ring, slot - 1));
 }
 
-struct event_position ring_head(const struct ring *ring)
-{
-    return ring_before(ring, ring->end);
-}
-
 static uint64_t bytes_before(const struct ring *ring, uint64_t slot)
 {
     return slot == ring->begin ? ring->begin_bytes : entry_at(ring, slot - 1)->end_bytes;

@@ -34,9 +34,6 @@ struct frame *ring_frame(const struct ring *ring, uint64_t slot);
 /* The place of the frame in front of `slot`, also where that frame has just left the ring. slot: ring_begin() to ring_end(). */
 struct event_position ring_before(const struct ring *ring, uint64_t slot);
 
-/* The place of the last frame. */
-struct event_position ring_head(const struct ring *ring);
-
 /* Bytes of the frames held in slots from..to. */
 size_t ring_bytes(const struct ring *ring, uint64_t from, uint64_t to);
 

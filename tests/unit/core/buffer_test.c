@@ -95,26 +95,6 @@ static void test_a_size_near_the_largest_number_does_not_wrap(void **state)
     buffer_release(&buffer);
 }
 
-static void test_consuming_takes_from_the_front(void **state)
-{
-    struct buffer buffer = buffer_make(100);
-
-    (void)state;
-    buffer_append_text(&buffer, "abcdef");
-    buffer_consume(&buffer, 0);
-    assert_holds(&buffer, "abcdef");
-    buffer_consume(&buffer, 2);
-    assert_holds(&buffer, "cdef");
-    buffer_append_text(&buffer, "gh");
-    assert_holds(&buffer, "cdefgh");
-    buffer_consume(&buffer, 6);
-    assert_holds(&buffer, "");
-    buffer_append_text(&buffer, "i");
-    buffer_consume(&buffer, 100);
-    assert_holds(&buffer, "");
-    buffer_release(&buffer);
-}
-
 static void test_a_released_buffer_can_be_used_again_within_its_limit(void **state)
 {
     struct buffer buffer = buffer_make(3);
@@ -140,7 +120,6 @@ int main(void)
         cmocka_unit_test(test_what_does_not_fit_changes_nothing_and_is_remembered),
         cmocka_unit_test(test_printing_more_than_fits_fails_whole),
         cmocka_unit_test(test_a_size_near_the_largest_number_does_not_wrap),
-        cmocka_unit_test(test_consuming_takes_from_the_front),
         cmocka_unit_test(test_a_released_buffer_can_be_used_again_within_its_limit),
     };
 

@@ -58,7 +58,9 @@ static int known_to_worker(const struct seam_client *client)
 
     if (!channel)
         return world->model.truth_count[client->view.company];
-    return channel->ring ? seam_truth_up_to(&world->model, client->view.company, ring_head(channel->ring)) : 0;
+    if (!channel->ring)
+        return 0;
+    return seam_truth_up_to(&world->model, client->view.company, ring_before(channel->ring, ring_end(channel->ring)));
 }
 
 void seam_connect(struct seam_client *client, unsigned worker, size_t capacity)
