@@ -223,15 +223,8 @@ static void on_unreadable(void *context, const char *key, const char *reason)
 
 static struct shared *make_shared(struct gate *gate)
 {
-    const struct config *config = gate->config;
-
     return shared_new(&(struct shared_options){
-        .redis_url = config->redis_url,
-        .redis_password = config->redis_password,
-        .tls_ca_file = config->redis_tls_ca_file,
-        .tls_cert_file = config->redis_tls_cert_file,
-        .tls_key_file = config->redis_tls_key_file,
-        .timeout_ms = (int)config->redis_timeout_ms,
+        .redis = redis_access_of(gate->config),
         .listener = {.context = gate,
                      .on_revoked = on_revoked,
                      .on_features = on_features,

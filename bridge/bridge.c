@@ -69,13 +69,8 @@ static struct store *make_store(const struct config *config, struct metrics *met
     };
     char holder[64];
     struct store_redis_options options = {
-        .url = config->redis_url,
-        .password = config->redis_password,
-        .tls_ca_file = config->redis_tls_ca_file,
-        .tls_cert_file = config->redis_tls_cert_file,
-        .tls_key_file = config->redis_tls_key_file,
+        .redis = redis_access_of(config),
         .limits = limits,
-        .timeout_ms = (int)config->redis_timeout_ms,
         .metrics = metrics,
         .holder = holder,
     };

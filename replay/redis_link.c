@@ -25,7 +25,7 @@ enum {
 enum phase { PHASE_WAITING, PHASE_DIALING, PHASE_LOGIN, PHASE_READY };
 
 struct redis_link {
-    struct redis_link_options options; /* but for its url */
+    struct redis_link_options options; /* but for its url and password */
     struct redis_url url;
     struct redis_connection *connection;
     enum phase phase;
@@ -44,13 +44,13 @@ struct redis_link *redis_link_new(const struct redis_link_options *options)
 
     if (!link)
         return NULL;
-    if (redis_url_parse(options->url, &link->url) < 0) {
+    if (redis_url_parse(options->redis.url, &link->url) < 0) {
         free(link);
         return NULL;
     }
-    if (options->password && *options->password) {
+    if (options->redis.password && *options->redis.password) {
         free(link->url.password);
-        link->url.password = strdup(options->password);
+        link->url.password = strdup(options->redis.password);
         if (!link->url.password) {
             redis_url_release(&link->url);
             free(link);
@@ -58,9 +58,9 @@ struct redis_link *redis_link_new(const struct redis_link_options *options)
         }
     }
     link->options = *options;
-    link->options.url = NULL;
-    link->options.password = NULL;
-    link->options.tls.host = link->url.host;
+    link->options.redis.url = NULL;
+    link->options.redis.password = NULL;
+    link->options.redis.tls.host = link->url.host;
     link->backoff_ms = BACKOFF_FIRST_MS;
     link->jitter_seed = (unsigned)clock_monotonic_ns();
     return link;
@@ -174,7 +174,7 @@ static int send_login(struct redis_link *link)
 
 static void start_dial(struct redis_link *link)
 {
-    link->dial = redis_dial_new(&link->url, link->options.timeout_ms);
+    link->dial = redis_dial_new(&link->url, link->options.redis.timeout_ms);
     link->phase = PHASE_DIALING;
     if (!link->dial)
         lose(link, "no memory or thread for a connection to Redis");
@@ -185,7 +185,7 @@ static bool make_connection(struct redis_link *link, int fd)
 {
     char reason[sizeof link->failure];
     char error[REDIS_TLS_ERROR_SIZE];
-    struct redis_tls *tls = link->url.secure ? redis_tls_new(fd, &link->options.tls, error) : NULL;
+    struct redis_tls *tls = link->url.secure ? redis_tls_new(fd, &link->options.redis.tls, error) : NULL;
 
     if (link->url.secure && !tls) {
         close(fd);
@@ -193,7 +193,7 @@ static bool make_connection(struct redis_link *link, int fd)
         lose(link, reason);
         return false;
     }
-    link->connection = redis_connection_new(fd, tls, link->options.timeout_ms);
+    link->connection = redis_connection_new(fd, tls, link->options.redis.timeout_ms);
     if (!link->connection)
         lose(link, "no memory for a connection to Redis");
     return link->connection != NULL;

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "replay/redis_tls.h"
+#include "replay/redis_access.h"
 
 /*
  * Keeps a connection to Redis: dials, logs in, selects the database, asks while nobody else does (a Redis that hangs shows
@@ -14,10 +14,7 @@ struct redis_connection;
 
 /* Called from redis_link_run(). reason: for the log, without secrets. on_down also comes for each attempt that failed. */
 struct redis_link_options {
-    const char *url;
-    const char *password;         /* instead of one in the URL; NULL or empty: the URL's */
-    struct redis_tls_options tls; /* for rediss://; its texts stay the caller's, its host is the URL's */
-    int timeout_ms;               /* to connect, and for each answer */
+    struct redis_access redis; /* the names of its TLS files stay the caller's, the other texts are copied */
     void (*on_up)(void *context);
     void (*on_down)(void *context, const char *reason);
     void *context;

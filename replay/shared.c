@@ -157,7 +157,7 @@ static struct shared_backend *backend_new(const struct shared_options *options)
 
     if (filled.lease_ms <= 0)
         filled.lease_ms = DEFAULT_LEASE_MS;
-    return filled.redis_url && *filled.redis_url ? shared_redis_new(&filled) : shared_memory_new(&filled);
+    return filled.redis.url && *filled.redis.url ? shared_redis_new(&filled) : shared_memory_new(&filled);
 }
 
 struct shared *shared_new(const struct shared_options *options)
@@ -167,7 +167,7 @@ struct shared *shared_new(const struct shared_options *options)
     if (!shared)
         return NULL;
     pthread_mutex_init(&shared->lock, NULL);
-    shared->timeout_ns = options->timeout_ms * NS_PER_MS;
+    shared->timeout_ns = options->redis.timeout_ms * NS_PER_MS;
     /* Requests are counted here, while they wait in the mailbox and behind it. */
     shared->mailbox = mailbox_new(SIZE_MAX);
     shared->backend = backend_new(options);

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "replay/redis_access.h"
+
 /*
  * The small state that replicas share to know whom to let in: tickets, revocations, slots, and two hashes that operators
  * write. In Redis, over a connection of its own, or in this process when there is no Redis.
@@ -60,13 +62,8 @@ struct shared_listener {
 };
 
 struct shared_options {
-    const char *redis_url;      /* empty: in this process */
-    const char *redis_password; /* instead of one in the URL; NULL or empty: the URL's */
-    const char *tls_ca_file;    /* as in struct redis_tls_options */
-    const char *tls_cert_file;
-    const char *tls_key_file;
-    int timeout_ms;   /* for Redis to connect and to answer */
-    int64_t lease_ms; /* how long what a killed replica held stays held; renewed three times in it. 0: 15 s */
+    struct redis_access redis; /* no URL: in this process; timeout_ms is each request's too */
+    int64_t lease_ms;          /* how long what a killed replica held stays held; renewed three times in it. 0: 15 s */
     struct shared_listener listener;
 };
 

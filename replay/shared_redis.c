@@ -361,15 +361,7 @@ static void redis_free(struct shared_backend *backend)
 struct shared_backend *shared_redis_new(const struct shared_options *options)
 {
     struct shared_redis *redis = calloc(1, sizeof *redis);
-    struct redis_link_options link = {.url = options->redis_url,
-                                      .password = options->redis_password,
-                                      .tls = {.ca_file = options->tls_ca_file,
-                                              .cert_file = options->tls_cert_file,
-                                              .key_file = options->tls_key_file},
-                                      .timeout_ms = options->timeout_ms,
-                                      .on_up = on_up,
-                                      .on_down = on_down,
-                                      .context = redis};
+    struct redis_link_options link = {.redis = options->redis, .on_up = on_up, .on_down = on_down, .context = redis};
 
     if (!redis)
         return NULL;

@@ -207,15 +207,7 @@ static const struct store_operations operations = {
 struct store *store_redis_new(const struct store_redis_options *options)
 {
     struct store_redis *redis = calloc(1, sizeof *redis);
-    struct redis_link_options link = {.url = options->url,
-                                      .password = options->password,
-                                      .tls = {.ca_file = options->tls_ca_file,
-                                              .cert_file = options->tls_cert_file,
-                                              .key_file = options->tls_key_file},
-                                      .timeout_ms = options->timeout_ms,
-                                      .on_up = on_up,
-                                      .on_down = on_down,
-                                      .context = redis};
+    struct redis_link_options link = {.redis = options->redis, .on_up = on_up, .on_down = on_down, .context = redis};
 
     if (!redis)
         return NULL;

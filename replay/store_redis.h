@@ -2,6 +2,7 @@
 #define SLUICE_REPLAY_STORE_REDIS_H
 
 #include "core/metrics.h"
+#include "replay/redis_access.h"
 #include "replay/store.h"
 
 /*
@@ -18,13 +19,8 @@
  * The braces keep one company's keys on one slot of a Redis Cluster.
  */
 struct store_redis_options {
-    const char *url;
-    const char *password;      /* instead of one in the URL; NULL or empty: none */
-    const char *tls_ca_file;   /* these three: NULL or empty where there is none */
-    const char *tls_cert_file; /* our own */
-    const char *tls_key_file;
+    struct redis_access redis;
     struct store_limits limits;
-    int timeout_ms; /* for a connect and for the reply to a command */
     struct metrics *metrics;
     const char *holder; /* who we are, for people who look into sluice:owner */
 };

@@ -42,8 +42,8 @@ static struct world *world_new(void)
     snprintf(url, sizeof url, "redis://127.0.0.1:%d", world->server.port);
     world->metrics = metrics_new();
     world->keeper = revocation_keeper_new(NULL, world->metrics);
-    world->shared = shared_new(&(struct shared_options){
-        .redis_url = url, .timeout_ms = 200, .listener = {.context = world, .on_state = on_state}});
+    world->shared = shared_new(&(struct shared_options){.redis = {.url = url, .timeout_ms = 200},
+                                                        .listener = {.context = world, .on_state = on_state}});
     assert_non_null(world->shared);
     return world;
 }

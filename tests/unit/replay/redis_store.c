@@ -25,7 +25,7 @@ struct store *redis_store_new(const char *url, const struct store_limits *limits
                               struct metrics *metrics)
 {
     struct store_redis_options options = {
-        .url = url, .limits = *limits, .timeout_ms = timeout_ms, .metrics = metrics, .holder = "test"};
+        .redis = {.url = url, .timeout_ms = timeout_ms}, .limits = *limits, .metrics = metrics, .holder = "test"};
     struct store *store = store_redis_new(&options);
 
     assert_non_null(store);

@@ -95,8 +95,7 @@ struct replica *replica_new(const struct replica_options *options)
 {
     struct replica *replica = calloc(1, sizeof *replica);
     struct shared_options shared = {
-        .redis_url = options->url,
-        .timeout_ms = abs(options->timeout_ms),
+        .redis = {.url = options->url, .timeout_ms = abs(options->timeout_ms)},
         .lease_ms = options->lease_ms,
         .listener = {.context = replica,
                      .on_revoked = on_revoked,

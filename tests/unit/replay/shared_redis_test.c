@@ -346,7 +346,7 @@ static void test_without_a_redis_requests_fail_and_it_ends_cleanly(void **state)
     assert_int_equal(slots_enter(replica, "n", "a-1", 1), -EAGAIN);
     replica_wait(replica, is_lost);
     replica_free(replica);
-    assert_null(shared_new(&(struct shared_options){.redis_url = "http://nowhere", .timeout_ms = 100}));
+    assert_null(shared_new(&(struct shared_options){.redis = {.url = "http://nowhere", .timeout_ms = 100}}));
 }
 
 /* With a Redis that hangs, all of them wait: the one beyond the bound is refused, and a stop answers the rest. */

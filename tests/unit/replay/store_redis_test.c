@@ -27,7 +27,7 @@ static struct store *open_store(const struct store_limits *store_limits)
 static void test_a_url_that_is_none_makes_no_store(void **state)
 {
     struct store_redis_options options = {
-        .url = "redis:///3", .limits = redis_roomy, .timeout_ms = 100, .metrics = metrics, .holder = "test"};
+        .redis = {.url = "redis:///3", .timeout_ms = 100}, .limits = redis_roomy, .metrics = metrics, .holder = "test"};
 
     (void)state;
     assert_null(store_redis_new(&options));

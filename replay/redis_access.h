@@ -1,0 +1,19 @@
+#ifndef SLUICE_REPLAY_REDIS_ACCESS_H
+#define SLUICE_REPLAY_REDIS_ACCESS_H
+
+#include "replay/redis_tls.h"
+
+struct config;
+
+/* Where Redis is, and how we come in. */
+struct redis_access {
+    const char *url;
+    const char *password;         /* instead of one in the URL; NULL or empty: the URL's */
+    struct redis_tls_options tls; /* for rediss://; its host is the URL's */
+    int timeout_ms;               /* to connect, and for each answer */
+};
+
+/* As the settings say; the texts stay theirs. */
+struct redis_access redis_access_of(const struct config *config);
+
+#endif
