@@ -1,4 +1,8 @@
 # Tests named here are built; see CMakeLists.txt.
+
+# Sockets of the tests' own servers.
+add_library(sluice_test_loopback STATIC support/loopback.c)
+target_link_libraries(sluice_test_loopback PUBLIC sluice_flags lib_cmocka)
 add_library(sluice_test_sse STATIC core/sse_parser.c)
 target_link_libraries(sluice_test_sse PUBLIC sluice_flags)
 
@@ -39,7 +43,7 @@ sluice_unit_test(http/head_deadline_test sluice_http sluice_core)
 add_library(sluice_test_store STATIC replay/store_client.c replay/store_suite.c)
 target_link_libraries(sluice_test_store PUBLIC sluice_flags lib_cmocka)
 add_library(sluice_test_redis STATIC replay/redis_server.c replay/redis_store.c)
-target_link_libraries(sluice_test_redis PUBLIC sluice_flags lib_cmocka PRIVATE sluice_test_store)
+target_link_libraries(sluice_test_redis PUBLIC sluice_flags lib_cmocka PRIVATE sluice_test_store sluice_test_loopback)
 
 sluice_unit_test(replay/store_memory_test sluice_test_store sluice_replay sluice_core)
 sluice_unit_test(replay/store_redis_test sluice_test_redis sluice_test_store sluice_replay sluice_core)

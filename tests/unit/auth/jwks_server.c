@@ -1,7 +1,5 @@
 #include "tests/unit/auth/jwks_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +13,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tests/unit/support/loopback.h"
 
 struct jwks_server {
     int fd;
@@ -31,18 +31,9 @@ struct jwks_server {
     int held; /* the connection that gets no answer, or -1 */
 };
 
-static void write_all(int fd, const char *text)
+static void say(int fd, const char *text)
 {
-    size_t left = strlen(text);
-
-    while (left > 0) {
-        ssize_t size = send(fd, text, left, MSG_NOSIGNAL);
-
-        if (size <= 0)
-            return;
-        text += size;
-        left -= (size_t)size;
-    }
+    loopback_send(fd, text, strlen(text));
 }
 
 static bool has_etag(const struct jwks_server *server, const char *request)
@@ -63,13 +54,13 @@ static void answer(struct jwks_server *server, int fd, const char *request)
 
     if (has_etag(server, request)) {
         server->unchanged++;
-        write_all(fd, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n");
+        say(fd, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n");
         return;
     }
     snprintf(head, sizeof head, "HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n", server->status,
              strlen(server->body), server->headers);
-    write_all(fd, head);
-    write_all(fd, server->body);
+    say(fd, head);
+    say(fd, server->body);
 }
 
 static bool read_request(int fd, char *ret_request, size_t size)
@@ -124,16 +115,12 @@ static void *run(void *context)
 struct jwks_server *jwks_server_new(void)
 {
     struct jwks_server *server = calloc(1, sizeof *server);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
+    int port;
 
     assert_non_null(server);
     server->held = -1;
-    server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(server->fd, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(server->fd, 16), 0);
-    assert_int_equal(getsockname(server->fd, (struct sockaddr *)&address, &size), 0);
-    snprintf(server->url, sizeof server->url, "http://127.0.0.1:%d/jwks", ntohs(address.sin_port));
+    server->fd = loopback_listen(&port);
+    snprintf(server->url, sizeof server->url, "http://127.0.0.1:%d/jwks", port);
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->changed, NULL);
     assert_int_equal(pthread_create(&server->thread, NULL, run, server), 0);

@@ -1,7 +1,5 @@
 #include "tests/unit/bridge/nats_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +12,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tests/unit/support/loopback.h"
 
 enum { SUBSCRIPTIONS_MAX = 16, WAIT_SECONDS = 10 };
 
@@ -35,18 +35,6 @@ struct nats_server {
     size_t count;
 };
 
-static void write_all(int fd, const char *bytes, size_t left)
-{
-    while (left > 0) {
-        ssize_t size = send(fd, bytes, left, MSG_NOSIGNAL);
-
-        if (size <= 0)
-            return;
-        bytes += size;
-        left -= (size_t)size;
-    }
-}
-
 static void note_subscription(struct nats_server *server, const char *line)
 {
     struct subscription subscription;
@@ -63,7 +51,7 @@ static void note_subscription(struct nats_server *server, const char *line)
 static void handle_line(struct nats_server *server, int client, const char *line)
 {
     if (strncmp(line, "PING", 4) == 0)
-        write_all(client, "PONG\r\n", 6);
+        loopback_send(client, "PONG\r\n", 6);
     else if (strncmp(line, "SUB ", 4) == 0)
         note_subscription(server, line);
 }
@@ -79,7 +67,7 @@ static void serve(struct nats_server *server, int client)
              "INFO {\"server_id\":\"test\",\"version\":\"2.9.0\",\"proto\":1,\"headers\":true,\"max_payload\":1048576,"
              "\"host\":\"127.0.0.1\",\"port\":%d}\r\n",
              server->port);
-    write_all(client, info, strlen(info));
+    loopback_send(client, info, strlen(info));
     while (stream && fgets(line, sizeof line, stream))
         handle_line(server, client, line);
     if (stream)
@@ -112,16 +100,10 @@ static void *run(void *context)
 struct nats_server *nats_server_new(void)
 {
     struct nats_server *server = calloc(1, sizeof *server);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
 
     assert_non_null(server);
     server->client = -1;
-    server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(server->fd, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(server->fd, 16), 0);
-    assert_int_equal(getsockname(server->fd, (struct sockaddr *)&address, &size), 0);
-    server->port = ntohs(address.sin_port);
+    server->fd = loopback_listen(&server->port);
     snprintf(server->url, sizeof server->url, "nats://127.0.0.1:%d", server->port);
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->changed, NULL);
@@ -188,9 +170,9 @@ void nats_server_send(struct nats_server *server, const char *subscription, cons
     id = find(server, subscription);
     assert_non_null(id);
     snprintf(head, sizeof head, "MSG %s %s %zu\r\n", subject, id, size);
-    write_all(server->client, head, strlen(head));
-    write_all(server->client, payload, size);
-    write_all(server->client, "\r\n", 2);
+    loopback_send(server->client, head, strlen(head));
+    loopback_send(server->client, payload, size);
+    loopback_send(server->client, "\r\n", 2);
     pthread_mutex_unlock(&server->lock);
 }
 

@@ -1,8 +1,6 @@
 #include "tests/unit/replay/redis_server.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,28 +9,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-static struct sockaddr_in loopback(int port)
-{
-    return (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
+#include "tests/unit/support/loopback.h"
 
 static int free_port(void)
 {
-    struct sockaddr_in address = loopback(0);
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int port;
 
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
+    close(loopback_listen(&port));
+    return port;
 }
 
 static void run_server(const struct redis_server *server, int output)
@@ -118,15 +107,6 @@ void redis_server_resume(struct redis_server *server)
     kill(server->pid, SIGCONT);
 }
 
-static int dial(const struct redis_server *server)
-{
-    struct sockaddr_in address = loopback(server->port);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
 static void read_line(FILE *stream, char *ret_line, size_t size)
 {
     assert_non_null(fgets(ret_line, (int)size, stream));
@@ -147,7 +127,7 @@ static void send_command(FILE *stream, const char *const arguments[])
 
 void redis_server_ask(struct redis_server *server, char *ret_reply, size_t size, const char *const arguments[])
 {
-    int fd = dial(server);
+    int fd = loopback_dial(server->port);
     FILE *out = fdopen(dup(fd), "w");
     FILE *in = fdopen(fd, "r");
 
