@@ -31,6 +31,7 @@ struct shared_request {
     void *context;
     enum shared_subject subject;
     int64_t number; /* ttl_ms, resume_ms, until_ms or max, by kind */
+    int64_t rank;   /* of a stream that wants a slot */
     char *name;     /* the ticket, the slots, or what is revoked; all texts stand behind the request */
     char *holder;
     char *fingerprint;
@@ -48,6 +49,8 @@ struct shared_backend {
     int (*poll_fd)(const struct shared_backend *backend, short *ret_events); /* -1: none now */
     int64_t (*deadline_ns)(const struct shared_backend *backend);
     void (*run)(struct shared_backend *backend);
+    /* Takes leave of the other replicas, behind the last request. Takes a second at most. */
+    void (*stop)(struct shared_backend *backend);
     void (*free)(struct shared_backend *backend); /* finishes what it still has */
 };
 
