@@ -92,7 +92,7 @@ static bool name_user(const struct limits_who *who, char ret_name[LIMITS_NAME_SI
 {
     size_t size = strlen(USER_PREFIX);
 
-    memcpy(ret_name, USER_PREFIX, size);
+    strcpy(ret_name, USER_PREFIX);
     return who->user && identity_user_name(who->company, who->user, ret_name + size, LIMITS_NAME_SIZE - size);
 }
 

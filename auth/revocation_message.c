@@ -101,7 +101,7 @@ static const char *read_value(const struct members *members, char ret_value[REVO
         return "userId, keyId and tokenId must be texts of 1 to 128 bytes without control characters";
     if (members->user)
         (void)identity_user_name(members->company ? json_string_value(members->company) : "", json_string_value(name),
-                                  ret_value, REVOCATION_VALUE_SIZE);
+                                 ret_value, REVOCATION_VALUE_SIZE);
     else
         snprintf(ret_value, REVOCATION_VALUE_SIZE, "%s", json_string_value(name ? name : members->company));
     return NULL;

@@ -36,7 +36,7 @@ struct shared_redis {
     struct shared_watch *watch;
     size_t renewing; /* leases and counts that wait for their answers */
     bool ended;      /* Redis knows that this replica has */
-    char told[160]; /* the state, as told last */
+    char told[160];  /* the state, as told last */
 };
 
 /* A request on its way: what a reply is given to. */
