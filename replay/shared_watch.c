@@ -220,6 +220,13 @@ static bool is_read_due(const struct list *list, int64_t now_ns)
     return now_ns - list->read_ns >= pause_ms * NS_PER_MS;
 }
 
+static void read_due(struct shared_watch *watch, int64_t now_ns)
+{
+    for (size_t i = 0; i < LISTS; i++)
+        if (is_read_due(&watch->lists[i], now_ns))
+            read_list(&watch->lists[i]);
+}
+
 /*
  * The watches stand again, behind the transaction that ended the last ones. What was touched between the two is not told;
  * reading anyhow, now and then, makes up for it. What cannot be watched (by an old proxy, say) counts as touched.
@@ -234,14 +241,10 @@ static void on_looked(void *context, const redisReply *reply)
         return;
     watch->is_looking = false;
     watch->next_look_ns = now_ns + LOOK_INTERVAL_MS * NS_PER_MS;
-    for (size_t i = 0; i < LISTS; i++) {
-        struct list *list = &watch->lists[i];
-
-        if (!is_untouched)
-            list->is_touched = true;
-        if (is_read_due(list, now_ns))
-            read_list(list);
-    }
+    /* One that is being read may have been touched behind its reading. */
+    for (size_t i = 0; i < LISTS; i++)
+        watch->lists[i].is_touched |= !is_untouched;
+    read_due(watch, now_ns);
 }
 
 static void on_ignored(void *context, const redisReply *reply)
@@ -262,14 +265,18 @@ static int send_word(struct shared_watch *watch, const char *word, const char *a
 
 void shared_watch_run(struct shared_watch *watch, struct redis_connection *connection)
 {
-    if (watch->is_looking || clock_monotonic_ns() < watch->next_look_ns)
+    int64_t now_ns = clock_monotonic_ns();
+
+    if (watch->is_looking || now_ns < watch->next_look_ns)
         return;
     watch->connection = connection;
-    watch->next_look_ns = clock_monotonic_ns() + LOOK_INTERVAL_MS * NS_PER_MS;
+    watch->next_look_ns = now_ns + LOOK_INTERVAL_MS * NS_PER_MS;
     /* Nothing of ours may stand between these two: it would become part of the transaction. */
     if (send_word(watch, "MULTI", NULL, on_ignored) < 0)
         return;
     watch->is_looking = send_word(watch, "EXEC", NULL, on_looked) == 0;
     for (size_t i = 0; i < WATCHED; i++)
         (void)send_word(watch, "WATCH", watch->lists[i].key, on_ignored);
+    /* Behind the new watches, with the same write: only what is too large for that waits for the answer. */
+    read_due(watch, now_ns);
 }
