@@ -20,7 +20,6 @@
 #define NS_PER_MS INT64_C(1000000)
 
 enum {
-    RENEWALS_PER_LEASE = 3,
     /* Renewals that wait for their answers: a request waits behind no more than these. */
     RENEWING_MAX = 512,
     STOP_MAX_MS = 1000,
@@ -413,7 +412,7 @@ struct shared_backend *shared_redis_new(const struct shared_options *options)
                                           .free = redis_free};
     redis->listener = options->listener;
     redis->lease_ms = options->lease_ms;
-    redis->leases = leases_new(options->lease_ms / RENEWALS_PER_LEASE);
+    redis->leases = leases_new(options->lease_ms / SHARED_RENEWALS_PER_LEASE);
     redis->slots = slots_new(options, &redis->listener);
     redis->watch = shared_watch_new(&redis->listener, redis->slots);
     redis->link = redis_link_new(&link);

@@ -7,6 +7,8 @@
 /* Above it Redis's scripts lose digits. */
 #define SHARED_NUMBER_MAX (INT64_C(1) << 53)
 
+enum { SHARED_RENEWALS_PER_LEASE = 3 };
+
 /* What shared.c and its two backends have in common. All but the making of requests is on shared's thread. */
 enum shared_kind {
     SHARED_TICKET_PUT,

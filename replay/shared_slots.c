@@ -13,7 +13,6 @@
 #define NAMES_MAX_BYTES ((size_t)1024 * 1024 * 1024)
 
 enum {
-    RENEWALS_PER_LEASE = 3,
     TELL_INTERVAL_MS = 60 * 60 * 1000,
     KEEP_MS = 2 * TELL_INTERVAL_MS, /* what nobody tells again is garbage */
     OTHERS_MAX = 100,               /* as many as a command has room for */
@@ -127,7 +126,7 @@ static void become_one_of_many(struct slots *slots)
     if (slots->company != AMONG_OTHERS)
         slots->tell_ns = 0;
     slots->company = AMONG_OTHERS;
-    tell_replicas(slots, slots->other_count + 1);
+    tell_replicas(slots, slots->other_count > 0 ? slots->other_count + 1 : 0);
 }
 
 void slots_take_replicas(struct slots *slots, const struct shared_field *ids, size_t count)
@@ -141,7 +140,12 @@ void slots_take_replicas(struct slots *slots, const struct shared_field *ids, si
         else if (!is_own(slots, ids[i].name) && strlen(ids[i].name) < ID_SIZE && slots->other_count < OTHERS_MAX)
             strcpy(slots->others[slots->other_count++], ids[i].name);
     }
-    /* One that the others do not see must ask them. */
+    /* Its lease was over, or Redis lost it, and then perhaps the counts too. */
+    if (!is_there) {
+        slots->renew_ns = 0;
+        slots->tell_ns = 0;
+    }
+    /* One that others do not see cannot know that it is alone. */
     if (is_there && slots->other_count == 0)
         become_alone(slots);
     else
@@ -183,7 +187,7 @@ void slots_write_count(const struct slots *slots, struct redis_command *command,
 
 static void write_lease(struct slots *slots, struct redis_command *command)
 {
-    slots->renew_ns = clock_monotonic_ns() + slots->lease_ms / RENEWALS_PER_LEASE * NS_PER_MS;
+    slots->renew_ns = clock_monotonic_ns() + slots->lease_ms / SHARED_RENEWALS_PER_LEASE * NS_PER_MS;
     shared_script_begin(command, SHARED_SCRIPT_REPLICA, "sluice:replicas", "");
     redis_command_add(command, "%s", slots->id);
     redis_command_add(command, "%s", slots->last_id);

@@ -206,6 +206,19 @@ static void test_a_field_that_is_no_company_is_counted(void **state)
     verdicts_free(verdicts);
 }
 
+static void test_a_long_user_fits_or_is_told(void **state)
+{
+    char user[IDENTITY_TEXT_SIZE];
+    char name[SHARED_NAME_MAX + 1];
+    char small[8];
+
+    (void)state;
+    memset(user, 'u', sizeof user - 1);
+    user[sizeof user - 1] = '\0';
+    assert_true(identity_user_name("acme", user, name, sizeof name));
+    assert_false(identity_user_name("acme", user, small, sizeof small));
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -231,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_a_new_list_replaces_the_old_one),
         cmocka_unit_test(test_flags_switch_companies),
         cmocka_unit_test(test_a_field_that_is_no_company_is_counted),
+        cmocka_unit_test(test_a_long_user_fits_or_is_told),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -333,6 +333,24 @@ static void test_counts_that_nobody_tells_again_end(void **state)
     free_two(two);
 }
 
+/* Long before its lease would have been renewed. */
+static void test_one_that_redis_forgot_enters_itself_again_and_its_counts(void **state)
+{
+    struct replica *two[2];
+    int64_t forgot_ns;
+
+    (void)state;
+    connect_two(two);
+    assert_int_equal(slots_enter(two[0], "n", 1), 0);
+    redis_server_tell(&server, REDIS_COMMAND("FLUSHALL"));
+    forgot_ns = clock_monotonic_ns();
+    while (ask_number(&server, REDIS_COMMAND("ZCARD", "sluice:replicas")) < 2)
+        assert_true(clock_monotonic_ns() - forgot_ns < INT64_C(10000000000));
+    slots_enter_until(two[1], "n", 1, -EDQUOT);
+    assert_true(clock_monotonic_ns() - forgot_ns < INT64_C(10000000000));
+    free_two(two);
+}
+
 static void test_ids_that_are_odd_harm_nobody(void **state)
 {
     struct replica *replica = connect_to(&server, LONG_LEASE_MS);
@@ -370,6 +388,7 @@ int main(void)
         cmocka_unit_test_setup(test_one_that_stops_counts_no_more, empty_server),
         cmocka_unit_test_setup(test_a_count_that_redis_did_not_take_is_told_again, empty_server),
         cmocka_unit_test_setup(test_counts_that_nobody_tells_again_end, empty_server),
+        cmocka_unit_test_setup(test_one_that_redis_forgot_enters_itself_again_and_its_counts, empty_server),
         cmocka_unit_test_setup(test_ids_that_are_odd_harm_nobody, empty_server),
         cmocka_unit_test(test_a_redis_that_comes_back_empty_is_told_all),
     };
