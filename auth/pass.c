@@ -15,6 +15,7 @@ enum step { STEP_TICKET, STEP_PLACE, STEP_USER, STEP_KEY, STEP_SUCCESSOR, STEP_D
 
 /* Of those who come by a ticket; the others' passes, which live as long as their streams, go without. */
 struct ticket_use {
+    char holder[HOLDER_SIZE];
     char company[IDENTITY_TEXT_SIZE]; /* that the ticket is to be for; empty: whatever it is for */
     char hash[TICKET_HASH_SIZE];
     char fingerprint[TICKET_HASH_SIZE];
@@ -27,7 +28,6 @@ struct pass {
     enum step step;
     struct identity identity;
     struct address address;
-    char holder[HOLDER_SIZE];
     struct ticket_use *ticket; /* NULL: none */
     struct limits_place *place;
     bool refused;
@@ -232,7 +232,7 @@ static int put_ticket(struct gate *gate, const struct identity *identity, int64_
 static int start_ticket(struct pass *pass)
 {
     struct shared_take take = {.ticket_hash = pass->ticket->hash,
-                               .holder = pass->holder,
+                               .holder = pass->ticket->holder,
                                .fingerprint = pass->ticket->fingerprint,
                                .resume_ms = pass->gate->config->ticket_resume_seconds * 1000};
 
@@ -297,7 +297,6 @@ static struct pass *pass_new(struct gate *gate, const struct pass_request *reque
         return NULL;
     pass->gate = gate;
     pass->address = request->address;
-    snprintf(pass->holder, sizeof pass->holder, "%s", request->connection_id);
     return pass;
 }
 
@@ -309,6 +308,7 @@ static int begin_ticket(struct pass *pass, const struct pass_request *request)
     pass->ticket = ticket;
     if (!ticket)
         return gate_refuse_for_now(&pass->refusal, "The server is out of memory; try again later");
+    snprintf(ticket->holder, sizeof ticket->holder, "%s", request->connection_id);
     if (ticket_hash(request->ticket, request->ticket_size, ticket->hash) < 0)
         return refusal_set(&pass->refusal, 401, "bad_ticket", "The ticket is malformed");
     if (ticket_fingerprint(&request->address, request->user_agent, ticket->fingerprint) < 0)
@@ -415,7 +415,7 @@ void pass_free(struct pass *pass)
     identity_release(&pass->identity);
     leave_place(pass);
     if (pass->ticket && pass->ticket->held)
-        (void)shared_ticket_release(pass->gate->shared, pass->ticket->hash, pass->holder, NULL, NULL);
+        (void)shared_ticket_release(pass->gate->shared, pass->ticket->hash, pass->ticket->holder, NULL, NULL);
     free(pass->ticket);
     free(pass);
 }
