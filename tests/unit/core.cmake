@@ -57,4 +57,5 @@ add_library(sluice_test_shared STATIC replay/shared_client.c replay/shared_suite
 target_link_libraries(sluice_test_shared PUBLIC sluice_flags lib_cmocka)
 sluice_unit_test(replay/shared_test sluice_test_shared sluice_test_redis sluice_replay sluice_core)
 sluice_unit_test(replay/shared_redis_test sluice_test_shared sluice_test_redis sluice_replay sluice_core)
+sluice_unit_test(replay/shared_slots_test sluice_test_shared sluice_test_redis sluice_replay sluice_core)
 sluice_unit_test(core/event_filter_test sluice_core)
