@@ -6,8 +6,8 @@
 #include "core/config_value.h"
 
 /*
- * header   version 1, type 1, from 16, about 16, epoch 8, batch 8, former epoch 8, former batch 8, sent_ns 8, stored_ms 8,
- *          hole_ms 8, lag_ms 4, store_lost 1
+ * header   version 1, type 1, from 16, about 16, epoch 8, batch 8, former epoch 8, former batch 8, sent_ns 8,
+ *          stored_ms 8, hole_ms 8, lag_ms 4, store_lost 1
  * company  size 1, text
  * section  company, before (ms 8, seq 8), since_ms 8, count 4, frames
  * frame    kind 1, position (ms 8, seq 8), mark 8, subject and event name (each size 1, text), payload (size 4, bytes)
@@ -167,7 +167,7 @@ static bool is_event_or_hole_name(const char *text, size_t size)
            (size == strlen(FRAME_GAP_EVENT) && memcmp(text, FRAME_GAP_EVENT, size) == 0);
 }
 
-/* A name of text_size - 1 bytes at most that is one; what is_name() takes holds no NUL, and nothing that ends a line. */
+/* A name of text_size - 1 bytes at most; what is_name() takes holds no NUL, and nothing that ends a line. */
 static bool take_name(struct live_reader *reader, bool (*is_name)(const char *text, size_t size), char *ret_text,
                       size_t text_size)
 {
@@ -210,9 +210,13 @@ static bool has_body(enum live_type type)
 
 int live_read_header(struct live_reader *reader, const char *message, size_t size, struct live_header *ret_header)
 {
-    struct live_reader body = {.at = message, .end = message + size};
+    struct live_reader body;
     struct live_header header;
 
+    /* An empty message need not have an address. */
+    if (size < HEADER_SIZE)
+        return -EINVAL;
+    body = (struct live_reader){.at = message, .end = message + size};
     if (!take_header(&body, &header) || (!has_body(header.type) && body.at < body.end))
         return -EINVAL;
     body.section_end = body.at;

@@ -53,8 +53,8 @@ struct live_header {
 };
 
 /*
- * Writing. What does not fit the buffer shows in its `failed`, once, at the end. A LIVE_LOAD is a header and a company; LIVE_FRAMES
- * and LIVE_SALVAGE are a header and any number of sections; the others are a header alone.
+ * Writing. What does not fit the buffer shows in its `failed`, once, at the end. A LIVE_LOAD is a header and a company;
+ * LIVE_FRAMES and LIVE_SALVAGE are a header and any number of sections; the others are a header alone.
  */
 
 /* Begins a message in the buffer, which is emptied. */
@@ -85,9 +85,9 @@ void live_put_frame(struct buffer *message, const struct frame *frame);
 size_t live_frame_size(const struct frame *frame);
 
 /*
- * Reading. A message that is not whole, of another version, or with bytes left over is -EINVAL, and so is a section of which
- * any frame is: names, numbers and order are checked before its first frame is given. Outputs are untouched on failure.
- * The message must outlive the reader; a copied reader reads on its own.
+ * Reading. A message that is not whole, of another version, or with bytes left over is -EINVAL, and so is a section with
+ * any such frame: names, numbers and order are all checked before its first frame is given. Outputs are untouched on
+ * failure. The message must outlive the reader; a copied reader reads on its own.
  */
 struct live_reader {
     const char *at;
@@ -99,13 +99,13 @@ struct live_reader {
 int live_read_header(struct live_reader *reader, const char *message, size_t size, struct live_header *ret_header);
 int live_read_company(struct live_reader *reader, char ret_company[COMPANY_ID_SIZE]);
 
-/* 1: a section, whose frames come next (those of the former one that were not read are passed over); 0: there is none; -EINVAL. */
+/* 1: a section, whose frames come next (those of the one before that were not read are passed over); 0: none; -EINVAL. */
 int live_read_section(struct live_reader *reader, struct live_section *ret_section);
 
 /* The section's next frame, new, with one reference. Returns 0, -EINVAL (also behind the last one) or -ENOMEM. */
 int live_read_frame(struct live_reader *reader, int64_t received_ns, struct frame **ret_frame);
 
-/* Copies all that is in front of the reader: a LIVE_FRAMES message's body under another header is what salvaging sends. */
+/* Copies all in front of the reader: the body of a LIVE_FRAMES message under another header is what salvaging sends. */
 void live_put_body(struct buffer *message, const struct live_reader *body);
 
 bool live_id_equals(struct live_id a, struct live_id b);

@@ -67,9 +67,9 @@ static uint64_t mix_bytes(uint64_t hash, const char *bytes, size_t size)
 }
 
 /*
- * The steps of MurmurHash64A: every message of the source is hashed, so speed counts, and the sizes keep apart what the zeros do
- * not. Two messages with one mark may be taken for each other: at a takeover one of them may then be lost, or numbered twice. By
- * chance that does not happen; whoever makes it happen must be allowed to publish, and could as well publish what he likes.
+ * The steps of MurmurHash64A: every message of the source is hashed, so speed counts; the sizes keep apart what the zeros do
+ * not. Two messages with one mark may be taken for each other: at a takeover one of them may then be lost, or numbered
+ * twice. By chance that does not happen; who makes it happen must be allowed to publish, and mostly harms himself.
  */
 uint64_t shadow_mark(const char *subject, const char *payload, size_t size)
 {
@@ -96,9 +96,9 @@ static struct entry **find(const struct shadow *shadow, uint64_t mark)
     return at;
 }
 
-static struct queue *queue_of(struct shadow *shadow, const struct entry *entry)
+static bool is_message(const struct entry *entry)
 {
-    return entry->item.message ? &shadow->messages : &shadow->events;
+    return entry->item.message != NULL;
 }
 
 /* Puts a new entry behind all others of its kind. Returns false when there is no memory. */
@@ -106,7 +106,7 @@ static bool append(struct shadow *shadow, uint64_t mark, const struct source_ite
 {
     struct entry *entry = calloc(1, sizeof *entry);
     struct entry **at = find(shadow, mark);
-    struct queue *queue;
+    struct queue *queue = item->message ? &shadow->messages : &shadow->events;
 
     if (!entry)
         return false;
@@ -119,7 +119,6 @@ static bool append(struct shadow *shadow, uint64_t mark, const struct source_ite
     else
         *at = entry;
     (*at)->last_equal = entry;
-    queue = queue_of(shadow, entry);
     entry->older = queue->newest;
     if (queue->newest)
         queue->newest->newer = entry;
@@ -130,11 +129,10 @@ static bool append(struct shadow *shadow, uint64_t mark, const struct source_ite
     return true;
 }
 
-/* Takes out an entry that is the oldest of its mark. Its message, if it is one, is the caller's. */
-static struct source_item take_out(struct shadow *shadow, struct entry *entry)
+/* Takes an entry that is the oldest of its mark out of its queue. Its message, if it is one, is the caller's. */
+static struct source_item take_out(struct shadow *shadow, struct queue *queue, struct entry *entry)
 {
     struct entry **at = find(shadow, entry->mark);
-    struct queue *queue = queue_of(shadow, entry);
     struct source_item item = entry->item;
 
     if (entry->next_equal) {
@@ -144,8 +142,14 @@ static struct source_item take_out(struct shadow *shadow, struct entry *entry)
     } else {
         *at = entry->next_mark;
     }
-    *(entry->older ? &entry->older->newer : &queue->oldest) = entry->newer;
-    *(entry->newer ? &entry->newer->older : &queue->newest) = entry->older;
+    if (entry == queue->oldest)
+        queue->oldest = entry->newer;
+    else
+        entry->older->newer = entry->newer;
+    if (entry == queue->newest)
+        queue->newest = entry->older;
+    else
+        entry->newer->older = entry->older;
     queue->count--;
     shadow->size_bytes -= entry->size_bytes;
     free(entry);
@@ -155,7 +159,7 @@ static struct source_item take_out(struct shadow *shadow, struct entry *entry)
 /* The oldest of a queue is the oldest of its mark, too. */
 static void drop_oldest(struct shadow *shadow, struct queue *queue)
 {
-    source_message_free(take_out(shadow, queue->oldest).message);
+    source_message_free(take_out(shadow, queue, queue->oldest).message);
 }
 
 static void expire(struct shadow *shadow, struct queue *queue, int64_t before_ns)
@@ -212,8 +216,8 @@ void shadow_add(struct shadow *shadow, const struct source_item *item)
     uint64_t mark = shadow_mark(source_message_subject(item->message), payload, size);
     struct entry *same = *find(shadow, mark);
 
-    if (same && !same->item.message) {
-        take_out(shadow, same);
+    if (same && !is_message(same)) {
+        take_out(shadow, &shadow->events, same);
         source_message_free(item->message);
         return;
     }
@@ -227,7 +231,7 @@ void shadow_add(struct shadow *shadow, const struct source_item *item)
     }
 }
 
-/* An event that is forgotten, by the limit or for want of memory, leaves a message that is numbered twice at a takeover. */
+/* An event that is forgotten, by the limit or for want of memory, leaves a message to be numbered twice at a takeover. */
 void shadow_strike(struct shadow *shadow, uint64_t mark, int64_t now_ns)
 {
     struct entry *same;
@@ -235,8 +239,8 @@ void shadow_strike(struct shadow *shadow, uint64_t mark, int64_t now_ns)
     if (mark == 0)
         return;
     same = *find(shadow, mark);
-    if (same && same->item.message) {
-        source_message_free(take_out(shadow, same).message);
+    if (same && is_message(same)) {
+        source_message_free(take_out(shadow, &shadow->messages, same).message);
         return;
     }
     append(shadow, mark, &(struct source_item){.received_ns = now_ns}, 0);
@@ -254,7 +258,7 @@ bool shadow_take(struct shadow *shadow, struct source_item *ret_item)
 {
     if (!shadow->messages.oldest)
         return false;
-    *ret_item = take_out(shadow, shadow->messages.oldest);
+    *ret_item = take_out(shadow, &shadow->messages, shadow->messages.oldest);
     return true;
 }
 
