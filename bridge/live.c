@@ -265,7 +265,7 @@ static bool take_frame(struct live_reader *reader, struct frame_parts *ret_parts
         !take_name(reader, is_subject, ret_parts->subject, sizeof ret_parts->subject) ||
         !take_name(reader, is_event_or_hole_name, ret_parts->event_name, sizeof ret_parts->event_name) ||
         (kind == KIND_HOLE) != (strcmp(event->event, FRAME_GAP_EVENT) == 0) || !take_number(reader, 4, &size) ||
-        size > EVENT_BYTES_MAX || !take_bytes(reader, size, &event->payload))
+        !take_bytes(reader, size, &event->payload))
         return false;
     event->kind = kind == KIND_HOLE ? FRAME_HOLE : FRAME_EVENT;
     event->payload_size = size;
