@@ -22,6 +22,8 @@ set(sluice_http_parts sluice_test_http sluice_test_bridge sluice_http sluice_bri
 set(sluice_fake_sockets LINKER:--wrap=send,--wrap=sendmsg,--wrap=close)
 
 sluice_unit_test(bridge/publish_rate_test sluice_bridge sluice_core)
+sluice_unit_test(bridge/live_test sluice_bridge sluice_core)
+sluice_unit_test(bridge/shadow_test ${sluice_bridge_parts})
 sluice_unit_test(bridge/intake_test ${sluice_bridge_parts})
 sluice_unit_test(bridge/source_control_test sluice_test_loopback sluice_bridge sluice_core Threads::Threads)
 target_sources(bridge_source_control_test PRIVATE bridge/nats_server.c)
