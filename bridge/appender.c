@@ -151,8 +151,10 @@ static void on_append(void *context, int status)
 
     company->appending = false;
     if (status < 0) {
-        company->sent = company->stored;
-        return; /* sent again when the store is ready, or by the next tick */
+        company->sent = company->stored; /* sent again when the store is ready, or by the next tick */
+        if (status == -EPERM && appender->options.on_fenced)
+            appender->options.on_fenced(appender->options.context);
+        return;
     }
     metrics_add(appender->options.metrics, METRIC_REPLAY_APPENDED, (int64_t)(company->sent - company->stored));
     appender->appended_since_ready = true;
@@ -286,8 +288,7 @@ static void on_store_state(void *context, enum store_state state, const char *re
         companies_each(appender->options.companies, ask_head, appender);
     } else {
         log_write(appender->options.log, LOG_LEVEL_ERROR,
-                  state == STORE_FENCED ? "Replay store taken over by another process: run one replica"
-                                        : "Replay store lost: live events go on, replays are served from memory",
+                  "Replay store lost: live events go on, replays are served from memory",
                   LOG_FIELDS(log_text("reason", reason)));
         companies_each(appender->options.companies, lose_sync, appender);
     }

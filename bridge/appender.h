@@ -26,6 +26,9 @@ struct appender_options {
     size_t recent_events; /* kept in memory, per company */
     size_t recent_bytes;  /* and over all companies */
     size_t backlog_bytes; /* not yet in the store, over all companies */
+    /* An append was refused, since another owns the intake by now. From within store_run(). NULL: nobody asks. */
+    void (*on_fenced)(void *context);
+    void *context;
     struct log *log;
     struct metrics *metrics;
 };

@@ -1,11 +1,12 @@
 #include "bridge/bridge.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "bridge/appender.h"
@@ -22,6 +23,8 @@
 enum {
     TAKE_MAX = 512, /* messages from NATS before workers and store get their turn */
     TICK_MS = 500,
+    CLAIM_MS = 300,
+    LEASE_MS = 1500,
     MAILBOX_MAX = 1000000,
     MEMORY_STORE_SHARE = 4, /* of REPLAY_MAX_BYTES over all companies, for a store in memory */
 };
@@ -49,6 +52,11 @@ struct bridge {
     int64_t next_tick_ns;
     int64_t nap_end_ns; /* only requests are looked at before: what comes closely is dealt with together */
     int64_t nap_ns;
+    char holder[32]; /* of the lease of the intake */
+    uint64_t epoch;  /* of that lease; 0: it is not ours */
+    bool waits;      /* for the lease, which is another's */
+    int64_t next_claim_ns;
+    struct log *log;
     bool memory_store;
     pthread_t thread;
     bool started;
@@ -67,7 +75,6 @@ static struct store *make_store(const struct config *config, struct metrics *met
         .max_events = config->replay_max_events,
         .max_bytes = config->replay_max_bytes,
     };
-    char holder[64];
     struct store_redis_options options = {
         .url = config->redis_url,
         .password = config->redis_password,
@@ -77,16 +84,12 @@ static struct store *make_store(const struct config *config, struct metrics *met
         .limits = limits,
         .timeout_ms = (int)config->redis_timeout_ms,
         .metrics = metrics,
-        .holder = holder,
     };
 
     if (!*config->redis_url) {
         metrics_set(metrics, METRIC_REDIS_CONNECTED, 1);
         return store_memory_new(&limits, MEMORY_STORE_SHARE * config->replay_max_bytes);
     }
-    if (gethostname(holder, sizeof holder) < 0)
-        strcpy(holder, "unknown");
-    holder[sizeof holder - 1] = '\0';
     return store_redis_new(&options);
 }
 
@@ -216,6 +219,44 @@ static size_t take_from_source(struct bridge *bridge)
     return count;
 }
 
+/*
+ * The lease of the intake, without which appends wait in memory. Whoever does not have it numbers and serves live events
+ * all the same, but for itself: one process for each Redis.
+ */
+
+static void make_holder(struct bridge *bridge)
+{
+    uint64_t random = 0;
+
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        abort();
+    snprintf(bridge->holder, sizeof bridge->holder, "%016" PRIx64, random);
+}
+
+static void on_claim(void *context, int status, const struct store_lease *lease)
+{
+    struct bridge *bridge = context;
+
+    if (status < 0)
+        return;
+    bridge->epoch = lease->mine ? lease->epoch : 0;
+    store_set_epoch(bridge->store, bridge->epoch);
+    if (!lease->mine && !bridge->waits)
+        log_write(bridge->log, LOG_LEVEL_WARN,
+                  "Another process appends to this Redis: events wait in memory until it ends", NULL);
+    bridge->waits = !lease->mine;
+}
+
+static void claim(struct bridge *bridge)
+{
+    struct store_claim claim = {.holder = bridge->holder, .epoch = bridge->epoch, .lease_ms = LEASE_MS};
+
+    if (store_state(bridge->store) != STORE_READY || clock_monotonic_ns() < bridge->next_claim_ns)
+        return;
+    bridge->next_claim_ns = clock_monotonic_ns() + CLAIM_MS * NS_PER_MS;
+    store_claim(bridge->store, &claim, on_claim, bridge);
+}
+
 static struct timespec timespec_of(int64_t duration_ns)
 {
     if (duration_ns < 0)
@@ -234,7 +275,9 @@ static struct timespec timeout(const struct bridge *bridge)
         deadline_ns = bridge->next_tick_ns;
     if (hub_deadline_ns(bridge->hub) < deadline_ns)
         deadline_ns = hub_deadline_ns(bridge->hub);
-    if (appender_deadline_ns(bridge->appender) < deadline_ns)
+    if (store_state(bridge->store) == STORE_READY && bridge->next_claim_ns < deadline_ns)
+        deadline_ns = bridge->next_claim_ns;
+    if (bridge->epoch > 0 && appender_deadline_ns(bridge->appender) < deadline_ns)
         deadline_ns = appender_deadline_ns(bridge->appender);
     return timespec_of(deadline_ns - now_ns);
 }
@@ -286,7 +329,9 @@ static void *run(void *context)
             taken = take_from_source(bridge);
         /* Streams first: the store is not what people wait for. */
         hub_flush(bridge->hub);
-        appender_flush(bridge->appender);
+        claim(bridge);
+        if (bridge->epoch > 0)
+            appender_flush(bridge->appender);
         store_run(bridge->store);
         hub_flush(bridge->hub);
         /* A full hand means that more wait already. */
@@ -295,6 +340,8 @@ static void *run(void *context)
         tick(bridge);
         note_drained(bridge, fds[1].fd >= 0 && taken == 0);
     }
+    store_release(bridge->store, bridge->holder);
+    store_run(bridge->store);
     return NULL;
 }
 
@@ -380,6 +427,8 @@ int bridge_new(const struct bridge_options *options, struct bridge **ret_bridge)
     if (!bridge)
         return -ENOMEM;
     bridge->metrics = options->metrics;
+    bridge->log = options->log;
+    make_holder(bridge);
     status = make_parts(bridge, options);
     if (status == 0)
         status = thread_start(&bridge->thread, "bridge", run, bridge);

@@ -30,7 +30,7 @@ static int64_t cutoff_ms(const struct redis_requests *requests)
     return clock_unix_ms() - requests->limits.ttl_ms;
 }
 
-static struct redis_request *request_new(int kind, const char *company, void *context, size_t frame_count)
+static struct redis_request *request_new(int kind, const char *name, void *context, size_t frame_count)
 {
     struct redis_request *request = calloc(1, sizeof *request + frame_count * sizeof request->frames[0]);
 
@@ -38,7 +38,7 @@ static struct redis_request *request_new(int kind, const char *company, void *co
         abort();
     request->kind = kind;
     request->context = context;
-    snprintf(request->company, sizeof request->company, "%s", company);
+    snprintf(request->name, sizeof request->name, "%s", name);
     return request;
 }
 
@@ -49,11 +49,23 @@ static void request_free(struct redis_request *request)
     free(request);
 }
 
-struct redis_request *redis_request_append(const struct store_append *append, store_append_done done, void *context)
+struct redis_request *redis_request_claim(const struct store_claim *claim, store_claim_done done, void *context)
+{
+    struct redis_request *request = request_new(REDIS_CLAIM, claim->holder, context, 0);
+
+    request->done.claim = done;
+    request->epoch = claim->epoch;
+    request->lease_ms = claim->lease_ms;
+    return request;
+}
+
+struct redis_request *redis_request_append(const struct store_append *append, uint64_t epoch, store_append_done done,
+                                           void *context)
 {
     struct redis_request *request = request_new(REDIS_APPEND, append->company, context, append->count);
 
     request->done.append = done;
+    request->epoch = epoch;
     request->since_ms = append->since_ms;
     request->frame_count = append->count;
     for (size_t i = 0; i < append->count; i++)
@@ -89,20 +101,23 @@ struct redis_request *redis_request_count(size_t max_companies, store_count_done
     return request;
 }
 
-void redis_request_fail(struct redis_request *request)
+void redis_request_fail(struct redis_request *request, int status)
 {
     switch (request->kind) {
+    case REDIS_CLAIM:
+        request->done.claim(request->context, status, NULL);
+        break;
     case REDIS_APPEND:
-        request->done.append(request->context, -EAGAIN);
+        request->done.append(request->context, status);
         break;
     case REDIS_LOAD:
-        request->done.load(request->context, -EAGAIN, NULL);
+        request->done.load(request->context, status, NULL);
         break;
     case REDIS_READ:
-        request->done.read(request->context, -EAGAIN, NULL);
+        request->done.read(request->context, status, NULL);
         break;
     case REDIS_COUNT:
-        request->done.count(request->context, -EAGAIN, NULL, 0);
+        request->done.count(request->context, status, NULL, 0);
         break;
     }
     request_free(request);
@@ -126,14 +141,31 @@ static struct store_head reply_head(const redisReply *reply)
     return head;
 }
 
-static void on_append(struct redis_request *request, const redisReply *reply)
+static bool is_word(const redisReply *reply, const char *word)
+{
+    return reply && reply->type == REDIS_REPLY_STRING && strcmp(reply->str, word) == 0;
+}
+
+static void on_claim(struct redis_request *request, const redisReply *reply)
 {
     const redisReply *word = redis_reply_element(reply, 0);
-    bool fenced = word && word->type == REDIS_REPLY_STRING && strcmp(word->str, "FENCED") == 0;
+    struct store_lease lease = {
+        .mine = is_word(word, "MINE"),
+        .epoch = redis_reply_number(redis_reply_element(reply, 1)),
+        .left_ms = (int64_t)redis_reply_number(redis_reply_element(reply, 2)),
+    };
 
-    if (fenced)
-        request->requests->on_fenced(request->requests->context);
-    request->done.append(request->context, fenced ? -EAGAIN : 0);
+    if (lease.mine ? lease.epoch == 0 : !is_word(word, "HELD"))
+        request->done.claim(request->context, -EAGAIN, NULL);
+    else
+        request->done.claim(request->context, 0, &lease);
+}
+
+static void on_append(struct redis_request *request, const redisReply *reply)
+{
+    bool fenced = is_word(redis_reply_element(reply, 0), "FENCED");
+
+    request->done.append(request->context, fenced ? -EPERM : 0);
 }
 
 static void on_load(struct redis_request *request, const redisReply *reply)
@@ -287,11 +319,15 @@ static void on_reply(void *context, const redisReply *reply)
     }
     if (!reply || reply->type == REDIS_REPLY_ERROR) {
         if (reply)
-            requests->on_error(requests->context, reply->str, request->kind == REDIS_APPEND);
-        redis_request_fail(request);
+            requests->on_error(requests->context, reply->str,
+                               request->kind == REDIS_APPEND || request->kind == REDIS_CLAIM);
+        redis_request_fail(request, -EAGAIN);
         return;
     }
     switch (request->kind) {
+    case REDIS_CLAIM:
+        on_claim(request, reply);
+        break;
     case REDIS_APPEND:
         on_append(request, reply);
         break;
@@ -308,16 +344,29 @@ static void on_reply(void *context, const redisReply *reply)
     request_free(request);
 }
 
+static void claim_command(struct redis_command *command, const struct redis_request *request)
+{
+    const char *text = redis_script_text(REDIS_SCRIPT_CLAIM);
+
+    redis_command_add(command, "EVAL");
+    redis_command_add_bytes(command, text, strlen(text));
+    redis_command_add(command, "1");
+    redis_command_add(command, "sluice:owner");
+    redis_command_add(command, "%s", request->name);
+    redis_command_add(command, "%" PRIu64, request->epoch);
+    redis_command_add(command, "%" PRId64, request->lease_ms);
+}
+
 static void append_command(struct redis_command *command, const struct redis_request *request)
 {
     const struct redis_requests *requests = request->requests;
 
     command_add_script(command, request, REDIS_SCRIPT_APPEND);
     redis_command_add(command, "3");
-    redis_command_add(command, "sluice:{%s}:log", request->company);
-    redis_command_add(command, "sluice:{%s}:head", request->company);
-    redis_command_add(command, "sluice:{%s}:holes", request->company);
-    redis_command_add(command, "%" PRIu64, requests->epoch);
+    redis_command_add(command, "sluice:{%s}:log", request->name);
+    redis_command_add(command, "sluice:{%s}:head", request->name);
+    redis_command_add(command, "sluice:{%s}:holes", request->name);
+    redis_command_add(command, "%" PRIu64, request->epoch);
     redis_command_add(command, "%" PRId64, cutoff_ms(requests));
     redis_command_add(command, "%" PRId64, requests->limits.ttl_ms);
     redis_command_add(command, "%" PRId64, requests->limits.max_events);
@@ -336,7 +385,7 @@ static void load_command(struct redis_command *command, const struct redis_reque
     static const char *const fields[] = {"seq", "ms", "subject", "floor_seq", "floor_ms", "since"};
 
     redis_command_add(command, "HMGET");
-    redis_command_add(command, "sluice:{%s}:head", request->company);
+    redis_command_add(command, "sluice:{%s}:head", request->name);
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         redis_command_add(command, "%s", fields[i]);
 }
@@ -345,8 +394,8 @@ static void read_command(struct redis_command *command, const struct redis_reque
 {
     command_add_script(command, request, REDIS_SCRIPT_READ);
     redis_command_add(command, "2");
-    redis_command_add(command, "sluice:{%s}:log", request->company);
-    redis_command_add(command, "sluice:{%s}:head", request->company);
+    redis_command_add(command, "sluice:{%s}:log", request->name);
+    redis_command_add(command, "sluice:{%s}:head", request->name);
     redis_command_add(command, "%" PRIu64, request->after.ms);
     redis_command_add(command, "%" PRIu64, request->after.seq);
     redis_command_add(command, "%" PRId64, cutoff_ms(request->requests));
@@ -371,6 +420,9 @@ int redis_request_send(struct redis_requests *requests, struct redis_request *re
 
     request->requests = requests;
     switch (request->kind) {
+    case REDIS_CLAIM:
+        claim_command(&command, request);
+        break;
     case REDIS_APPEND:
         append_command(&command, request);
         break;
@@ -393,6 +445,20 @@ static void on_ignored(void *context, const redisReply *reply)
 
     if (reply && reply->type == REDIS_REPLY_ERROR)
         requests->on_error(requests->context, reply->str, true);
+}
+
+void redis_request_release(struct redis_requests *requests, const char *holder)
+{
+    struct redis_command command = redis_command_make();
+    const char *text = redis_script_text(REDIS_SCRIPT_RELEASE);
+
+    redis_command_add(&command, "EVAL");
+    redis_command_add_bytes(&command, text, strlen(text));
+    redis_command_add(&command, "1");
+    redis_command_add(&command, "sluice:owner");
+    redis_command_add(&command, "%s", holder);
+    /* Without memory for it the lease runs out by itself. */
+    (void)redis_command_send(&command, requests->connection, on_ignored, requests);
 }
 
 void redis_request_list_company(struct redis_requests *requests, const char *company)

@@ -1,22 +1,40 @@
 #include "replay/redis_scripts.h"
 
 /*
- * Takes the intake over: a new epoch, greater than every epoch before it even when Redis lost its data in between, since
- * the clock plays a part. With an epoch already given, renews the claim.
+ * Takes the lease of the intake, or renews it, by Redis's clock. Who takes it from nobody gets a new epoch, greater than
+ * every epoch before it even when Redis lost its data in between, since the clock plays a part; or the one that it assumed
+ * while Redis was away, if that is greater than the one held. An owner without `until` was written by a version without
+ * leases: it is free. A lease that seems to last for more than a minute is one of before the clock was set back: who holds
+ * it renews it much sooner.
  *
- * KEYS: the owner hash. ARGV: the epoch held (0: none yet), who claims. Returns {'OK', epoch} or {'FENCED', epoch}.
+ * KEYS: the owner hash. ARGV: who claims, its epoch (0: none), ms. Returns {'MINE', epoch} or {'HELD', epoch, ms left}.
  */
 static const char claim_text[] =
-    "local held = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')\n"
-    "local mine = tonumber(ARGV[1])\n"
-    "if mine == 0 then\n"
-    "  local now = redis.call('TIME')\n"
-    "  mine = math.max(held + 1, now[1] * 1000000 + now[2])\n"
-    "elseif held > mine then\n"
-    "  return {'FENCED', string.format('%.0f', held)}\n"
+    "local o = redis.call('HMGET', KEYS[1], 'epoch', 'holder', 'until')\n"
+    "local held, ends = tonumber(o[1] or '0') or 0, tonumber(o[3] or '')\n"
+    "if not (held > 0 and held <= 9007199254740991) then held = 0 end\n"
+    "local asked, lease = tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+    "local time = redis.call('TIME')\n"
+    "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
+    "local function whole(number) return string.format('%.0f', number) end\n"
+    "if ends and ends > now and o[2] ~= ARGV[1] then\n"
+    "  if ends - now > 60000 then\n"
+    "    ends = now + lease\n"
+    "    redis.call('HSET', KEYS[1], 'until', whole(ends))\n"
+    "  end\n"
+    "  return {'HELD', whole(held), whole(ends - now)}\n"
     "end\n"
-    "redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', mine), 'holder', ARGV[2])\n"
-    "return {'OK', string.format('%.0f', mine)}\n";
+    "local epoch = math.max(held, asked)\n"
+    "if (not ends or o[2] ~= ARGV[1]) and asked <= held then\n"
+    "  epoch = math.max(held + 1, time[1] * 1000000 + time[2])\n"
+    "end\n"
+    "redis.call('HSET', KEYS[1], 'epoch', whole(epoch), 'holder', ARGV[1], 'until', whole(now + lease))\n"
+    "return {'MINE', whole(epoch)}\n";
+
+/* KEYS: the owner hash. ARGV: who gives the lease back. */
+static const char release_text[] = "if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then\n"
+                                   "  redis.call('HSET', KEYS[1], 'until', '0')\n"
+                                   "end\n";
 
 /*
  * Appends events with the numbers that they were given. Those at or below the head are held already and skipped, so a
@@ -140,6 +158,8 @@ const char *redis_script_text(enum redis_script script)
     switch (script) {
     case REDIS_SCRIPT_CLAIM:
         return claim_text;
+    case REDIS_SCRIPT_RELEASE:
+        return release_text;
     case REDIS_SCRIPT_APPEND:
         return append_text;
     case REDIS_SCRIPT_READ:

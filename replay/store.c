@@ -29,6 +29,21 @@ void store_set_state(struct store *store, enum store_state state, const char *re
         store->observer(store->observer_context, state, reason);
 }
 
+void store_claim(struct store *store, const struct store_claim *claim, store_claim_done done, void *context)
+{
+    store->operations->claim(store, claim, done, context);
+}
+
+void store_release(struct store *store, const char *holder)
+{
+    store->operations->release(store, holder);
+}
+
+void store_set_epoch(struct store *store, uint64_t epoch)
+{
+    store->epoch = epoch;
+}
+
 void store_append(struct store *store, const struct store_append *append, store_append_done done, void *context)
 {
     store->operations->append(store, append, done, context);

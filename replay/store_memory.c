@@ -21,7 +21,7 @@ struct history {
     char company[];
 };
 
-enum request_kind { REQUEST_APPEND, REQUEST_LOAD, REQUEST_READ, REQUEST_COUNT };
+enum request_kind { REQUEST_CLAIM, REQUEST_APPEND, REQUEST_LOAD, REQUEST_READ, REQUEST_COUNT };
 
 /* A request that was carried out or waits for it; answered by the next run. */
 struct request {
@@ -29,6 +29,7 @@ struct request {
     enum request_kind kind;
     int status;
     union {
+        store_claim_done claim;
         store_append_done append;
         store_head_done load;
         store_page_done read;
@@ -155,10 +156,23 @@ static struct request *request_new(struct store_memory *memory, enum request_kin
     return request;
 }
 
+static void memory_claim(struct store *store, const struct store_claim *claim, store_claim_done done, void *context)
+{
+    request_new(memory_of(store), REQUEST_CLAIM, claim->holder, context)->done.claim = done;
+}
+
+static void memory_release(struct store *store, const char *holder)
+{
+    (void)store;
+    (void)holder;
+}
+
 static int append_frames(struct store_memory *memory, const struct store_append *append)
 {
     struct history *history = history_get(memory, append->company);
 
+    if (memory->base.epoch == 0)
+        return -EPERM;
     if (!history)
         history = history_add(memory, append->company);
     if (!history)
@@ -303,6 +317,9 @@ static void answer_count(struct store_memory *memory, struct request *request)
 static void answer(struct store_memory *memory, struct request *request)
 {
     switch (request->kind) {
+    case REQUEST_CLAIM:
+        request->done.claim(request->context, 0, &(struct store_lease){.mine = true, .epoch = 1});
+        return;
     case REQUEST_APPEND:
         request->done.append(request->context, request->status);
         return;
@@ -357,6 +374,8 @@ static void memory_free(struct store *store)
 }
 
 static const struct store_operations operations = {
+    .claim = memory_claim,
+    .release = memory_release,
     .append = memory_append,
     .load = memory_load,
     .read = memory_read,

@@ -12,7 +12,7 @@
  *                                   trimmed; bytes; epoch of the last writer; since: when this numbering began
  *   sluice:{<company>}:holes  ZSET  ms of the holes in the log: what a count of events leaves out
  *   sluice:companies          ZSET  companies by the ms of a late event: what counts go through
- *   sluice:owner              HASH  epoch and holder of the intake
+ *   sluice:owner              HASH  the lease of the intake: epoch, holder, until (ms of Redis's clock)
  *   sluice:hole               ms of the last time that events of any company may have been missed
  *
  * The braces keep one company's keys on one slot of a Redis Cluster.
@@ -26,7 +26,6 @@ struct store_redis_options {
     struct store_limits limits;
     int timeout_ms; /* for a connect and for the reply to a command */
     struct metrics *metrics;
-    const char *holder; /* who we are, for people who look into sluice:owner */
 };
 
 /* Connects in the background, for ever. NULL: the URL is none, or no memory. The names of the TLS files must outlive the

@@ -17,15 +17,13 @@ void redis_store_tell(void *context, enum store_state state, const char *reason)
 
     told->lost += state == STORE_LOST;
     told->ready += state == STORE_READY;
-    told->fenced += state == STORE_FENCED;
     snprintf(told->reason, sizeof told->reason, "%s", reason);
 }
 
 struct store *redis_store_new(const char *url, const struct store_limits *limits, int timeout_ms,
                               struct metrics *metrics)
 {
-    struct store_redis_options options = {
-        .url = url, .limits = *limits, .timeout_ms = timeout_ms, .metrics = metrics, .holder = "test"};
+    struct store_redis_options options = {.url = url, .limits = *limits, .timeout_ms = timeout_ms, .metrics = metrics};
     struct store *store = store_redis_new(&options);
 
     assert_non_null(store);
@@ -42,6 +40,7 @@ struct store *redis_store_connect(const struct redis_server *server, const struc
     store = redis_store_new(url, limits, timeout_ms, metrics);
     assert_int_equal(store_state(store), STORE_LOST);
     store_wait_state(store, STORE_READY);
+    store_set_epoch(store, 1);
     return store;
 }
 

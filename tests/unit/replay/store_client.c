@@ -11,6 +11,8 @@
 
 #include "core/clock.h"
 
+enum { LEASE_MS = 1000 };
+
 void store_pump(struct store *store)
 {
     struct pollfd pollfd = {.fd = store_poll_fd(store, &pollfd.events)};
@@ -38,6 +40,59 @@ void store_wait_state(struct store *store, enum store_state state)
 {
     while (store_state(store) != state)
         store_pump(store);
+}
+
+struct claimed {
+    struct answer answer;
+    struct store_lease lease;
+};
+
+static void on_claim(void *context, int status, const struct store_lease *lease)
+{
+    struct claimed *claimed = context;
+
+    claimed->answer.calls++;
+    claimed->answer.status = status;
+    assert_int_equal(status == 0, lease != NULL);
+    if (lease)
+        claimed->lease = *lease;
+}
+
+int lease_try_claim(struct store *store, const struct store_claim *claim, struct store_lease *ret_lease)
+{
+    struct claimed claimed = {.answer = {0}};
+
+    store_claim(store, claim, on_claim, &claimed);
+    store_wait(store, &claimed.answer);
+    *ret_lease = claimed.lease;
+    return claimed.answer.status;
+}
+
+struct store_lease lease_claim(struct store *store, const char *holder, uint64_t epoch)
+{
+    struct store_claim claim = {.holder = holder, .epoch = epoch, .lease_ms = LEASE_MS};
+    struct store_lease lease;
+
+    assert_int_equal(lease_try_claim(store, &claim, &lease), 0);
+    return lease;
+}
+
+static void on_claim_ignored(void *context, int status, const struct store_lease *lease)
+{
+    struct answer *answer = context;
+
+    (void)lease;
+    answer->calls++;
+    answer->status = status;
+}
+
+void claim_start(struct store *store, struct answer *ret_answer)
+{
+    struct store_claim claim = {.holder = "test", .lease_ms = LEASE_MS};
+
+    *ret_answer = (struct answer){0};
+    store_claim(store, &claim, on_claim_ignored, ret_answer);
+    assert_int_equal(ret_answer->calls, 0);
 }
 
 struct frame *events_frame(const struct events *events, size_t index)

@@ -20,6 +20,15 @@ void store_wait(struct store *store, const struct answer *answer);
 /* Runs until the store is in that state. */
 void store_wait_state(struct store *store, enum store_state state);
 
+/* Claims the lease for a second with that epoch and waits for the answer, which must not fail. */
+struct store_lease lease_claim(struct store *store, const char *holder, uint64_t epoch);
+
+/* The same, for `lease_ms`; gives the status. */
+int lease_try_claim(struct store *store, const struct store_claim *claim, struct store_lease *ret_lease);
+
+/* Only the claim's end. */
+void claim_start(struct store *store, struct answer *ret_answer);
+
 /* Where a run of events begins, and what they hold. */
 struct events {
     const char *company;

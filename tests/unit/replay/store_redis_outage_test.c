@@ -191,18 +191,24 @@ static void test_without_a_connection_requests_fail_at_once(void **state)
     struct store_read read = {.company = "acme", .max_events = 10, .max_bytes = 1000};
     struct loaded_head head;
     struct answer append;
+    struct answer claim;
     struct answer count;
     struct page page;
 
     (void)state;
     assert_false(store_is_memory(store));
     assert_int_equal(store_state(store), STORE_LOST);
+    store_set_epoch(store, 1);
+    store_release(store, "test");
+    claim_start(store, &claim);
     events_start_append(store, &events, 0, 1, &append);
     head_start(store, "acme", &head);
     page_start(store, &read, &page);
     count_start(store, &count);
     store_wait(store, &append);
     assert_int_equal(append.status, -EAGAIN);
+    assert_int_equal(claim.calls, 1);
+    assert_int_equal(claim.status, -EAGAIN);
     assert_int_equal(head.answer.calls, 1);
     assert_int_equal(head.answer.status, -EAGAIN);
     assert_int_equal(page.answer.calls, 1);

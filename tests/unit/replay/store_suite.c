@@ -1,5 +1,6 @@
 #include "tests/unit/replay/store_suite.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ static struct store *open_store(void **state, const struct store_limits *limits)
 
     assert_non_null(store);
     assert_int_equal(store_state(store), STORE_READY);
+    store_set_epoch(store, 1);
     return store;
 }
 
@@ -51,6 +53,37 @@ static void test_of_an_unknown_company_nothing_is_held(void **state)
     assert_int_equal(event_position_compare(page.page.oldest, beginning), 0);
     assert_int_equal(events_count(store, "acme"), -1);
     page_release(&page);
+    store_free(store);
+}
+
+static void test_without_an_epoch_nothing_is_appended(void **state)
+{
+    struct store *store = open_store(state, &roomy);
+    struct events events = events_at(minutes_ago(1));
+    struct answer answer;
+
+    store_set_epoch(store, 0);
+    events_start_append(store, &events, 0, 3, &answer);
+    store_wait(store, &answer);
+    assert_int_equal(answer.status, -EPERM);
+    assert_false(head_load(store, "acme").exists);
+    assert_int_equal(store_state(store), STORE_READY);
+    store_set_epoch(store, 2);
+    events_append(store, &events, 3);
+    assert_int_equal(read_all(store, "acme", beginning, 100, NULL), 3);
+    store_free(store);
+}
+
+static void test_the_lease_goes_to_whoever_is_alone(void **state)
+{
+    struct store *store = open_store(state, &roomy);
+    struct store_lease lease = lease_claim(store, "a", 0);
+
+    assert_true(lease.mine);
+    assert_true(lease.epoch > 0);
+    assert_int_equal(lease_claim(store, "a", lease.epoch).epoch, lease.epoch);
+    store_release(store, "a");
+    assert_true(lease_claim(store, "a", lease.epoch).mine);
     store_free(store);
 }
 
@@ -437,14 +470,17 @@ static void test_a_store_that_ends_answers_every_request_once(void **state)
     struct store_read read = {.company = "acme", .max_events = 10, .max_bytes = 1000};
     struct loaded_head head;
     struct answer append;
+    struct answer claim;
     struct answer count;
     struct page page;
 
+    claim_start(store, &claim);
     events_start_append(store, &events, 0, 10, &append);
     head_start(store, "acme", &head);
     page_start(store, &read, &page);
     count_start(store, &count);
     store_free(store);
+    assert_int_equal(claim.calls, 1);
     assert_int_equal(append.calls, 1);
     assert_int_equal(head.answer.calls, 1);
     assert_int_equal(page.answer.calls, 1);
@@ -476,6 +512,8 @@ int store_suite_run(const char *name, struct store_suite *suite)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_of_an_unknown_company_nothing_is_held),
+        cmocka_unit_test(test_without_an_epoch_nothing_is_appended),
+        cmocka_unit_test(test_the_lease_goes_to_whoever_is_alone),
         cmocka_unit_test(test_what_was_appended_is_read_back_byte_for_byte),
         cmocka_unit_test(test_the_head_is_that_of_the_last_event),
         cmocka_unit_test(test_a_repeated_append_changes_nothing),

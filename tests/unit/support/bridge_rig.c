@@ -24,6 +24,13 @@ static void make_mailboxes(struct bridge_rig *rig)
         rig->workers[i].mailbox = mailbox_new(MAILBOX_MAX);
 }
 
+static void count_fenced(void *context)
+{
+    struct bridge_rig *rig = context;
+
+    rig->fenced++;
+}
+
 void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *options)
 {
     struct store *store;
@@ -31,6 +38,7 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
     memset(rig, 0, sizeof *rig);
     rig->store = fake_store_new(options->state);
     store = fake_store_base(rig->store);
+    store_set_epoch(store, 1);
     rig->owns_metrics = options->metrics == NULL;
     rig->metrics = options->metrics ? options->metrics : metrics_new();
     rig->companies = companies_new();
@@ -54,6 +62,8 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
         .recent_bytes = or_else(options->recent_bytes, LOTS),
         .backlog_bytes = or_else(options->backlog_bytes, LOTS),
         .ttl_ms = options->ttl_ms > 0 ? options->ttl_ms : DAY_MS,
+        .on_fenced = count_fenced,
+        .context = rig,
         .metrics = rig->metrics,
     });
     rig->intake = intake_new(&(struct intake_options){

@@ -8,7 +8,7 @@
 #include "bridge/transform.h"
 #include "support/fake_store.h"
 
-/* The bridge's parts on the test's own thread, over a fake store, as bridge/bridge.c puts them together. */
+/* The bridge's parts on the test's own thread, over a fake store, as bridge/bridge.c puts them together. Appends have epoch 1. */
 enum { BRIDGE_RIG_WORKERS = 3 };
 
 struct bridge_rig {
@@ -19,6 +19,7 @@ struct bridge_rig {
     struct hub *hub;
     struct appender *appender;
     struct intake *intake;
+    int fenced; /* times that the appender was told that another owns the intake */
     bool owns_metrics;
     struct hub_worker
         workers[BRIDGE_RIG_WORKERS]; /* their mailboxes are the rig's; unused with workers of the test's */

@@ -18,13 +18,15 @@ struct request {
     struct request *next;
     enum fake_request kind;
     union {
+        store_claim_done claim;
         store_append_done append;
         store_head_done load;
         store_page_done read;
         store_count_done count;
     } done;
     void *context;
-    char company[129];
+    char company[129]; /* or who claims */
+    uint64_t epoch;
     uint64_t since_ms;
     struct event_position after;
     size_t max_events;
@@ -40,7 +42,13 @@ struct fake_store {
     size_t company_frames;
     uint64_t cutoff_ms;
     bool misused;
-    bool refusing; /* the connection is gone: what comes now fails */
+    bool chosen_lease;
+    struct store_lease lease;
+    struct store_claim claim; /* the last one */
+    char holder[STORE_HOLDER_MAX + 1];
+    char released_by[STORE_HOLDER_MAX + 1];
+    uint64_t fence; /* appends with a lower epoch are refused */
+    bool refusing;  /* the connection is gone: what comes now fails */
     size_t shelf_count;
     struct shelf *shelves[COMPANIES_MAX];
 };
@@ -124,6 +132,25 @@ static struct request *request_add(struct fake_store *fake, enum fake_request ki
     return request;
 }
 
+static void fake_claim(struct store *store, const struct store_claim *claim, store_claim_done done, void *context)
+{
+    struct fake_store *fake = fake_of(store);
+    struct request *request = request_add(fake, FAKE_CLAIM, claim->holder, context);
+
+    request->done.claim = done;
+    request->epoch = claim->epoch;
+    fake->claim = *claim;
+    snprintf(fake->holder, sizeof fake->holder, "%s", claim->holder);
+    fake->claim.holder = fake->holder;
+}
+
+static void fake_release(struct store *store, const char *holder)
+{
+    struct fake_store *fake = fake_of(store);
+
+    snprintf(fake->released_by, sizeof fake->released_by, "%s", holder);
+}
+
 static void check_append(struct fake_store *fake, const struct store_append *append)
 {
     for (const struct request *at = fake->first; at; at = at->next)
@@ -144,6 +171,7 @@ static void fake_append(struct store *store, const struct store_append *append, 
     check_append(fake, append);
     request = request_add(fake, FAKE_APPEND, append->company, context);
     request->done.append = done;
+    request->epoch = store->epoch;
     request->since_ms = append->since_ms;
     for (size_t i = 0; i < append->count; i++)
         request->frames[request->count++] = frame_ref(append->frames[i]);
@@ -195,6 +223,20 @@ static void fake_run(struct store *store)
 
 /* Carrying out, and answering. */
 
+static void answer_claim(const struct fake_store *fake, const struct request *request, int status)
+{
+    struct store_lease lease = {.mine = true, .epoch = request->epoch > 0 ? request->epoch : 1};
+
+    if (fake->chosen_lease)
+        lease = fake->lease;
+    request->done.claim(request->context, status, status < 0 ? NULL : &lease);
+}
+
+static bool is_fenced(const struct fake_store *fake, const struct request *request)
+{
+    return request->kind == FAKE_APPEND && (request->epoch == 0 || request->epoch < fake->fence);
+}
+
 static void carry_out_append(struct fake_store *fake, const struct request *request)
 {
     struct shelf *shelf = shelf_get(fake, request->company);
@@ -235,6 +277,9 @@ static void answer_read(struct fake_store *fake, const struct request *request)
 static void answer(struct fake_store *fake, const struct request *request, int status)
 {
     switch (request->kind) {
+    case FAKE_CLAIM:
+        answer_claim(fake, request, status);
+        break;
     case FAKE_APPEND:
         request->done.append(request->context, status);
         break;
@@ -280,8 +325,8 @@ void fake_store_answer(struct fake_store *fake)
     if (!fake->first)
         return;
     request = take_first(fake);
-    if (request->kind == FAKE_APPEND && fake->base.state == STORE_FENCED)
-        status = -EAGAIN;
+    if (status == 0 && is_fenced(fake, request))
+        status = -EPERM;
     if (request->kind == FAKE_APPEND && status == 0)
         carry_out_append(fake, request);
     answer(fake, request, status);
@@ -301,7 +346,7 @@ void fake_store_fail(struct fake_store *fake, bool carried_out, int status)
     if (!fake->first)
         return;
     request = take_first(fake);
-    if (carried_out && request->kind == FAKE_APPEND && !fake->refusing && fake->base.state != STORE_FENCED)
+    if (carried_out && request->kind == FAKE_APPEND && !fake->refusing && !is_fenced(fake, request))
         carry_out_append(fake, request);
     answer(fake, request, status);
     request_free(request);
@@ -315,7 +360,7 @@ void fake_store_lose(struct fake_store *fake, size_t carried_out)
     for (size_t i = 0; i < count; i++) {
         struct request *request = take_first(fake);
 
-        if (i < carried_out && request->kind == FAKE_APPEND)
+        if (i < carried_out && request->kind == FAKE_APPEND && !is_fenced(fake, request))
             carry_out_append(fake, request);
         answer(fake, request, -EAGAIN);
         request_free(request);
@@ -334,9 +379,30 @@ void fake_store_restore(struct fake_store *fake)
     store_set_state(&fake->base, STORE_READY, "the test says so");
 }
 
-void fake_store_fence(struct fake_store *fake)
+void fake_store_set_lease(struct fake_store *fake, const struct store_lease *lease)
 {
-    store_set_state(&fake->base, STORE_FENCED, "the test says so");
+    fake->chosen_lease = true;
+    fake->lease = *lease;
+}
+
+const struct store_claim *fake_store_claim(const struct fake_store *fake)
+{
+    return &fake->claim;
+}
+
+const char *fake_store_released_by(const struct fake_store *fake)
+{
+    return fake->released_by;
+}
+
+uint64_t fake_store_epoch(const struct fake_store *fake)
+{
+    return fake->base.epoch;
+}
+
+void fake_store_fence(struct fake_store *fake, uint64_t epoch)
+{
+    fake->fence = epoch;
 }
 
 static void fake_free(struct store *store)
@@ -353,6 +419,8 @@ static void fake_free(struct store *store)
 }
 
 static const struct store_operations operations = {
+    .claim = fake_claim,
+    .release = fake_release,
     .append = fake_append,
     .load = fake_load,
     .read = fake_read,
@@ -374,6 +442,7 @@ struct fake_store *fake_store_new(enum store_state state)
     fake->base.operations = &operations;
     fake->base.state = state;
     fake->refusing = state == STORE_LOST;
+    fake->claim.holder = fake->holder;
     fake->last = &fake->first;
     fake->page_frames = STORE_PAGE_MAX;
     fake->company_frames = FRAMES_MAX;
