@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "replay/redis_command.h"
+#include "replay/redis_count.h"
 #include "replay/redis_member.h"
 #include "replay/redis_reply.h"
 
@@ -25,7 +26,7 @@ static void command_add_script(struct redis_command *command, const struct redis
         redis_command_add(command, "%s", request->requests->scripts[script]);
 }
 
-static int64_t cutoff_ms(const struct redis_requests *requests)
+int64_t redis_requests_cutoff_ms(const struct redis_requests *requests)
 {
     return clock_unix_ms() - requests->limits.ttl_ms;
 }
@@ -221,92 +222,6 @@ static void on_read(struct redis_request *request, const redisReply *reply)
     free(frames);
 }
 
-/* Counting: one command for each company, one answer for all of them. */
-struct counting {
-    store_count_done done;
-    void *context;
-    size_t waiting;
-    size_t size;
-    bool failed;
-    struct store_count counts[];
-};
-
-struct counted {
-    struct counting *counting;
-    size_t index;
-    char company[129];
-};
-
-static void counting_finish(struct counting *counting)
-{
-    if (--counting->waiting > 0)
-        return;
-    counting->done(counting->context, counting->failed ? -EAGAIN : 0, counting->counts,
-                   counting->failed ? 0 : counting->size);
-    for (size_t i = 0; i < counting->size; i++)
-        free((void *)(uintptr_t)((const char *)counting->counts[i].company - offsetof(struct counted, company)));
-    free(counting);
-}
-
-static void on_counted(void *context, const redisReply *reply)
-{
-    struct counted *counted = context;
-    struct counting *counting = counted->counting;
-
-    if (!reply || reply->type != REDIS_REPLY_INTEGER)
-        counting->failed = true;
-    else
-        counting->counts[counted->index].events = reply->integer;
-    counting_finish(counting);
-}
-
-static int send_counted(struct redis_requests *requests, struct counted *counted)
-{
-    struct redis_command command = redis_command_make();
-    const char *text = redis_script_text(REDIS_SCRIPT_COUNT);
-
-    redis_command_add(&command, "EVAL");
-    redis_command_add_bytes(&command, text, strlen(text));
-    redis_command_add(&command, "2");
-    redis_command_add(&command, "sluice:{%s}:log", counted->company);
-    redis_command_add(&command, "sluice:{%s}:holes", counted->company);
-    redis_command_add(&command, "%" PRId64, cutoff_ms(requests));
-    return redis_command_send(&command, requests->connection, on_counted, counted);
-}
-
-static void on_companies(struct redis_request *request, const redisReply *reply)
-{
-    size_t most = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
-    struct counting *counting = calloc(1, sizeof *counting + most * sizeof counting->counts[0]);
-
-    if (!counting) {
-        request->done.count(request->context, -ENOMEM, NULL, 0);
-        return;
-    }
-    counting->done = request->done.count;
-    counting->context = request->context;
-    counting->waiting = 1;
-    for (size_t i = 0; i < most; i++) {
-        const redisReply *company = reply->element[i];
-        struct counted *counted = calloc(1, sizeof *counted);
-
-        if (!counted || company->type != REDIS_REPLY_STRING || company->len >= sizeof counted->company) {
-            free(counted);
-            continue;
-        }
-        memcpy(counted->company, company->str, company->len);
-        counted->counting = counting;
-        counted->index = counting->size;
-        counting->counts[counting->size++].company = counted->company;
-        counting->waiting++;
-        if (send_counted(request->requests, counted) < 0) {
-            counting->failed = true;
-            counting->waiting--;
-        }
-    }
-    counting_finish(counting);
-}
-
 static void on_reply(void *context, const redisReply *reply)
 {
     struct redis_request *request = context;
@@ -338,7 +253,7 @@ static void on_reply(void *context, const redisReply *reply)
         on_read(request, reply);
         break;
     case REDIS_COUNT:
-        on_companies(request, reply);
+        redis_count_companies(requests, reply, request->done.count, request->context);
         break;
     }
     request_free(request);
@@ -367,7 +282,7 @@ static void append_command(struct redis_command *command, const struct redis_req
     redis_command_add(command, "sluice:{%s}:head", request->name);
     redis_command_add(command, "sluice:{%s}:holes", request->name);
     redis_command_add(command, "%" PRIu64, request->epoch);
-    redis_command_add(command, "%" PRId64, cutoff_ms(requests));
+    redis_command_add(command, "%" PRId64, redis_requests_cutoff_ms(requests));
     redis_command_add(command, "%" PRId64, requests->limits.ttl_ms);
     redis_command_add(command, "%" PRId64, requests->limits.max_events);
     redis_command_add(command, "%" PRId64, requests->limits.max_bytes);
@@ -398,7 +313,7 @@ static void read_command(struct redis_command *command, const struct redis_reque
     redis_command_add(command, "sluice:{%s}:head", request->name);
     redis_command_add(command, "%" PRIu64, request->after.ms);
     redis_command_add(command, "%" PRIu64, request->after.seq);
-    redis_command_add(command, "%" PRId64, cutoff_ms(request->requests));
+    redis_command_add(command, "%" PRId64, redis_requests_cutoff_ms(request->requests));
     redis_command_add(command, "%zu", request->max_events);
     redis_command_add(command, "%zu", request->max_bytes);
 }
@@ -408,7 +323,7 @@ static void count_command(struct redis_command *command, const struct redis_requ
     redis_command_add(command, "ZREVRANGEBYSCORE");
     redis_command_add(command, "sluice:companies");
     redis_command_add(command, "+inf");
-    redis_command_add(command, "%" PRId64, cutoff_ms(request->requests));
+    redis_command_add(command, "%" PRId64, redis_requests_cutoff_ms(request->requests));
     redis_command_add(command, "LIMIT");
     redis_command_add(command, "0");
     redis_command_add(command, "%zu", request->max_events);
@@ -473,7 +388,7 @@ void redis_request_list_company(struct redis_requests *requests, const char *com
     redis_command_add(&trim, "ZREMRANGEBYSCORE");
     redis_command_add(&trim, "sluice:companies");
     redis_command_add(&trim, "-inf");
-    redis_command_add(&trim, "(%" PRId64, cutoff_ms(requests));
+    redis_command_add(&trim, "(%" PRId64, redis_requests_cutoff_ms(requests));
     /* Without memory for it the company is missing from the counts until the next time. */
     (void)redis_command_send(&add, requests->connection, on_ignored, requests);
     (void)redis_command_send(&trim, requests->connection, on_ignored, requests);

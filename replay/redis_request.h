@@ -60,6 +60,9 @@ int redis_request_send(struct redis_requests *requests, struct redis_request *re
 /* Answers with a status, and frees. */
 void redis_request_fail(struct redis_request *request, int status);
 
+/* Events older than that are past the retention. */
+int64_t redis_requests_cutoff_ms(const struct redis_requests *requests);
+
 /* Commands that nobody waits for. */
 void redis_request_release(struct redis_requests *requests, const char *holder);
 void redis_request_list_company(struct redis_requests *requests, const char *company);
