@@ -46,7 +46,7 @@ static struct redis_request *request_new(int kind, const char *name, void *conte
 static void request_free(struct redis_request *request)
 {
     for (size_t i = 0; i < request->frame_count; i++)
-        frame_unref(request->frames[i]);
+        frame_unref(request->frames[i].frame);
     free(request);
 }
 
@@ -68,9 +68,12 @@ struct redis_request *redis_request_append(const struct store_append *append, ui
     request->done.append = done;
     request->epoch = epoch;
     request->since_ms = append->since_ms;
+    request->has_sources = append->sources != NULL;
     request->frame_count = append->count;
     for (size_t i = 0; i < append->count; i++)
-        request->frames[i] = frame_ref(append->frames[i]);
+        request->frames[i].frame = frame_ref(append->frames[i]);
+    for (size_t i = 0; append->sources && i < append->count; i++)
+        request->frames[i].source = append->sources[i];
     return request;
 }
 
@@ -102,6 +105,14 @@ struct redis_request *redis_request_count(size_t max_companies, store_count_done
     return request;
 }
 
+struct redis_request *redis_request_place(const char *stream, store_place_done done, void *context)
+{
+    struct redis_request *request = request_new(REDIS_PLACE, stream, context, 0);
+
+    request->done.place = done;
+    return request;
+}
+
 void redis_request_fail(struct redis_request *request, int status)
 {
     switch (request->kind) {
@@ -120,11 +131,14 @@ void redis_request_fail(struct redis_request *request, int status)
     case REDIS_COUNT:
         request->done.count(request->context, status, NULL, 0);
         break;
+    case REDIS_PLACE:
+        request->done.place(request->context, status, 0);
+        break;
     }
     request_free(request);
 }
 
-/* The fields that load_command() and the read script ask for: seq, ms, subject, floor_seq, floor_ms, since. */
+/* The fields that load_command() and the read script ask for: seq, ms, subject, floor_seq, floor_ms, since, source. */
 static struct store_head reply_head(const redisReply *reply)
 {
     const redisReply *subject = redis_reply_element(reply, 2);
@@ -134,6 +148,7 @@ static struct store_head reply_head(const redisReply *reply)
         .floor = {.seq = redis_reply_number(redis_reply_element(reply, 3)),
                   .ms = redis_reply_number(redis_reply_element(reply, 4))},
         .since_ms = redis_reply_number(redis_reply_element(reply, 5)),
+        .source = redis_reply_number(redis_reply_element(reply, 6)),
     };
 
     head.exists = head.position.ms > 0;
@@ -255,6 +270,9 @@ static void on_reply(void *context, const redisReply *reply)
     case REDIS_COUNT:
         redis_count_companies(requests, reply, request->done.count, request->context);
         break;
+    case REDIS_PLACE:
+        request->done.place(request->context, 0, redis_reply_number(reply));
+        break;
     }
     request_free(request);
 }
@@ -287,17 +305,22 @@ static void append_command(struct redis_command *command, const struct redis_req
     redis_command_add(command, "%" PRId64, requests->limits.max_events);
     redis_command_add(command, "%" PRId64, requests->limits.max_bytes);
     redis_command_add(command, "%" PRIu64, request->since_ms);
-    redis_command_add(command, "%s", frame_subject(request->frames[request->frame_count - 1]));
+    redis_command_add(command, "%s", frame_subject(request->frames[request->frame_count - 1].frame));
+    redis_command_add(command, request->has_sources ? "4" : "3");
     for (size_t i = 0; i < request->frame_count; i++) {
-        redis_command_add(command, "%" PRIu64, frame_position(request->frames[i]).seq);
-        redis_command_add(command, "%" PRIu64, frame_position(request->frames[i]).ms);
-        redis_command_add_frame(command, request->frames[i]);
+        const struct frame *frame = request->frames[i].frame;
+
+        redis_command_add(command, "%" PRIu64, frame_position(frame).seq);
+        redis_command_add(command, "%" PRIu64, frame_position(frame).ms);
+        redis_command_add_frame(command, frame);
+        if (request->has_sources)
+            redis_command_add(command, "%" PRIu64, request->frames[i].source);
     }
 }
 
 static void load_command(struct redis_command *command, const struct redis_request *request)
 {
-    static const char *const fields[] = {"seq", "ms", "subject", "floor_seq", "floor_ms", "since"};
+    static const char *const fields[] = {"seq", "ms", "subject", "floor_seq", "floor_ms", "since", "source"};
 
     redis_command_add(command, "HMGET");
     redis_command_add(command, "sluice:{%s}:head", request->name);
@@ -329,6 +352,13 @@ static void count_command(struct redis_command *command, const struct redis_requ
     redis_command_add(command, "%zu", request->max_events);
 }
 
+static void place_command(struct redis_command *command, const struct redis_request *request)
+{
+    redis_command_add(command, "HGET");
+    redis_command_add(command, "sluice:source:%s", request->name);
+    redis_command_add(command, "sequence");
+}
+
 int redis_request_send(struct redis_requests *requests, struct redis_request *request)
 {
     struct redis_command command = redis_command_make();
@@ -349,6 +379,9 @@ int redis_request_send(struct redis_requests *requests, struct redis_request *re
         break;
     case REDIS_COUNT:
         count_command(&command, request);
+        break;
+    case REDIS_PLACE:
+        place_command(&command, request);
         break;
     }
     return redis_command_send(&command, requests->connection, on_reply, request);
@@ -373,6 +406,21 @@ void redis_request_release(struct redis_requests *requests, const char *holder)
     redis_command_add(&command, "sluice:owner");
     redis_command_add(&command, "%s", holder);
     /* Without memory for it the lease runs out by itself. */
+    (void)redis_command_send(&command, requests->connection, on_ignored, requests);
+}
+
+void redis_request_save_place(struct redis_requests *requests, const char *stream, uint64_t sequence, uint64_t epoch)
+{
+    struct redis_command command = redis_command_make();
+    const char *text = redis_script_text(REDIS_SCRIPT_PLACE);
+
+    redis_command_add(&command, "EVAL");
+    redis_command_add_bytes(&command, text, strlen(text));
+    redis_command_add(&command, "1");
+    redis_command_add(&command, "sluice:source:%s", stream);
+    redis_command_add(&command, "%" PRIu64, sequence);
+    redis_command_add(&command, "%" PRIu64, epoch);
+    /* Without memory for it the next one says more. */
     (void)redis_command_send(&command, requests->connection, on_ignored, requests);
 }
 

@@ -64,6 +64,18 @@ void store_count_events(struct store *store, store_count_done done, void *contex
     store->operations->count_events(store, done, context);
 }
 
+void store_save_place(struct store *store, const char *stream, uint64_t sequence)
+{
+    /* Only the owner of the intake knows what was appended. */
+    if (store->epoch > 0)
+        store->operations->save_place(store, stream, sequence);
+}
+
+void store_load_place(struct store *store, const char *stream, store_place_done done, void *context)
+{
+    store->operations->load_place(store, stream, done, context);
+}
+
 void store_note_hole(struct store *store, uint64_t unix_ms)
 {
     if (unix_ms > store->noted_hole_ms)

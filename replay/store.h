@@ -24,6 +24,7 @@ struct store_head {
     struct event_position position;      /* of the last event or hole */
     struct event_position floor;         /* events up to here were trimmed; {0, 0}: none were */
     uint64_t since_ms;                   /* when the present numbering began with seq 1; 0: not known */
+    uint64_t source;                     /* place in its stream of the last event that had one; 0: none had */
     char subject[EVENT_SUBJECT_MAX + 1]; /* of the last event */
 };
 
@@ -62,6 +63,7 @@ typedef void (*store_claim_done)(void *context, int status, const struct store_l
 typedef void (*store_append_done)(void *context, int status);
 typedef void (*store_head_done)(void *context, int status, const struct store_head *head);
 typedef void (*store_page_done)(void *context, int status, const struct store_page *page);
+typedef void (*store_place_done)(void *context, int status, uint64_t sequence);
 typedef void (*store_count_done)(void *context, int status, const struct store_count *counts, size_t count);
 
 /*
@@ -71,6 +73,8 @@ typedef void (*store_count_done)(void *context, int status, const struct store_c
 struct store_append {
     const char *company;
     struct frame *const *frames;
+    const uint64_t
+        *sources; /* of each frame, its place in the stream it comes from, growing; 0: it has none. NULL: none has */
     size_t count; /* STORE_APPEND_MAX at most */
     uint64_t since_ms;
     bool list_company; /* also enter the company in the list that store_count_events() goes through */
@@ -116,7 +120,8 @@ void store_release(struct store *store, const char *holder);
 void store_set_epoch(struct store *store, uint64_t epoch);
 
 /*
- * Appends events; those that the store holds already are skipped, so that an append may be repeated. -EPERM: without an
+ * Appends events; those that the store holds already, by their numbers or by their places in the stream, are skipped, so that
+ * an append may be repeated, also with other numbers. -EPERM: without an
  * epoch, or a later one has written to the company.
  */
 void store_append(struct store *store, const struct store_append *append, store_append_done done, void *context);
@@ -129,6 +134,14 @@ void store_read(struct store *store, const struct store_read *read, store_page_d
 
 /* Counts the events held of each company. */
 void store_count_events(struct store *store, store_count_done done, void *context);
+
+/*
+ * The reader's place in a stream (STORE_STREAM_MAX characters at most): all up to it is appended. Saved only forwards, and
+ * only by the owner's epoch or a later one; nobody waits for it. 0: none was saved.
+ */
+enum { STORE_STREAM_MAX = 255 };
+void store_save_place(struct store *store, const char *stream, uint64_t sequence);
+void store_load_place(struct store *store, const char *stream, store_place_done done, void *context);
 
 /* Remembers that up to unix_ms events of any company may have been missed at the source. */
 void store_note_hole(struct store *store, uint64_t unix_ms);
@@ -156,6 +169,8 @@ struct store_operations {
     void (*load)(struct store *store, const char *company, store_head_done done, void *context);
     void (*read)(struct store *store, const struct store_read *read, store_page_done done, void *context);
     void (*count_events)(struct store *store, store_count_done done, void *context);
+    void (*save_place)(struct store *store, const char *stream, uint64_t sequence);
+    void (*load_place)(struct store *store, const char *stream, store_place_done done, void *context);
     void (*note_hole)(struct store *store, uint64_t unix_ms);
     int (*poll_fd)(const struct store *store, short *ret_events);
     int64_t (*deadline_ns)(const struct store *store);

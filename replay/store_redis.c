@@ -96,6 +96,19 @@ static void redis_count_events(struct store *store, store_count_done done, void 
     submit(redis_of(store), redis_request_count(COMPANIES_COUNTED_MAX, done, context));
 }
 
+static void redis_save_place(struct store *store, const char *stream, uint64_t sequence)
+{
+    struct store_redis *redis = redis_of(store);
+
+    if (is_ready(redis))
+        redis_request_save_place(&redis->requests, stream, sequence, store->epoch);
+}
+
+static void redis_load_place(struct store *store, const char *stream, store_place_done done, void *context)
+{
+    submit(redis_of(store), redis_request_place(stream, done, context));
+}
+
 static void redis_note_hole(struct store *store, uint64_t unix_ms)
 {
     struct store_redis *redis = redis_of(store);
@@ -198,6 +211,8 @@ static const struct store_operations operations = {
     .load = redis_load,
     .read = redis_read,
     .count_events = redis_count_events,
+    .save_place = redis_save_place,
+    .load_place = redis_load_place,
     .note_hole = redis_note_hole,
     .poll_fd = redis_poll_fd,
     .deadline_ns = redis_deadline_ns,

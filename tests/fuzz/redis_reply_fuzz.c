@@ -32,6 +32,7 @@ static void check_head(const struct store_head *head)
     check_position(head->position);
     check_position(head->floor);
     MUST(head->since_ms <= EVENT_NUMBER_MAX);
+    MUST(head->source <= EVENT_NUMBER_MAX);
     event_id_subject(head->subject, strlen(head->subject), subject);
     MUST(strcmp(subject, head->subject) == 0);
 }
@@ -91,6 +92,15 @@ static void on_count(void *context, int status, const struct store_count *counts
     asked->answers++;
 }
 
+static void on_place(void *context, int status, uint64_t sequence)
+{
+    struct asked *asked = context;
+
+    MUST(status == 0 || (status == -EAGAIN && sequence == 0));
+    MUST(sequence <= EVENT_NUMBER_MAX);
+    asked->answers++;
+}
+
 static void on_handshake(void *context, const struct redis_handshake *result)
 {
     struct asked *asked = context;
@@ -135,6 +145,8 @@ static void ask(struct redis_requests *requests, char letter, struct asked *aske
         MUST(redis_request_send(requests, append_request(asked)) == 0);
     else if (letter == 'l')
         MUST(redis_request_send(requests, redis_request_load("acme", on_load, asked)) == 0);
+    else if (letter == 'p')
+        MUST(redis_request_send(requests, redis_request_place("EVENTS", on_place, asked)) == 0);
     else if (letter == 'c')
         MUST(redis_request_send(requests, redis_request_count(100, on_count, asked)) == 0);
     else if (letter == 'h')

@@ -36,7 +36,7 @@ sluice_unit_test(http/wheel_test sluice_http)
 sluice_unit_test(http/registry_test sluice_http sluice_core)
 sluice_unit_test(http/head_deadline_test sluice_http sluice_core)
 
-add_library(sluice_test_store STATIC replay/store_client.c replay/store_suite.c)
+add_library(sluice_test_store STATIC replay/store_client.c replay/store_source_suite.c replay/store_suite.c)
 target_link_libraries(sluice_test_store PUBLIC sluice_flags lib_cmocka)
 add_library(sluice_test_redis STATIC replay/redis_server.c replay/redis_store.c)
 target_link_libraries(sluice_test_redis PUBLIC sluice_flags lib_cmocka PRIVATE sluice_test_store)

@@ -94,5 +94,6 @@ int main(void)
         cmocka_unit_test(test_a_lone_event_beyond_all_bytes_leaves_a_floor),
     };
 
-    return store_suite_run("store_memory contract", &suite) + cmocka_run_group_tests(tests, NULL, NULL);
+    return store_suite_run("store_memory contract", &suite) +
+           store_source_suite_run("store_memory and streams", &suite) + cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,6 +192,7 @@ static void test_without_a_connection_requests_fail_at_once(void **state)
     struct loaded_head head;
     struct answer append;
     struct answer claim;
+    struct answer place;
     struct answer count;
     struct page page;
 
@@ -200,7 +201,9 @@ static void test_without_a_connection_requests_fail_at_once(void **state)
     assert_int_equal(store_state(store), STORE_LOST);
     store_set_epoch(store, 1);
     store_release(store, "test");
+    store_save_place(store, "EVENTS", 1);
     claim_start(store, &claim);
+    place_start(store, "EVENTS", &place);
     events_start_append(store, &events, 0, 1, &append);
     head_start(store, "acme", &head);
     page_start(store, &read, &page);
@@ -209,6 +212,8 @@ static void test_without_a_connection_requests_fail_at_once(void **state)
     assert_int_equal(append.status, -EAGAIN);
     assert_int_equal(claim.calls, 1);
     assert_int_equal(claim.status, -EAGAIN);
+    assert_int_equal(place.calls, 1);
+    assert_int_equal(place.status, -EAGAIN);
     assert_int_equal(head.answer.calls, 1);
     assert_int_equal(head.answer.status, -EAGAIN);
     assert_int_equal(page.answer.calls, 1);

@@ -65,6 +65,27 @@ static void test_a_noted_hole_is_known_to_the_next_process(void **state)
     store_free(store);
 }
 
+static void test_a_place_is_known_to_the_next_process_and_saved_by_the_later_owner(void **state)
+{
+    struct store *former = open_store(&redis_roomy);
+    struct store *owner;
+
+    (void)state;
+    store_save_place(former, "EVENTS", 5);
+    assert_int_equal(place_load(former, "EVENTS"), 5);
+    owner = redis_store_connect(&server, &redis_roomy, 10000, metrics);
+    assert_int_equal(place_load(owner, "EVENTS"), 5);
+    store_set_epoch(owner, 2);
+    store_save_place(owner, "EVENTS", 6);
+    assert_int_equal(place_load(owner, "EVENTS"), 6);
+    store_save_place(former, "EVENTS", 7);
+    assert_int_equal(place_load(former, "EVENTS"), 6);
+    store_save_place(owner, "EVENTS", 7);
+    assert_int_equal(place_load(owner, "EVENTS"), 7);
+    store_free(former);
+    store_free(owner);
+}
+
 static void test_every_key_has_a_bounded_life(void **state)
 {
     static const char *const keys[] = {"sluice:{acme}:log", "sluice:{acme}:head", "sluice:{acme}:holes", "sluice:hole"};
@@ -228,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_a_url_that_is_none_makes_no_store),
         cmocka_unit_test(test_another_process_goes_on_with_what_was_stored),
         cmocka_unit_test(test_a_noted_hole_is_known_to_the_next_process),
+        cmocka_unit_test(test_a_place_is_known_to_the_next_process_and_saved_by_the_later_owner),
         cmocka_unit_test(test_every_key_has_a_bounded_life),
         cmocka_unit_test(test_scripts_that_redis_forgot_are_sent_again),
         cmocka_unit_test(test_two_appends_under_way_survive_forgotten_scripts),
@@ -242,6 +264,7 @@ int main(void)
     metrics = metrics_new();
     redis_server_start(&server);
     failed = store_suite_run("store_redis contract", &suite);
+    failed += store_source_suite_run("store_redis and streams", &suite);
     failed += cmocka_run_group_tests(tests, NULL, NULL);
     redis_server_kill(&server);
     metrics_free(metrics);

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMPANIES_MAX = 16, FRAMES_MAX = 2048 };
+#include "support/fake_shelf.h"
 
-struct shelf {
-    char company[129];
-    struct store_head head;
-    size_t count;
-    struct frame *frames[FRAMES_MAX];
+enum { STREAMS_MAX = 4 };
+
+struct place {
+    char stream[STORE_STREAM_MAX + 1];
+    uint64_t sequence;
 };
 
 struct request {
@@ -23,15 +23,17 @@ struct request {
         store_head_done load;
         store_page_done read;
         store_count_done count;
+        store_place_done place;
     } done;
     void *context;
-    char company[129]; /* or who claims */
+    char name[STORE_STREAM_MAX + 1]; /* the company, who claims, or the stream */
     uint64_t epoch;
     uint64_t since_ms;
     struct event_position after;
     size_t max_events;
     size_t count;
     struct frame *frames[STORE_APPEND_MAX];
+    uint64_t sources[STORE_APPEND_MAX];
 };
 
 struct fake_store {
@@ -49,8 +51,8 @@ struct fake_store {
     char released_by[STORE_HOLDER_MAX + 1];
     uint64_t fence; /* appends with a lower epoch are refused */
     bool refusing;  /* the connection is gone: what comes now fails */
-    size_t shelf_count;
-    struct shelf *shelves[COMPANIES_MAX];
+    struct place places[STREAMS_MAX];
+    struct fake_shelves shelves;
 };
 
 static struct fake_store *fake_of(struct store *store)
@@ -58,67 +60,9 @@ static struct fake_store *fake_of(struct store *store)
     return (struct fake_store *)(void *)store;
 }
 
-/* Data. */
-
-static struct shelf *shelf_get(struct fake_store *fake, const char *company)
-{
-    struct shelf *shelf;
-
-    for (size_t i = 0; i < fake->shelf_count; i++)
-        if (strcmp(fake->shelves[i]->company, company) == 0)
-            return fake->shelves[i];
-    if (fake->shelf_count == COMPANIES_MAX)
-        abort();
-    shelf = calloc(1, sizeof *shelf);
-    if (!shelf)
-        abort();
-    snprintf(shelf->company, sizeof shelf->company, "%s", company);
-    fake->shelves[fake->shelf_count++] = shelf;
-    return shelf;
-}
-
-static void shelf_remove(struct shelf *shelf, size_t index)
-{
-    frame_unref(shelf->frames[index]);
-    shelf->count--;
-    memmove(&shelf->frames[index], &shelf->frames[index + 1], (shelf->count - index) * sizeof shelf->frames[0]);
-}
-
-static void shelf_trim(struct shelf *shelf, size_t keep)
-{
-    size_t gone = shelf->count > keep ? shelf->count - keep : 0;
-
-    if (gone == 0)
-        return;
-    shelf->head.floor = frame_position(shelf->frames[gone - 1]);
-    for (size_t i = 0; i < gone; i++)
-        frame_unref(shelf->frames[i]);
-    shelf->count = keep;
-    memmove(&shelf->frames[0], &shelf->frames[gone], keep * sizeof shelf->frames[0]);
-}
-
-static void shelf_add(struct shelf *shelf, struct frame *frame)
-{
-    if (event_position_compare(frame_position(frame), shelf->head.position) <= 0)
-        return;
-    if (shelf->count == FRAMES_MAX)
-        abort();
-    shelf->frames[shelf->count++] = frame_ref(frame);
-    shelf->head.exists = true;
-    shelf->head.position = frame_position(frame);
-    strcpy(shelf->head.subject, frame_subject(frame));
-}
-
-static void shelf_clear(struct shelf *shelf)
-{
-    while (shelf->count > 0)
-        frame_unref(shelf->frames[--shelf->count]);
-    memset(&shelf->head, 0, sizeof shelf->head);
-}
-
 /* Requests. */
 
-static struct request *request_add(struct fake_store *fake, enum fake_request kind, const char *company, void *context)
+static struct request *request_add(struct fake_store *fake, enum fake_request kind, const char *name, void *context)
 {
     struct request *request = calloc(1, sizeof *request);
 
@@ -126,7 +70,7 @@ static struct request *request_add(struct fake_store *fake, enum fake_request ki
         abort();
     request->kind = kind;
     request->context = context;
-    snprintf(request->company, sizeof request->company, "%s", company);
+    snprintf(request->name, sizeof request->name, "%s", name);
     *fake->last = request;
     fake->last = &request->next;
     return request;
@@ -151,16 +95,30 @@ static void fake_release(struct store *store, const char *holder)
     snprintf(fake->released_by, sizeof fake->released_by, "%s", holder);
 }
 
+/* They grow, where there are any. */
+static void check_sources(struct fake_store *fake, const struct store_append *append)
+{
+    uint64_t last = 0;
+
+    for (size_t i = 0; append->sources && i < append->count; i++) {
+        if (append->sources[i] > 0 && append->sources[i] <= last)
+            fake->misused = true;
+        if (append->sources[i] > 0)
+            last = append->sources[i];
+    }
+}
+
 static void check_append(struct fake_store *fake, const struct store_append *append)
 {
     for (const struct request *at = fake->first; at; at = at->next)
-        if (at->kind == FAKE_APPEND && strcmp(at->company, append->company) == 0)
+        if (at->kind == FAKE_APPEND && strcmp(at->name, append->company) == 0)
             fake->misused = true;
     if (append->count == 0 || append->count > STORE_APPEND_MAX)
         fake->misused = true;
     for (size_t i = 1; i < append->count; i++)
         if (event_position_compare(frame_position(append->frames[i - 1]), frame_position(append->frames[i])) >= 0)
             fake->misused = true;
+    check_sources(fake, append);
 }
 
 static void fake_append(struct store *store, const struct store_append *append, store_append_done done, void *context)
@@ -175,6 +133,8 @@ static void fake_append(struct store *store, const struct store_append *append, 
     request->since_ms = append->since_ms;
     for (size_t i = 0; i < append->count; i++)
         request->frames[request->count++] = frame_ref(append->frames[i]);
+    for (size_t i = 0; append->sources && i < append->count; i++)
+        request->sources[i] = append->sources[i];
 }
 
 static void fake_load(struct store *store, const char *company, store_head_done done, void *context)
@@ -194,6 +154,34 @@ static void fake_read(struct store *store, const struct store_read *read, store_
 static void fake_count_events(struct store *store, store_count_done done, void *context)
 {
     request_add(fake_of(store), FAKE_COUNT, "", context)->done.count = done;
+}
+
+static struct place *place_get(struct fake_store *fake, const char *stream)
+{
+    for (size_t i = 0; i < STREAMS_MAX; i++) {
+        struct place *place = &fake->places[i];
+
+        if (!place->stream[0])
+            snprintf(place->stream, sizeof place->stream, "%s", stream);
+        if (strcmp(place->stream, stream) == 0)
+            return place;
+    }
+    abort();
+}
+
+/* At once: nobody waits for it. */
+static void fake_save_place(struct store *store, const char *stream, uint64_t sequence)
+{
+    struct fake_store *fake = fake_of(store);
+    struct place *place = place_get(fake, stream);
+
+    if (!fake->refusing && store->epoch >= fake->fence && sequence > place->sequence)
+        place->sequence = sequence;
+}
+
+static void fake_load_place(struct store *store, const char *stream, store_place_done done, void *context)
+{
+    request_add(fake_of(store), FAKE_PLACE, stream, context)->done.place = done;
 }
 
 static void fake_note_hole(struct store *store, uint64_t unix_ms)
@@ -239,17 +227,17 @@ static bool is_fenced(const struct fake_store *fake, const struct request *reque
 
 static void carry_out_append(struct fake_store *fake, const struct request *request)
 {
-    struct shelf *shelf = shelf_get(fake, request->company);
+    struct fake_shelf *shelf = fake_shelf_get(&fake->shelves, request->name);
 
     for (size_t i = 0; i < request->count; i++)
-        shelf_add(shelf, request->frames[i]);
+        fake_shelf_add(shelf, request->frames[i], request->sources[i]);
     shelf->head.since_ms = request->since_ms;
-    shelf_trim(shelf, fake->company_frames);
+    fake_shelf_trim(shelf, fake->company_frames);
 }
 
 static void answer_read(struct fake_store *fake, const struct request *request)
 {
-    struct shelf *shelf = shelf_get(fake, request->company);
+    struct fake_shelf *shelf = fake_shelf_get(&fake->shelves, request->name);
     struct store_page page = {.head = shelf->head};
     size_t most = request->max_events < fake->page_frames ? request->max_events : fake->page_frames;
     size_t first = 0;
@@ -284,7 +272,8 @@ static void answer(struct fake_store *fake, const struct request *request, int s
         request->done.append(request->context, status);
         break;
     case FAKE_LOAD:
-        request->done.load(request->context, status, status < 0 ? NULL : &shelf_get(fake, request->company)->head);
+        request->done.load(request->context, status,
+                           status < 0 ? NULL : &fake_shelf_get(&fake->shelves, request->name)->head);
         break;
     case FAKE_READ:
         if (status < 0)
@@ -294,6 +283,9 @@ static void answer(struct fake_store *fake, const struct request *request, int s
         break;
     case FAKE_COUNT:
         request->done.count(request->context, status < 0 ? status : 0, NULL, 0);
+        break;
+    case FAKE_PLACE:
+        request->done.place(request->context, status, status < 0 ? 0 : place_get(fake, request->name)->sequence);
         break;
     case FAKE_NONE:
         break;
@@ -411,10 +403,7 @@ static void fake_free(struct store *store)
 
     fake->refusing = true;
     fake_store_answer_all(fake);
-    for (size_t i = 0; i < fake->shelf_count; i++) {
-        shelf_clear(fake->shelves[i]);
-        free(fake->shelves[i]);
-    }
+    fake_shelves_release(&fake->shelves);
     free(fake);
 }
 
@@ -425,6 +414,8 @@ static const struct store_operations operations = {
     .load = fake_load,
     .read = fake_read,
     .count_events = fake_count_events,
+    .save_place = fake_save_place,
+    .load_place = fake_load_place,
     .note_hole = fake_note_hole,
     .poll_fd = fake_poll_fd,
     .deadline_ns = fake_deadline_ns,
@@ -445,7 +436,7 @@ struct fake_store *fake_store_new(enum store_state state)
     fake->claim.holder = fake->holder;
     fake->last = &fake->first;
     fake->page_frames = STORE_PAGE_MAX;
-    fake->company_frames = FRAMES_MAX;
+    fake->company_frames = FAKE_SHELF_FRAMES_MAX;
     return fake;
 }
 
@@ -491,10 +482,10 @@ struct event_position fake_store_append_first(const struct fake_store *fake)
 
 void fake_store_drop_tail(struct fake_store *fake, const char *company, size_t frames)
 {
-    struct shelf *shelf = shelf_get(fake, company);
+    struct fake_shelf *shelf = fake_shelf_get(&fake->shelves, company);
 
     while (frames-- > 0 && shelf->count > 0)
-        shelf_remove(shelf, shelf->count - 1);
+        fake_shelf_remove(shelf, shelf->count - 1);
     shelf->head.exists = shelf->count > 0;
     shelf->head.position = (struct event_position){0, 0};
     shelf->head.subject[0] = '\0';
@@ -506,38 +497,38 @@ void fake_store_drop_tail(struct fake_store *fake, const char *company, size_t f
 
 void fake_store_drop_frame(struct fake_store *fake, const char *company, size_t index)
 {
-    shelf_remove(shelf_get(fake, company), index);
+    fake_shelf_remove(fake_shelf_get(&fake->shelves, company), index);
 }
 
 void fake_store_drop_everything(struct fake_store *fake)
 {
-    for (size_t i = 0; i < fake->shelf_count; i++)
-        shelf_clear(fake->shelves[i]);
+    fake_shelves_clear(&fake->shelves);
+    memset(fake->places, 0, sizeof fake->places);
 }
 
 void fake_store_trim(struct fake_store *fake, const char *company, size_t keep)
 {
-    shelf_trim(shelf_get(fake, company), keep);
+    fake_shelf_trim(fake_shelf_get(&fake->shelves, company), keep);
 }
 
 size_t fake_store_count(struct fake_store *fake, const char *company)
 {
-    return shelf_get(fake, company)->count;
+    return fake_shelf_get(&fake->shelves, company)->count;
 }
 
 struct event_position fake_store_at(struct fake_store *fake, const char *company, size_t index)
 {
-    return frame_position(shelf_get(fake, company)->frames[index]);
+    return frame_position(fake_shelf_get(&fake->shelves, company)->frames[index]);
 }
 
 struct store_head fake_store_head(struct fake_store *fake, const char *company)
 {
-    return shelf_get(fake, company)->head;
+    return fake_shelf_get(&fake->shelves, company)->head;
 }
 
 void fake_store_put(struct fake_store *fake, const char *company, struct event_position position)
 {
-    struct shelf *shelf = shelf_get(fake, company);
+    struct fake_shelf *shelf = fake_shelf_get(&fake->shelves, company);
     struct frame *frame = frame_new_event(&(struct frame_event){
         .kind = FRAME_EVENT,
         .subject = "metrics.old",
@@ -549,13 +540,23 @@ void fake_store_put(struct fake_store *fake, const char *company, struct event_p
 
     if (shelf->head.since_ms == 0)
         shelf->head.since_ms = position.ms;
-    shelf_add(shelf, frame);
+    fake_shelf_add(shelf, frame, 0);
     frame_unref(frame);
 }
 
 void fake_store_set_since(struct fake_store *fake, const char *company, uint64_t since_ms)
 {
-    shelf_get(fake, company)->head.since_ms = since_ms;
+    fake_shelf_get(&fake->shelves, company)->head.since_ms = since_ms;
+}
+
+uint64_t fake_store_place(struct fake_store *fake, const char *stream)
+{
+    return place_get(fake, stream)->sequence;
+}
+
+void fake_store_set_place(struct fake_store *fake, const char *stream, uint64_t sequence)
+{
+    place_get(fake, stream)->sequence = sequence;
 }
 
 bool fake_store_misused(const struct fake_store *fake)

@@ -10,7 +10,7 @@
  */
 struct fake_store;
 
-enum fake_request { FAKE_NONE, FAKE_CLAIM, FAKE_APPEND, FAKE_LOAD, FAKE_READ, FAKE_COUNT };
+enum fake_request { FAKE_NONE, FAKE_CLAIM, FAKE_APPEND, FAKE_LOAD, FAKE_READ, FAKE_COUNT, FAKE_PLACE };
 
 /* A store that is ready, unless `state` says otherwise. */
 struct fake_store *fake_store_new(enum store_state state);
@@ -68,6 +68,10 @@ struct store_head fake_store_head(struct fake_store *fake, const char *company);
 /* Puts an event there as an earlier process would have. */
 void fake_store_put(struct fake_store *fake, const char *company, struct event_position position);
 void fake_store_set_since(struct fake_store *fake, const char *company, uint64_t since_ms);
+
+/* A reader's place in a stream; 0: none was saved. */
+uint64_t fake_store_place(struct fake_store *fake, const char *stream);
+void fake_store_set_place(struct fake_store *fake, const char *stream, uint64_t sequence);
 
 /* Whether an append ever came out of order, or while another of its company was under way. */
 bool fake_store_misused(const struct fake_store *fake);
