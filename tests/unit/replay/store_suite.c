@@ -284,6 +284,44 @@ static void test_any_number_of_events_in_one_millisecond_is_paged(void **state)
     store_free(store);
 }
 
+/* What came at a time or later: behind every number of the millisecond before it. */
+static void assert_since(struct store *store, uint64_t since_ms, size_t count, uint64_t first_seq)
+{
+    struct event_position behind = {.ms = since_ms - 1, .seq = EVENT_NUMBER_MAX};
+    struct event_position first = {0, 0};
+
+    for (size_t page_size = 1; page_size <= 100; page_size *= 10) {
+        assert_int_equal(read_all(store, "acme", behind, page_size, &first), count);
+        assert_int_equal(first.seq, count > 0 ? first_seq : 0);
+    }
+}
+
+static void test_history_is_read_from_a_time_on(void **state)
+{
+    struct store *store = open_store(state, &roomy);
+    struct events events = events_at(minutes_ago(1));
+    uint64_t ms = events.first.ms;
+
+    assert_since(store, ms, 0, 0);
+    /* Five events in one millisecond, then one every ten. */
+    events.ms_step = 0;
+    events_append(store, &events, 5);
+    events.first = (struct event_position){.ms = ms + 10, .seq = 6};
+    events.ms_step = 10;
+    events_append(store, &events, 5);
+    assert_since(store, 1, 10, 1);
+    assert_since(store, ms - 1, 10, 1);
+    assert_since(store, ms, 10, 1);
+    assert_since(store, ms + 1, 5, 6);
+    assert_since(store, ms + 10, 5, 6);
+    assert_since(store, ms + 11, 4, 7);
+    assert_since(store, ms + 50, 1, 10);
+    assert_since(store, ms + 51, 0, 0);
+    /* Nobody has such a number: the place itself is never held. */
+    assert_page(store, (struct event_position){.ms = ms, .seq = EVENT_NUMBER_MAX}, false, 5);
+    store_free(store);
+}
+
 static void test_events_past_the_retention_are_not_shown(void **state)
 {
     struct store *store = open_store(state, &roomy);
@@ -522,6 +560,7 @@ int store_suite_run(const char *name, struct store_suite *suite)
         cmocka_unit_test(test_a_page_holds_about_as_many_bytes_as_asked_for),
         cmocka_unit_test(test_it_tells_whether_exactly_the_place_asked_from_is_held),
         cmocka_unit_test(test_any_number_of_events_in_one_millisecond_is_paged),
+        cmocka_unit_test(test_history_is_read_from_a_time_on),
         cmocka_unit_test(test_events_past_the_retention_are_not_shown),
         cmocka_unit_test(test_the_oldest_events_beyond_the_number_are_trimmed),
         cmocka_unit_test(test_the_oldest_events_beyond_the_bytes_are_trimmed),
