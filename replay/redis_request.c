@@ -14,8 +14,8 @@
 #include "replay/redis_reply.h"
 
 /* The beginning of a script call: by its name, or whole where Redis does not know the name any more. */
-static void command_add_script(struct redis_command *command, const struct redis_request *request,
-                               enum redis_script script)
+static void command_add_named_script(struct redis_command *command, const struct redis_request *request,
+                                     enum redis_script script)
 {
     const char *text = redis_script_text(script);
 
@@ -24,6 +24,16 @@ static void command_add_script(struct redis_command *command, const struct redis
         redis_command_add_bytes(command, text, strlen(text));
     else
         redis_command_add(command, "%s", request->requests->scripts[script]);
+}
+
+/* The same for a script of one key that is always sent whole: it is not called often. */
+static void command_add_script(struct redis_command *command, enum redis_script script)
+{
+    const char *text = redis_script_text(script);
+
+    redis_command_add(command, "EVAL");
+    redis_command_add_bytes(command, text, strlen(text));
+    redis_command_add(command, "1");
 }
 
 int64_t redis_requests_cutoff_ms(const struct redis_requests *requests)
@@ -279,11 +289,7 @@ static void on_reply(void *context, const redisReply *reply)
 
 static void claim_command(struct redis_command *command, const struct redis_request *request)
 {
-    const char *text = redis_script_text(REDIS_SCRIPT_CLAIM);
-
-    redis_command_add(command, "EVAL");
-    redis_command_add_bytes(command, text, strlen(text));
-    redis_command_add(command, "1");
+    command_add_script(command, REDIS_SCRIPT_CLAIM);
     redis_command_add(command, "sluice:owner");
     redis_command_add(command, "%s", request->name);
     redis_command_add(command, "%" PRIu64, request->epoch);
@@ -294,7 +300,7 @@ static void append_command(struct redis_command *command, const struct redis_req
 {
     const struct redis_requests *requests = request->requests;
 
-    command_add_script(command, request, REDIS_SCRIPT_APPEND);
+    command_add_named_script(command, request, REDIS_SCRIPT_APPEND);
     redis_command_add(command, "3");
     redis_command_add(command, "sluice:{%s}:log", request->name);
     redis_command_add(command, "sluice:{%s}:head", request->name);
@@ -330,7 +336,7 @@ static void load_command(struct redis_command *command, const struct redis_reque
 
 static void read_command(struct redis_command *command, const struct redis_request *request)
 {
-    command_add_script(command, request, REDIS_SCRIPT_READ);
+    command_add_named_script(command, request, REDIS_SCRIPT_READ);
     redis_command_add(command, "2");
     redis_command_add(command, "sluice:{%s}:log", request->name);
     redis_command_add(command, "sluice:{%s}:head", request->name);
@@ -398,11 +404,8 @@ static void on_ignored(void *context, const redisReply *reply)
 void redis_request_release(struct redis_requests *requests, const char *holder)
 {
     struct redis_command command = redis_command_make();
-    const char *text = redis_script_text(REDIS_SCRIPT_RELEASE);
 
-    redis_command_add(&command, "EVAL");
-    redis_command_add_bytes(&command, text, strlen(text));
-    redis_command_add(&command, "1");
+    command_add_script(&command, REDIS_SCRIPT_RELEASE);
     redis_command_add(&command, "sluice:owner");
     redis_command_add(&command, "%s", holder);
     /* Without memory for it the lease runs out by itself. */
@@ -412,11 +415,8 @@ void redis_request_release(struct redis_requests *requests, const char *holder)
 void redis_request_save_place(struct redis_requests *requests, const char *stream, uint64_t sequence, uint64_t epoch)
 {
     struct redis_command command = redis_command_make();
-    const char *text = redis_script_text(REDIS_SCRIPT_PLACE);
 
-    redis_command_add(&command, "EVAL");
-    redis_command_add_bytes(&command, text, strlen(text));
-    redis_command_add(&command, "1");
+    command_add_script(&command, REDIS_SCRIPT_PLACE);
     redis_command_add(&command, "sluice:source:%s", stream);
     redis_command_add(&command, "%" PRIu64, sequence);
     redis_command_add(&command, "%" PRIu64, epoch);
@@ -446,10 +446,9 @@ void redis_request_note_hole(struct redis_requests *requests, uint64_t unix_ms)
 {
     struct redis_command command = redis_command_make();
 
-    redis_command_add(&command, "SET");
+    command_add_script(&command, REDIS_SCRIPT_HOLE);
     redis_command_add(&command, "sluice:hole");
     redis_command_add(&command, "%" PRIu64, unix_ms);
-    redis_command_add(&command, "PX");
     redis_command_add(&command, "%" PRId64, requests->limits.ttl_ms);
     (void)redis_command_send(&command, requests->connection, on_ignored, requests);
 }

@@ -165,6 +165,11 @@ static const char place_text[] =
     "  redis.call('HSET', KEYS[1], 'sequence', ARGV[1], 'epoch', ARGV[2])\n"
     "end\n";
 
+/* Several processes note holes: the last one counts. KEYS: the hole. ARGV: its ms, retention ms. */
+static const char hole_text[] = "if (tonumber(redis.call('GET', KEYS[1]) or '') or 0) < tonumber(ARGV[1]) then\n"
+                                "  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
+                                "end\n";
+
 /* KEYS: log, holes. ARGV: oldest ms to count. Returns the number of events. */
 static const char count_text[] =
     "return redis.call('ZCOUNT', KEYS[1], ARGV[1], '+inf') - redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf')\n";
@@ -182,6 +187,8 @@ const char *redis_script_text(enum redis_script script)
         return read_text;
     case REDIS_SCRIPT_PLACE:
         return place_text;
+    case REDIS_SCRIPT_HOLE:
+        return hole_text;
     case REDIS_SCRIPT_COUNT:
         return count_text;
     }

@@ -65,6 +65,28 @@ static void test_a_noted_hole_is_known_to_the_next_process(void **state)
     store_free(store);
 }
 
+static void test_of_the_holes_that_two_processes_note_the_later_one_stays(void **state)
+{
+    struct store *a = open_store(&redis_roomy);
+    struct store *b = redis_store_connect(&server, &redis_roomy, 10000, metrics);
+
+    (void)state;
+    store_note_hole(a, 5000);
+    head_load(a, "acme");
+    store_note_hole(b, 4000);
+    head_load(b, "acme");
+    store_free(b);
+    b = redis_store_connect(&server, &redis_roomy, 10000, metrics);
+    assert_int_equal(store_noted_hole(b), 5000);
+    store_note_hole(b, 6000);
+    head_load(b, "acme");
+    store_free(a);
+    a = redis_store_connect(&server, &redis_roomy, 10000, metrics);
+    assert_int_equal(store_noted_hole(a), 6000);
+    store_free(a);
+    store_free(b);
+}
+
 static void test_a_place_is_known_to_the_next_process_and_saved_by_the_later_owner(void **state)
 {
     struct store *former = open_store(&redis_roomy);
@@ -249,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_a_url_that_is_none_makes_no_store),
         cmocka_unit_test(test_another_process_goes_on_with_what_was_stored),
         cmocka_unit_test(test_a_noted_hole_is_known_to_the_next_process),
+        cmocka_unit_test(test_of_the_holes_that_two_processes_note_the_later_one_stays),
         cmocka_unit_test(test_a_place_is_known_to_the_next_process_and_saved_by_the_later_owner),
         cmocka_unit_test(test_every_key_has_a_bounded_life),
         cmocka_unit_test(test_scripts_that_redis_forgot_are_sent_again),
