@@ -44,6 +44,22 @@ struct store *redis_store_connect(const struct redis_server *server, const struc
     return store;
 }
 
+void redis_store_attempt(struct store *store, int attempts)
+{
+    bool was_connected = false;
+
+    while (attempts > 0) {
+        short events;
+        bool is_connected;
+
+        store_pump(store);
+        assert_int_equal(store_state(store), STORE_LOST);
+        is_connected = store_poll_fd(store, &events) >= 0;
+        attempts -= was_connected && !is_connected;
+        was_connected = is_connected;
+    }
+}
+
 struct events events_of(const char *company)
 {
     uint64_t ms = (uint64_t)clock_unix_ms() - 60000;

@@ -25,6 +25,9 @@ struct store *redis_store_new(const char *url, const struct store_limits *limits
 struct store *redis_store_connect(const struct redis_server *server, const struct store_limits *limits, int timeout_ms,
                                   struct metrics *metrics);
 
+/* Runs until that many attempts of a lost store to connect have failed. */
+void redis_store_attempt(struct store *store, int attempts);
+
 /* Events of the last minute. */
 struct events events_of(const char *company);
 
