@@ -209,15 +209,23 @@ void shadow_free(struct shadow *shadow)
     free(shadow);
 }
 
+bool shadow_consume(struct shadow *shadow, uint64_t mark)
+{
+    struct entry *same = *find(shadow, mark);
+
+    if (!same || is_message(same))
+        return false;
+    take_out(shadow, &shadow->events, same);
+    return true;
+}
+
 void shadow_add(struct shadow *shadow, const struct source_item *item)
 {
     size_t size;
     const char *payload = source_message_payload(item->message, &size);
     uint64_t mark = shadow_mark(source_message_subject(item->message), payload, size);
-    struct entry *same = *find(shadow, mark);
 
-    if (same && !is_message(same)) {
-        take_out(shadow, &shadow->events, same);
+    if (shadow_consume(shadow, mark)) {
         source_message_free(item->message);
         return;
     }
@@ -265,6 +273,11 @@ bool shadow_take(struct shadow *shadow, struct source_item *ret_item)
 bool shadow_has_dropped(const struct shadow *shadow, int64_t since_ns)
 {
     return shadow->has_dropped && shadow->dropped_ns >= since_ns;
+}
+
+int64_t shadow_oldest_ns(const struct shadow *shadow)
+{
+    return shadow->messages.oldest ? shadow->messages.oldest->item.received_ns : 0;
 }
 
 size_t shadow_count(const struct shadow *shadow)

@@ -34,6 +34,12 @@ void shadow_add(struct shadow *shadow, const struct source_item *item);
 /* An event with that mark was heard, numbered. 0, which no message has, does nothing. */
 void shadow_strike(struct shadow *shadow, uint64_t mark, int64_t now_ns);
 
+/*
+ * Whether an event with that mark was heard in front of its message, which has come now: the message is done. For who numbers
+ * messages at once.
+ */
+bool shadow_consume(struct shadow *shadow, uint64_t mark);
+
 /* Forgets messages received, and events heard, before `before_ns`: the owner refused them, or their message never comes. */
 void shadow_expire(struct shadow *shadow, int64_t before_ns);
 
@@ -45,6 +51,9 @@ bool shadow_take(struct shadow *shadow, struct source_item *ret_item);
  * takeover.
  */
 bool shadow_has_dropped(const struct shadow *shadow, int64_t since_ns);
+
+/* When the first of the messages that are left was received; 0: there is none. */
+int64_t shadow_oldest_ns(const struct shadow *shadow);
 
 /* Messages that are left. */
 size_t shadow_count(const struct shadow *shadow);

@@ -1,7 +1,7 @@
 # Tests named here are built; see CMakeLists.txt.
 
 # What several tests stand on: a clock, a source, a store, sockets and clients that the test drives.
-add_library(sluice_test_bridge OBJECT support/bridge_rig.c support/fake_clock.c support/fake_source.c
+add_library(sluice_test_bridge OBJECT support/bridge_rig.c support/fake_clock.c support/fake_shelf.c support/fake_source.c
                                       support/fake_store.c)
 target_link_libraries(sluice_test_bridge PRIVATE sluice_flags)
 target_include_directories(sluice_test_bridge PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
