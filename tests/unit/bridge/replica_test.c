@@ -1,0 +1,221 @@
+/*
+ * Several replicas on one NATS and one Redis, by model: whoever of them dies, is stopped, ends or comes, every event is
+ * numbered once, all hear the same in the same order, and what is missing is told in its place. Random schedules of
+ * everything that can come between two steps, and all short ones. REPLICA_SEED and REPLICA_SCHEDULES run others,
+ * REPLICA_SHOW shows them.
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/fake_clock.h"
+#include "support/fake_source.h"
+#include "support/replica_world.h"
+
+enum { KINDS_MAX = 16 };
+
+static struct replica_world world;
+
+/* What went wrong, each kind with its shortest schedule. */
+struct finding {
+    const char *what;
+    int count;
+    uint64_t seed;
+    int steps;
+    char detail[512];
+    char trace[WORLD_TRACE_MAX];
+};
+
+static struct finding findings[KINDS_MAX];
+static int kinds;
+
+static void note_finding(uint64_t seed)
+{
+    struct finding *finding = findings;
+
+    if (!world.model.violation)
+        return;
+    while (finding < findings + kinds && strcmp(finding->what, world.model.violation) != 0)
+        finding++;
+    if (finding == findings + KINDS_MAX)
+        return;
+    if (finding == findings + kinds) {
+        kinds++;
+        *finding = (struct finding){.what = world.model.violation, .steps = INT32_MAX};
+    }
+    finding->count++;
+    if (world.steps >= finding->steps)
+        return;
+    finding->steps = world.steps;
+    finding->seed = seed;
+    strcpy(finding->detail, world.model.detail);
+    strcpy(finding->trace, world.trace);
+}
+
+static void report(void)
+{
+    for (int i = 0; i < kinds; i++)
+        print_error("VIOLATION (%d times): %s: %s\n  seed %" PRIu64 ":%s\n", findings[i].count, findings[i].what,
+                    findings[i].detail, findings[i].seed, findings[i].trace);
+    assert_int_equal(kinds, 0);
+    assert_int_equal(fake_messages_alive(), 0);
+}
+
+static uint64_t number_or(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+/* Steps. */
+
+static struct world_replica *any(void)
+{
+    return &world.replicas[world_roll(&world, WORLD_REPLICAS)];
+}
+
+static unsigned alive(void)
+{
+    unsigned count = 0;
+
+    for (int i = 0; i < WORLD_REPLICAS; i++)
+        count += world.replicas[i].alive;
+    return count;
+}
+
+static void publish(void)
+{
+    unsigned count = world_roll(&world, 4) == 0 ? 1 + world_roll(&world, 6) : 1;
+    int publisher = (int)world_roll(&world, MODEL_PUBLISHERS);
+    int company = world_roll(&world, 3) == 0;
+
+    while (count-- > 0)
+        world_publish(&world, publisher, company, world_roll(&world, 6) == 0);
+}
+
+static void pass(void)
+{
+    static const int64_t steps_ms[] = {1, 5, 5, 20, 20, 50, 50, 150, 400, 1000, 1600, 4000};
+    int64_t ms = steps_ms[world_roll(&world, 12)];
+
+    world_trace(&world, " +%" PRId64, ms);
+    world_pass(&world, ms);
+}
+
+static void network_step(unsigned choice)
+{
+    struct world_replica *replica = any();
+    size_t count = 1 + world_roll(&world, 3);
+
+    if (!replica->alive)
+        return;
+    if (choice < 8) {
+        world_trace(&world, " send%u:%zu", replica->number, count);
+        world_send(replica, count);
+    } else if (choice < 18 && !replica->stopped) {
+        world_trace(&world, " get%u:%zu", replica->number, count);
+        world_deliver(replica, count);
+    } else if (choice < 28) {
+        world_trace(&world, " store%u:%zu", replica->number, count);
+        world_carry_out(replica, count);
+    } else if (!replica->stopped) {
+        size_t events = world_roll(&world, 2) == 0 ? 512 : world_roll(&world, 3);
+
+        world_trace(&world, " turn%u:%zu", replica->number, events);
+        world_turn(replica, events);
+    }
+}
+
+static void process_step(unsigned choice)
+{
+    struct world_replica *replica = any();
+    bool may_go = !world.setting.intact || world_has_other(replica);
+
+    if (choice < 3 && may_go)
+        world_kill(replica, world_roll(&world, 4), world_roll(&world, 4));
+    else if (choice < 6 && may_go)
+        world_stop(replica, (int)world_roll(&world, 4));
+    else if (choice < 8)
+        world_continue(replica);
+    else if (choice < 11 && alive() < world.setting.replicas)
+        world_start(&world, replica->number);
+    else if (choice < 12 && may_go)
+        world_leave(replica);
+    else if (choice < 14)
+        world_subscribe(replica, (int)world_roll(&world, MODEL_COMPANIES));
+    else if (choice < 15)
+        world_unsubscribe(replica, (int)world_roll(&world, MODEL_COMPANIES));
+}
+
+static void random_step(void)
+{
+    unsigned choice = world_roll(&world, 100);
+
+    if (choice < 28)
+        publish();
+    else if (choice < 70)
+        network_step(choice - 28);
+    else if (choice < 85)
+        pass();
+    else
+        process_step(choice - 85);
+}
+
+static void run_random(const struct world_setting *setting)
+{
+    unsigned steps;
+
+    fake_clock_set_ms(INT64_C(1700000000000));
+    world_init(&world, setting);
+    steps = 20 + world_roll(&world, 120);
+    for (unsigned i = 0; i < setting->replicas; i++) {
+        world_start(&world, i);
+        world_subscribe(&world.replicas[i], (int)world_roll(&world, MODEL_COMPANIES));
+        if (world_roll(&world, 2) == 0)
+            pass();
+    }
+    /* What was published before the first one came was missed, and told; there is nothing before the schedule. */
+    world_trace(&world, " +1500");
+    world_pass(&world, 1500);
+    world.model.intact = setting->intact;
+    for (unsigned i = 0; i < steps && !world.model.violation; i++)
+        random_step();
+    if (!world.model.violation)
+        world_finish(&world);
+    note_finding(setting->seed);
+    world_release(&world);
+}
+
+static void run_all_random(bool intact)
+{
+    uint64_t first = number_or("REPLICA_SEED", 1);
+    uint64_t count = number_or("REPLICA_SCHEDULES", 300);
+
+    kinds = 0;
+    print_message("seeds %" PRIu64 " to %" PRIu64 "\n", first, first + count - 1);
+    for (uint64_t seed = first; seed < first + count; seed++)
+        run_random(&(struct world_setting){.seed = seed, .replicas = 2 + (unsigned)(seed % 2), .intact = intact});
+    report();
+}
+
+static void whoever_goes_nothing_is_lost_while_nats_and_the_store_stay(void **state)
+{
+    (void)state;
+    run_all_random(true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
