@@ -242,6 +242,9 @@ static void sync(struct appender *appender, struct company *company, const struc
     if (nothing_waits || event_position_compare(company->numbered, company->head) < 0)
         company->numbered = company->head;
     company->listed_ns = 0;
+    /* Holes in front of the first event are not for the store. */
+    while (slot < ring_end(company->recent) && frame_position(ring_frame(company->recent, slot)).seq == 0)
+        slot++;
     set_stored(appender, company, slot);
     company->sent = slot;
     if (slot < ring_end(company->recent))
