@@ -55,6 +55,26 @@ static void unpark(struct heads *heads, struct company *company)
     company->settled = false;
 }
 
+void heads_take_parked(struct heads *heads, struct company *company,
+                       void (*take)(void *context, const struct parked *parked), void *context)
+{
+    struct parked **at = &company->parked;
+
+    while (*at) {
+        struct parked *parked = *at;
+
+        if (parked->frame) {
+            at = &parked->next;
+            continue;
+        }
+        *at = parked->next;
+        take(context, parked);
+        free(parked);
+        heads->parked--;
+    }
+    company->parked_last = at;
+}
+
 int64_t heads_parked(const struct heads *heads)
 {
     return (int64_t)heads->parked;

@@ -397,6 +397,9 @@ static void run_salvaging(struct ownership *ownership, const struct ownership_tu
 
 static void run_owner(struct ownership *ownership, const struct ownership_turn *turn)
 {
+    /* Before anything is numbered, or peers that were not heard meanwhile are taken for gone: it may have been stopped. */
+    if (ownership->state == OWNING && !ownership_may_number(ownership, turn->now_ns))
+        return;
     if (has_store(ownership) && !ownership->claiming && turn->now_ns >= ownership->next_claim_ns)
         claim(ownership, ownership->epoch);
     if (ownership->state == SALVAGING)
@@ -426,11 +429,11 @@ void ownership_run(struct ownership *ownership, const struct ownership_turn *tur
         /* Another may have the lease once the store is back: nothing is appended before it says that we have. */
         store_set_epoch(ownership->options.store, 0);
     }
-    forget_peers(ownership, turn->now_ns);
     if (ownership->state == FOLLOWING)
         run_follower(ownership, turn);
     else
         run_owner(ownership, turn);
+    forget_peers(ownership, turn->now_ns);
     if (ownership->connected_ns && turn->now_ns >= ownership->next_beat_ns)
         beat(ownership);
 }

@@ -304,17 +304,34 @@ void replica_take_event(struct replica *replica, const struct source_item *item)
 
 /* Roles. */
 
+/* Takes all messages out of the shadow: those that are numbered go there again until they are heard. */
+static struct source_item *take_shadow(struct replica *replica, size_t *ret_count)
+{
+    size_t count = shadow_count(replica->shadow);
+    struct source_item *items = calloc(count + 1, sizeof *items);
+
+    if (!items)
+        return NULL;
+    *ret_count = 0;
+    while (*ret_count < count && shadow_take(replica->shadow, &items[*ret_count]))
+        ++*ret_count;
+    return items;
+}
+
 static void began(void *context)
 {
     struct replica *replica = context;
-    struct source_item item;
+    struct source_item *items;
+    size_t count = 0;
     bool has_hole;
-    size_t count;
 
     if (replica->is_unsure)
         forget_messages(replica, clock_monotonic_ns());
     has_hole = replica->has_hole || shadow_has_dropped(replica->shadow, replica->owner_ns);
-    count = shadow_count(replica->shadow);
+    items = take_shadow(replica, &count);
+    if (!items)
+        forget_messages(replica, clock_monotonic_ns());
+    has_hole |= !items;
     appender_set_active(replica->options.appender, true);
     /* What the owner before had appended is in the store. */
     if (!replica->is_complete)
@@ -325,8 +342,30 @@ static void began(void *context)
     fanout_flush(replica->fanout);
     if (has_hole)
         intake_take_hole(replica->intake, 0);
-    while (count-- > 0 && shadow_take(replica->shadow, &item))
-        intake_take(replica->intake, &item);
+    for (size_t i = 0; i < count; i++)
+        intake_take(replica->intake, &items[i]);
+    free(items);
+}
+
+/* What was parked to be numbered waits with the other messages for its event, or for being numbered. */
+static void return_parked(void *context, const struct parked *parked)
+{
+    struct replica *replica = context;
+
+    if (parked->message) {
+        shadow_add(replica->shadow,
+                   &(struct source_item){.message = parked->message, .received_ns = parked->received_ns});
+    } else {
+        replica->has_hole = true;
+        replica->hole_ns = clock_monotonic_ns();
+    }
+}
+
+static void return_company(struct company *company, void *context)
+{
+    struct replica *replica = context;
+
+    heads_take_parked(replica->heads, company, return_parked, replica);
 }
 
 static void ended(void *context)
@@ -334,6 +373,7 @@ static void ended(void *context)
     struct replica *replica = context;
 
     fanout_void(replica->fanout);
+    companies_each(replica->options.companies, return_company, replica);
     appender_set_active(replica->options.appender, false);
     miss(replica);
 }
@@ -346,11 +386,10 @@ static void unpark(void *context, struct company *company, struct parked *parked
 
     if (parked->frame)
         mirror_unpark(replica->mirror, company, parked);
-    else if (ownership_is_owner(replica->ownership))
+    else if (ownership_may_number(replica->ownership, clock_monotonic_ns()))
         intake_unpark(replica->intake, company, parked);
-    else if (parked->message)
-        shadow_add(replica->shadow,
-                   &(struct source_item){.message = parked->message, .received_ns = parked->received_ns});
+    else
+        return_parked(replica, parked);
 }
 
 static void loaded(void *context, struct company *company, uint64_t hole_ms)

@@ -20,7 +20,7 @@ struct entry {
     size_t size_bytes; /* of the payload */
 };
 
-/* In the order of their coming. */
+/* In the order of their receipt. */
 struct queue {
     struct entry *oldest;
     struct entry *newest;
@@ -101,12 +101,54 @@ static bool is_message(const struct entry *entry)
     return entry->item.message != NULL;
 }
 
-/* Puts a new entry behind all others of its kind. Returns false when there is no memory. */
+/* Puts an entry among those of its mark, in the order of their receipt. */
+static void link_equal(struct shadow *shadow, struct entry *entry)
+{
+    struct entry **at = find(shadow, entry->mark);
+    struct entry *first = *at;
+    struct entry *before = first;
+
+    if (!first || first->item.received_ns > entry->item.received_ns) {
+        entry->next_equal = first;
+        entry->last_equal = first ? first->last_equal : entry;
+        entry->next_mark = first ? first->next_mark : NULL;
+        *at = entry;
+        return;
+    }
+    if (first->last_equal->item.received_ns <= entry->item.received_ns)
+        before = first->last_equal;
+    while (before->next_equal && before->next_equal->item.received_ns <= entry->item.received_ns)
+        before = before->next_equal;
+    entry->next_equal = before->next_equal;
+    before->next_equal = entry;
+    if (!entry->next_equal)
+        first->last_equal = entry;
+}
+
+/* Puts an entry into its queue, in the order of their receipt: only what comes back from elsewhere is not the newest. */
+static void link_queue(struct queue *queue, struct entry *entry)
+{
+    struct entry *older = queue->newest;
+
+    while (older && older->item.received_ns > entry->item.received_ns)
+        older = older->older;
+    entry->older = older;
+    entry->newer = older ? older->newer : queue->oldest;
+    if (entry->older)
+        entry->older->newer = entry;
+    else
+        queue->oldest = entry;
+    if (entry->newer)
+        entry->newer->older = entry;
+    else
+        queue->newest = entry;
+    queue->count++;
+}
+
+/* Adds a new entry, behind all others of its kind that were not received later. Returns false when there is no memory. */
 static bool append(struct shadow *shadow, uint64_t mark, const struct source_item *item, size_t size_bytes)
 {
     struct entry *entry = calloc(1, sizeof *entry);
-    struct entry **at = find(shadow, mark);
-    struct queue *queue = item->message ? &shadow->messages : &shadow->events;
 
     if (!entry)
         return false;
@@ -114,18 +156,8 @@ static bool append(struct shadow *shadow, uint64_t mark, const struct source_ite
     entry->item = *item;
     entry->size_bytes = size_bytes;
     shadow->size_bytes += size_bytes;
-    if (*at)
-        (*at)->last_equal->next_equal = entry;
-    else
-        *at = entry;
-    (*at)->last_equal = entry;
-    entry->older = queue->newest;
-    if (queue->newest)
-        queue->newest->newer = entry;
-    else
-        queue->oldest = entry;
-    queue->newest = entry;
-    queue->count++;
+    link_equal(shadow, entry);
+    link_queue(item->message ? &shadow->messages : &shadow->events, entry);
     return true;
 }
 

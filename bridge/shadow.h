@@ -11,8 +11,7 @@
  * The messages of the last seconds that the owner of the intake has not been heard to number: should it die, they are what
  * the next owner numbers first, in the order in which they came here. A message and its event are recognised by their mark
  * (shadow_mark()). The event may be heard in front of the message: then the message is known to be done when it comes.
- * Equal messages are counted: each event strikes out the first. One thread; times are clock_monotonic_ns(), and do not
- * decrease from call to call.
+ * Equal messages are counted: each event strikes out the first. One thread; times are clock_monotonic_ns().
  */
 struct shadow;
 
@@ -28,7 +27,10 @@ void shadow_free(struct shadow *shadow);
 /* What a message and its event have in common: a hash (never 0) of subject and payload as NATS gave them. Any thread. */
 uint64_t shadow_mark(const char *subject, const char *payload, size_t size);
 
-/* Takes over a message (item->message is one). If there is no memory, or it exceeds max_bytes alone, it is dropped. */
+/*
+ * Takes over a message (item->message is one), which gets its place by the time of its receipt: it may have been elsewhere
+ * meanwhile. If there is no memory, or it exceeds max_bytes alone, it is dropped.
+ */
 void shadow_add(struct shadow *shadow, const struct source_item *item);
 
 /* An event with that mark was heard, numbered. 0, which no message has, does nothing. */

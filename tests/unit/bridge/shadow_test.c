@@ -64,6 +64,30 @@ static void test_what_was_not_heard_is_taken_in_order(void **state)
     shadow_free(shadow);
 }
 
+static void test_a_message_that_comes_back_gets_its_place_again(void **state)
+{
+    struct shadow *shadow = shadow_new(100, MIB);
+
+    (void)state;
+    add(shadow, "a", 2);
+    add(shadow, "b", 4);
+    add(shadow, "a", 6);
+    add(shadow, "a", 3);
+    add(shadow, "c", 1);
+    add(shadow, "a", 5);
+    add(shadow, "a", 1);
+    assert_int_equal(shadow_oldest_ns(shadow), 1);
+    shadow_strike(shadow, mark_of("a"), 7);
+    assert_next(shadow, "c", 1);
+    assert_next(shadow, "a", 2);
+    assert_next(shadow, "a", 3);
+    shadow_expire(shadow, 5);
+    assert_next(shadow, "a", 5);
+    assert_next(shadow, "a", 6);
+    assert_empty(shadow);
+    shadow_free(shadow);
+}
+
 static void test_an_event_heard_in_front_of_its_message_strikes_it_out(void **state)
 {
     struct shadow *shadow = shadow_new(100, MIB);
@@ -416,6 +440,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_what_was_not_heard_is_taken_in_order, no_message_is_left),
+        cmocka_unit_test_teardown(test_a_message_that_comes_back_gets_its_place_again, no_message_is_left),
         cmocka_unit_test_teardown(test_an_event_heard_in_front_of_its_message_strikes_it_out, no_message_is_left),
         cmocka_unit_test_teardown(test_each_event_strikes_out_the_first_of_equal_messages, no_message_is_left),
         cmocka_unit_test_teardown(test_an_event_of_no_message_strikes_out_nothing, no_message_is_left),

@@ -30,7 +30,8 @@ struct model_seen {
 struct replica_model {
     const char *violation; /* the first; NULL: none */
     char detail[512];
-    bool intact;   /* set by the test: nothing may be missing from here on, and so there may be no gap */
+    bool intact; /* set by model_promise() */
+    uint64_t intact_ms;
     bool is_shown; /* REPLICA_SHOW: what happens is printed */
     struct model_published published[MODEL_PUBLISHERS][MODEL_COMPANIES];
     int seen_count[MODEL_COMPANIES];
@@ -38,6 +39,9 @@ struct replica_model {
 };
 
 void model_begin(struct replica_model *model);
+
+/* From here on nothing may be missing, and so there may be no gap. */
+void model_promise(struct replica_model *model);
 
 /* Notes the first violation. */
 void model_violate(struct replica_model *model, const char *what, const char *format, ...)
