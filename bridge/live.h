@@ -51,6 +51,7 @@ struct live_header {
     uint32_t lag_ms; /* OWNER, WELCOME: age of the oldest message that it has not looked at; HELLO: of the oldest one of
                            which it does not know whether it was numbered */
     bool store_lost; /* the sender has no store now */
+    bool has_hole;   /* it missed messages, and has not heard since that an owner did not */
 };
 
 /*

@@ -26,7 +26,7 @@ struct ownership;
 struct ownership_options {
     struct live_id id;
     struct store *store; /* for the lease; one in memory: this process owns for ever */
-    /* Sends a message to all replicas, this one too: fills in what it knows (stored_ms, hole_ms, lag_ms). */
+    /* Sends a message to all replicas, this one too: fills in what it knows (stored_ms, hole_ms, lag_ms, has_hole). */
     void (*send)(void *context, struct live_header *header);
     /* This replica numbers from here on; or does not any more. */
     void (*began)(void *context);

@@ -64,6 +64,7 @@ static struct live_header header_of(const struct replica *replica, enum live_typ
         .epoch = ownership_epoch(replica->ownership),
         .batch = ownership_heard_batch(replica->ownership),
         .store_lost = store_state(replica->options.store) != STORE_READY,
+        .has_hole = replica->has_hole,
     };
 }
 
@@ -85,6 +86,7 @@ static void send_header(void *context, struct live_header *header)
         header->hole_ms = store_noted_hole(replica->options.store);
         header->lag_ms = (uint32_t)(replica->lag_ns / MS);
     }
+    header->has_hole = replica->has_hole;
     live_begin(&replica->message, header);
     publish(replica);
 }

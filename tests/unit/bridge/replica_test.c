@@ -177,13 +177,14 @@ static void run_random(const struct world_setting *setting)
     steps = 20 + world_roll(&world, 120);
     for (unsigned i = 0; i < setting->replicas; i++) {
         world_start(&world, i);
-        world_subscribe(&world.replicas[i], (int)world_roll(&world, MODEL_COMPANIES));
         if (world_roll(&world, 2) == 0)
             pass();
     }
     /* What was published before the first one came was missed, and told; there is nothing before the schedule. */
     world_trace(&world, " +1500");
     world_pass(&world, 1500);
+    for (unsigned i = 0; i < setting->replicas; i++)
+        world_subscribe(&world.replicas[i], (int)world_roll(&world, MODEL_COMPANIES));
     if (setting->intact)
         model_promise(&world.model);
     for (unsigned i = 0; i < steps && !world.model.violation; i++)
@@ -250,6 +251,23 @@ static void an_owner_that_was_stopped_numbers_nothing_that_waited_for_a_head(voi
     end_schedule();
 }
 
+/* At each time between two beats of the owner, since all depends on who asks for the lease first. */
+static void one_that_came_lets_another_go_on_who_missed_nothing(void **state)
+{
+    (void)state;
+    for (int ms = 0; ms < 300; ms += 50) {
+        begin_pair();
+        world_pass(&world, ms);
+        world_publish(&world, 0, 0, false);
+        world_kill(owner, 0, 0);
+        world_pass(&world, 700);
+        world_start(&world, owner->number);
+        world_pass(&world, 3000);
+        assert_true(world_is_owner(follower));
+        end_schedule();
+    }
+}
+
 static void whoever_goes_nothing_is_lost_while_nats_and_the_store_stay(void **state)
 {
     (void)state;
@@ -260,6 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_owner_that_was_stopped_numbers_nothing_that_waited_for_a_head),
+        cmocka_unit_test(one_that_came_lets_another_go_on_who_missed_nothing),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
     };
 

@@ -205,10 +205,10 @@ void world_finish(struct replica_world *world)
 {
     world_trace(world, " | end");
     heal(world);
+    settle(world);
     for (unsigned i = 0; i < WORLD_REPLICAS; i++)
         for (int j = 0; j < MODEL_COMPANIES; j++)
-            if (!world->replicas[i].leaving)
-                world_subscribe(&world->replicas[i], j);
+            world_subscribe(&world->replicas[i], j);
     settle(world);
     for (int i = 0; i < MODEL_PUBLISHERS; i++)
         for (int j = 0; j < MODEL_COMPANIES; j++)

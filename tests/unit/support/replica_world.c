@@ -191,12 +191,27 @@ void world_restore_nats(struct world_replica *replica)
     replica->hole_due = true;
 }
 
+static void show_live(const struct world_replica *replica, const char *payload, size_t size)
+{
+    static const char *const types[] = {"",       "OWNER",   "PEER",     "HELLO",   "WELCOME",
+                                        "FRAMES", "SALVAGE", "SALVAGED", "RELEASE", "LOAD"};
+    struct live_reader reader;
+    struct live_header header;
+
+    if (!replica->world->model.is_shown || live_read_header(&reader, payload, size, &header) < 0)
+        return;
+    print_message("    %" PRId64 " %u says %s, epoch %" PRIu64 ", batch %" PRIu64 "%s%s\n",
+                  clock_monotonic_ns() / MS % 1000000, replica->number, types[header.type], header.epoch % 1000000,
+                  header.batch, header.has_hole ? ", hole" : "", header.store_lost ? ", no store" : "");
+}
+
 static bool on_publish(void *context, const char *subject, const char *payload, size_t size)
 {
     struct world_replica *replica = context;
 
     if (!replica->alive || replica->link == LINK_CUT)
         return false;
+    show_live(replica, payload, size);
     packets_add(&replica->outbox,
                 &(struct packet){.message = fake_message_of(subject, payload, size), .sent_ns = clock_monotonic_ns()});
     return true;
@@ -287,6 +302,9 @@ int __real_fanout_add(struct fanout *fanout, struct company *company, struct fra
 int __wrap_fanout_add(struct fanout *fanout, struct company *company, struct frame *frame);
 int __wrap_fanout_add(struct fanout *fanout, struct company *company, struct frame *frame)
 {
+    if (current && current->model.is_shown)
+        print_message("    %" PRId64 " %u numbers %s %" PRIu64 "-%" PRIu64 "\n", clock_monotonic_ns() / MS % 1000000,
+                      current->at_work->number, company->name, frame_position(frame).seq, frame_position(frame).ms);
     if (current)
         check_owner(current);
     return __real_fanout_add(fanout, company, frame);
@@ -540,7 +558,7 @@ static void take_mail(struct world_replica *replica)
 
 void world_subscribe(struct world_replica *replica, int company)
 {
-    if (!replica->alive || replica->subscribed[company])
+    if (!replica->alive || !replica->served || replica->subscribed[company])
         return;
     world_trace(replica->world, " sub%u:%s", replica->number, model_company_names[company]);
     replica->subscribed[company] = true;
@@ -646,6 +664,9 @@ static void end_turn(struct world_replica *replica)
     }
     if (replica->link == LINK_CONNECTED && replica_has_begun(replica->replica))
         replica->covered = true;
+    /* As in bridge_await_start(). */
+    if (replica->covered && hub_replay_ok(replica->hub))
+        replica->served = true;
     take_mail(replica);
     if (note_drained(replica, replica->lanes[SOURCE_EVENTS].count == 0))
         end(replica);

@@ -41,6 +41,7 @@ struct world_replica {
     bool alive;
     bool stopped; /* it does not run while time goes on */
     int phase;    /* of its turn, where it was stopped; 0: between two */
+    bool served;  /* has begun once: workers may ask for companies */
     bool covered; /* has heard of everything since it was connected: it may be the only one */
     bool leaving;
     bool left;
