@@ -2,7 +2,7 @@
  * Several replicas on one NATS and one Redis, by model: whoever of them dies, is stopped, ends or comes, every event is
  * numbered once, all hear the same in the same order, and what is missing is told in its place. Random schedules of
  * everything that can come between two steps, and all short ones. REPLICA_SEED and REPLICA_SCHEDULES run others,
- * REPLICA_SHOW shows them.
+ * REPLICA_SHOW shows them, REPLICA_TEST chooses tests by a pattern.
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -282,5 +282,7 @@ int main(void)
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
     };
 
+    if (getenv("REPLICA_TEST"))
+        cmocka_set_test_filter(getenv("REPLICA_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
