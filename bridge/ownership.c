@@ -313,8 +313,11 @@ enum ownership_hearing ownership_hear(struct ownership *ownership, const struct 
             ownership->next_claim_ns = 0;
         }
         return OWNERSHIP_HEARD;
-    case LIVE_PEER:
     case LIVE_HELLO:
+        /* One that may have just come hears who is there before it asks for the lease. */
+        ownership->next_beat_ns = received_ns;
+        break;
+    case LIVE_PEER:
     case LIVE_SALVAGE:
     case LIVE_SALVAGED:
     case LIVE_LOAD:

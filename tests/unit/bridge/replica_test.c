@@ -255,12 +255,12 @@ static void an_owner_that_was_stopped_numbers_nothing_that_waited_for_a_head(voi
 static void one_that_came_lets_another_go_on_who_missed_nothing(void **state)
 {
     (void)state;
-    for (int ms = 0; ms < 300; ms += 50) {
+    for (int i = 0; i < 60; i++) {
         begin_pair();
-        world_pass(&world, ms);
+        world_pass(&world, 50 * (i % 6));
         world_publish(&world, 0, 0, false);
         world_kill(owner, 0, 0);
-        world_pass(&world, 700);
+        world_pass(&world, 600 + 100 * (i / 6));
         world_start(&world, owner->number);
         world_pass(&world, 3000);
         assert_true(world_is_owner(follower));
