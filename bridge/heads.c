@@ -80,6 +80,28 @@ int64_t heads_parked(const struct heads *heads)
     return (int64_t)heads->parked;
 }
 
+static void find_oldest(struct company *company, void *context)
+{
+    int64_t *oldest_ns = context;
+
+    for (const struct parked *at = company->parked; at; at = at->next) {
+        if (!at->message)
+            continue;
+        if (at->received_ns < *oldest_ns)
+            *oldest_ns = at->received_ns;
+        return;
+    }
+}
+
+int64_t heads_oldest_ns(const struct heads *heads)
+{
+    int64_t oldest_ns = INT64_MAX;
+
+    if (heads->parked > 0)
+        companies_each(heads->options.companies, find_oldest, &oldest_ns);
+    return oldest_ns;
+}
+
 bool heads_may_park(const struct heads *heads)
 {
     return heads->parked < heads->options.max_parked;

@@ -61,6 +61,9 @@ void heads_take_parked(struct heads *heads, struct company *company,
 
 /* Items that are parked; whether more may be. */
 int64_t heads_parked(const struct heads *heads);
+
+/* When the first message that is parked was received; INT64_MAX: there is none. */
+int64_t heads_oldest_ns(const struct heads *heads);
 bool heads_may_park(const struct heads *heads);
 
 /*

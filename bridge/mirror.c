@@ -145,8 +145,16 @@ void mirror_unpark(struct mirror *mirror, struct company *company, const struct 
     frame_unref(parked->frame);
 }
 
+static void strike(struct mirror *mirror, const struct heard *heard, enum mirror_marks marks)
+{
+    if (marks == MIRROR_FIRST)
+        shadow_strike(mirror->options.shadow, frame_mark(heard->frame), heard->received_ns);
+    else if (marks == MIRROR_RECEIVED)
+        shadow_strike_received(mirror->options.shadow, frame_mark(heard->frame), heard->received_ns);
+}
+
 static int take_section(struct mirror *mirror, const struct live_section *section, struct live_reader *reader,
-                        int64_t received_ns)
+                        int64_t received_ns, enum mirror_marks marks)
 {
     struct company *company = heads_get_blank(mirror->options.heads, section->company);
     struct heard heard = {.before = section->before, .since_ms = section->since_ms, .received_ns = received_ns};
@@ -158,7 +166,7 @@ static int take_section(struct mirror *mirror, const struct live_section *sectio
 
         if (status < 0)
             return status;
-        shadow_strike(mirror->options.shadow, frame_mark(heard.frame), received_ns);
+        strike(mirror, &heard, marks);
         take_frame(mirror, company, &heard);
         heard.before = frame_position(heard.frame);
         frame_unref(heard.frame);
@@ -166,13 +174,13 @@ static int take_section(struct mirror *mirror, const struct live_section *sectio
     return 0;
 }
 
-int mirror_take(struct mirror *mirror, struct live_reader *reader, int64_t received_ns)
+int mirror_take(struct mirror *mirror, struct live_reader *reader, int64_t received_ns, enum mirror_marks marks)
 {
     struct live_section section;
     int status;
 
     while ((status = live_read_section(reader, &section)) == 1) {
-        status = take_section(mirror, &section, reader, received_ns);
+        status = take_section(mirror, &section, reader, received_ns, marks);
         if (status < 0)
             return status;
     }

@@ -544,6 +544,11 @@ uint64_t ownership_heard_batch(const struct ownership *ownership)
     return ownership->heard_batch;
 }
 
+uint64_t ownership_former_epoch(const struct ownership *ownership)
+{
+    return ownership->former_epoch;
+}
+
 void ownership_set_heard_batch(struct ownership *ownership, uint64_t batch)
 {
     ownership->heard_batch = batch;

@@ -94,6 +94,9 @@ uint64_t ownership_last_batch(const struct ownership *ownership);
 uint64_t ownership_epoch(const struct ownership *ownership);
 uint64_t ownership_heard_batch(const struct ownership *ownership);
 
+/* While it is salvaging: the epoch of the owner heard before. */
+uint64_t ownership_former_epoch(const struct ownership *ownership);
+
 /* WELCOME was heard: batches up to there are not missed any more. */
 void ownership_set_heard_batch(struct ownership *ownership, uint64_t batch);
 

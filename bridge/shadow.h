@@ -37,10 +37,16 @@ void shadow_add(struct shadow *shadow, const struct source_item *item);
 void shadow_strike(struct shadow *shadow, uint64_t mark, int64_t now_ns);
 
 /*
- * Whether an event with that mark was heard in front of its message, which has come now: the message is done. For who numbers
- * messages at once.
+ * The same where the event's message may never come, since it was published before this replica listened: what is received
+ * later than now_ns is another.
  */
-bool shadow_consume(struct shadow *shadow, uint64_t mark);
+void shadow_strike_received(struct shadow *shadow, uint64_t mark, int64_t now_ns);
+
+/*
+ * Whether an event with that mark was heard in front of its message, which was received then: the message is done. For who
+ * numbers messages at once.
+ */
+bool shadow_consume(struct shadow *shadow, uint64_t mark, int64_t received_ns);
 
 /* Forgets messages received, and events heard, before `before_ns`: the owner refused them, or their message never comes. */
 void shadow_expire(struct shadow *shadow, int64_t before_ns);
@@ -53,9 +59,6 @@ bool shadow_take(struct shadow *shadow, struct source_item *ret_item);
  * takeover.
  */
 bool shadow_has_dropped(const struct shadow *shadow, int64_t since_ns);
-
-/* When the first of the messages that are left was received; 0: there is none. */
-int64_t shadow_oldest_ns(const struct shadow *shadow);
 
 /* Messages that are left. */
 size_t shadow_count(const struct shadow *shadow);

@@ -220,7 +220,7 @@ static void begin_pair(void)
     world_init(&world, &(struct world_setting){.seed = 1, .replicas = 2, .intact = true, .exhaustive = true});
     for (unsigned i = 0; i < 2; i++)
         world_start(&world, i);
-    world_pass(&world, 1500);
+    world_pass(&world, 2500);
     owner = &world.replicas[world_is_owner(&world.replicas[0]) ? 0 : 1];
     follower = &world.replicas[1 - owner->number];
     assert_true(world_is_owner(owner));
@@ -268,6 +268,46 @@ static void one_that_came_lets_another_go_on_who_missed_nothing(void **state)
     }
 }
 
+/* What is repeated for one that came says nothing of messages that come later. */
+static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 20);
+    world_start(&world, 2);
+    world_pass(&world, 1500);
+    world_publish(&world, 0, 0, true);
+    world_deliver(follower, SIZE_MAX);
+    world_kill(owner, 0, 0);
+    world_pass(&world, 3000);
+    end_schedule();
+}
+
+/* The owner has numbered it and lets it go from memory before it hears of the one that came. */
+static void what_was_numbered_before_one_came_is_not_numbered_again(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_publish(&world, 0, 0, false);
+    world_kill(follower, 0, 0);
+    world_pass(&world, 4000);
+    world_start(&world, 2);
+    for (int i = 0; i < 3; i++)
+        world_publish(&world, 0, 0, false);
+    world_deliver(&world.replicas[2], SIZE_MAX);
+    world_deliver(owner, SIZE_MAX);
+    for (int i = 0; i < 2; i++) {
+        world_turn(owner, 512);
+        world_carry_out(owner, SIZE_MAX);
+    }
+    world_turn(owner, 512);
+    world_pass(&world, 2000);
+    world_kill(owner, 0, 0);
+    world_pass(&world, 3000);
+    end_schedule();
+}
+
 static void whoever_goes_nothing_is_lost_while_nats_and_the_store_stay(void **state)
 {
     (void)state;
@@ -279,6 +319,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_owner_that_was_stopped_numbers_nothing_that_waited_for_a_head),
         cmocka_unit_test(one_that_came_lets_another_go_on_who_missed_nothing),
+        cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
+        cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
     };
 

@@ -39,10 +39,11 @@ struct world_replica {
     struct replica_world *world;
     unsigned number;
     bool alive;
-    bool stopped; /* it does not run while time goes on */
-    int phase;    /* of its turn, where it was stopped; 0: between two */
-    bool served;  /* has begun once: workers may ask for companies */
-    bool covered; /* has heard of everything since it was connected: it may be the only one */
+    bool stopped;     /* it does not run while time goes on */
+    int phase;        /* of its turn, where it was stopped; 0: between two */
+    bool served;      /* has begun once: workers may ask for companies */
+    bool covered;     /* has heard of everything for a while: it may be the only one */
+    int64_t begun_ns; /* since when it has; 0: it has not */
     bool leaving;
     bool left;
     int64_t leave_end_ns;
