@@ -61,6 +61,12 @@ static void publish(struct replica *replica)
         (void)source_publish(replica->options.source, LIVE_SUBJECT, replica->message.data, replica->message.size);
 }
 
+/* Whether others know more, as far as we know. */
+static bool is_in_doubt(const struct replica *replica)
+{
+    return replica->has_hole || replica->is_unsure;
+}
+
 static struct live_header header_of(const struct replica *replica, enum live_type type)
 {
     return (struct live_header){
@@ -69,7 +75,7 @@ static struct live_header header_of(const struct replica *replica, enum live_typ
         .epoch = ownership_epoch(replica->ownership),
         .batch = ownership_heard_batch(replica->ownership),
         .store_lost = store_state(replica->options.store) != STORE_READY,
-        .has_hole = replica->has_hole,
+        .has_hole = is_in_doubt(replica),
     };
 }
 
@@ -109,7 +115,7 @@ static void send_header(void *context, struct live_header *header)
         header->hole_ms = store_noted_hole(replica->options.store);
         header->lag_ms = lag_ms(replica);
     }
-    header->has_hole = replica->has_hole;
+    header->has_hole = is_in_doubt(replica);
     live_begin(&replica->message, header);
     publish(replica);
 }
@@ -503,7 +509,7 @@ void replica_run(struct replica *replica)
         .now_ns = clock_monotonic_ns(),
         .connected = source_is_connected(source),
         .caught_up = source_pending(source, SOURCE_LIVE) == 0,
-        .may_have_hole = replica->has_hole,
+        .may_have_hole = is_in_doubt(replica),
     };
 
     /* What was numbered is told before it is said to be. */

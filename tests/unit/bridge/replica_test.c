@@ -268,6 +268,34 @@ static void one_that_came_lets_another_go_on_who_missed_nothing(void **state)
     }
 }
 
+/* It has heard of the owner that came meanwhile, and not yet what that one numbered. */
+static void one_that_was_stopped_lets_another_go_on_who_was_not(void **state)
+{
+    (void)state;
+    for (int ms = 0; ms < 300; ms += 20) {
+        struct world_replica *next;
+        struct world_replica *other;
+
+        begin_pair();
+        world_start(&world, 2);
+        world_pass(&world, 2500);
+        world_stop(owner, 0);
+        world_pass(&world, 4000 + ms);
+        next = world_is_owner(follower) ? follower : &world.replicas[2];
+        other = world_is_owner(follower) ? &world.replicas[2] : follower;
+        assert_true(world_is_owner(next));
+        /* All that is known of the owner reaches both at once. */
+        world_stop(other, 0);
+        world_pass(&world, 400);
+        world_publish(&world, 0, 0, false);
+        world_kill(next, 0, 0);
+        world_continue(owner);
+        world_continue(other);
+        world_pass(&world, 3000);
+        end_schedule();
+    }
+}
+
 /* What is repeated for one that came says nothing of messages that come later. */
 static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
 {
@@ -319,6 +347,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_owner_that_was_stopped_numbers_nothing_that_waited_for_a_head),
         cmocka_unit_test(one_that_came_lets_another_go_on_who_missed_nothing),
+        cmocka_unit_test(one_that_was_stopped_lets_another_go_on_who_was_not),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
