@@ -124,7 +124,6 @@ static void take_frame(struct mirror *mirror, struct company *company, const str
             diverge(mirror, company, heard);
     } else if (event_position_compare(heard->before, company->head) == 0) {
         push(mirror, company, heard);
-        company->suspect = false;
     } else if (event_position_compare(heard->before, company->head) < 0) {
         diverge(mirror, company, heard);
     } else if (company->settled) {

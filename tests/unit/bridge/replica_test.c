@@ -296,6 +296,25 @@ static void one_that_was_stopped_lets_another_go_on_who_was_not(void **state)
     }
 }
 
+/*
+ * The owner thought itself alone, and told nobody: what follows in a company that was heard of before is still missing.
+ */
+static void what_an_owner_numbered_alone_reaches_one_that_was_stopped(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_subscribe(owner, 0);
+    world_stop(owner, 0);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 4500);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 100);
+    world_continue(owner);
+    world_pass(&world, 1000);
+    assert_int_equal(owner->views[0].last.seq, 2);
+    end_schedule();
+}
+
 /* What is repeated for one that came says nothing of messages that come later. */
 static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
 {
@@ -348,6 +367,7 @@ int main(void)
         cmocka_unit_test(an_owner_that_was_stopped_numbers_nothing_that_waited_for_a_head),
         cmocka_unit_test(one_that_came_lets_another_go_on_who_missed_nothing),
         cmocka_unit_test(one_that_was_stopped_lets_another_go_on_who_was_not),
+        cmocka_unit_test(what_an_owner_numbered_alone_reaches_one_that_was_stopped),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
