@@ -257,8 +257,8 @@ static void on_head(void *context, int status, const struct store_head *head)
     struct appender *appender = company->appender;
 
     company->asking = false;
-    if (status < 0)
-        return; /* asked again when the store is ready, or by the next tick */
+    if (status < 0 || company->filling)
+        return; /* asked again when the store is ready, the company was filled, or by the next tick */
     if (company->unsynced)
         appender->unsynced--;
     company->unsynced = false;
@@ -270,7 +270,7 @@ static void ask_head(struct company *company, void *context)
 {
     struct appender *appender = context;
 
-    if (company->loading || !company->unsynced || company->asking)
+    if (company->loading || company->filling || !company->unsynced || company->asking)
         return;
     company->asking = true;
     store_load(appender->options.store, company->name, on_head, company);

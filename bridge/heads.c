@@ -221,6 +221,8 @@ static void end_fill(struct heads *heads, struct company *company)
     /* What still does not follow the head is missing for good. */
     company->settled = true;
     unpark(heads, company);
+    /* What was read is not to be appended again. */
+    appender_set_unsynced(heads->options.appender, company);
 }
 
 static void ask_page(struct heads *heads, struct company *company);

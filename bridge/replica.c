@@ -19,6 +19,7 @@
 enum {
     SHADOW_MS = 5000, /* how long a message waits to be heard as an event, and a batch to be wanted by a new owner */
     HELLO_MS = 500,   /* between two */
+    PAUSE_MS = 2000,  /* whoever says nothing for longer may be taken for gone */
     MARGIN_MS = 250,  /* by how much a message may reach the owner later than us */
     KEPT_BYTES = 16 * 1024 * 1024,
     MESSAGE_BYTES = 64 * 1024 * 1024,
@@ -41,6 +42,7 @@ struct replica {
     bool is_retired;
     bool has_listened; /* the hole in front of the first connection was dealt with */
     int64_t next_hello_ns;
+    int64_t run_ns; /* the last turn */
     /*
      * Messages received up to hole_ns were missed here, or events of them; if nobody owned then who did not miss them, they
      * are missed for good. Of those received up to unsure_ns it is not known whether they were numbered.
@@ -401,10 +403,10 @@ static void began(void *context)
     if (!items)
         shadow_expire(replica->shadow, INT64_MAX);
     has_hole |= !items;
-    appender_set_active(replica->options.appender, true);
-    /* What the owner before had appended is in the store. */
+    /* What the owner before had appended is in the store. It is read before places are compared with the store's. */
     if (!replica->is_complete)
         mirror_fill(replica->mirror);
+    appender_set_active(replica->options.appender, true);
     replica->is_complete = true;
     replica->is_unsure = false;
     fanout_flush(replica->fanout);
@@ -512,6 +514,12 @@ void replica_run(struct replica *replica)
         .may_have_hole = is_in_doubt(replica),
     };
 
+    /* This process was stopped for a while: an owner that took it for gone tells nobody what it numbers. */
+    if (!ownership_is_owner(replica->ownership) && turn.now_ns - replica->run_ns > PAUSE_MS * MS) {
+        miss(replica, turn.now_ns);
+        turn.may_have_hole = true;
+    }
+    replica->run_ns = turn.now_ns;
     /* What was numbered is told before it is said to be. */
     fanout_flush(replica->fanout);
     ownership_run(replica->ownership, &turn);
@@ -647,6 +655,7 @@ struct replica *replica_new(const struct replica_options *options)
     if (!replica)
         return NULL;
     replica->options = *options;
+    replica->run_ns = clock_monotonic_ns();
     replica->message = buffer_make(MESSAGE_BYTES);
     if (getrandom(&replica->id, sizeof replica->id, 0) != (ssize_t)sizeof replica->id || make_parts(replica) < 0) {
         replica_free(replica);

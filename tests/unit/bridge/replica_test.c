@@ -315,6 +315,30 @@ static void what_an_owner_numbered_alone_reaches_one_that_was_stopped(void **sta
     end_schedule();
 }
 
+/* It was stopped for so long that it must read from the store what it missed, and nobody else is left. */
+static void who_takes_over_first_reads_what_it_missed(void **state)
+{
+    (void)state;
+    begin_pair();
+    world.model.intact = false;
+    world_subscribe(follower, 0);
+    for (int i = 0; i < 3; i++)
+        world_publish(&world, 0, 0, false);
+    world_pass(&world, 20);
+    world_stop(follower, 0);
+    world_pass(&world, 4000);
+    for (int i = 0; i < 3; i++) {
+        world_publish(&world, 0, 0, false);
+        world_pass(&world, 20);
+    }
+    world_kill(owner, SIZE_MAX, SIZE_MAX);
+    world_continue(follower);
+    world_pass(&world, 4000);
+    assert_true(follower->views[0].last.seq == 6);
+    assert_false(follower->views[0].jumped);
+    end_schedule();
+}
+
 /* What is repeated for one that came says nothing of messages that come later. */
 static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
 {
@@ -368,6 +392,7 @@ int main(void)
         cmocka_unit_test(one_that_came_lets_another_go_on_who_missed_nothing),
         cmocka_unit_test(one_that_was_stopped_lets_another_go_on_who_was_not),
         cmocka_unit_test(what_an_owner_numbered_alone_reaches_one_that_was_stopped),
+        cmocka_unit_test(who_takes_over_first_reads_what_it_missed),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),

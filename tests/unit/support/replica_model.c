@@ -66,6 +66,7 @@ void model_publish(struct replica_model *model, int publisher, int company, bool
 void model_view_begin(struct model_view *view, struct event_position before)
 {
     view->open = true;
+    view->jumped = false;
     view->last = before;
     memset(view->places, 0, sizeof view->places);
 }
@@ -155,8 +156,10 @@ void model_view_frame(struct model_view *view, const struct frame *frame)
             print_message("  %s: p%d n%d at %" PRIu64 "-%" PRIu64 "\n", view->name, publisher, number, position.seq,
                           position.ms);
         /* A numbering that starts anew with its first event is no gap by itself. */
-        if (position.seq != view->last.seq + 1 && position.seq != 1)
+        if (position.seq != view->last.seq + 1 && position.seq != 1) {
+            view->jumped = true;
             see_gap(view, "numbers are missing", position);
+        }
         check_seen(view, position, publisher, number);
         check_place(view, publisher, number, position);
     }

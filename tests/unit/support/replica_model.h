@@ -64,6 +64,7 @@ struct model_view {
     int company;
     char name[32];
     bool open;
+    bool jumped; /* its numbers were not dense */
     struct event_position last;
     struct model_place places[MODEL_PUBLISHERS];
 };

@@ -28,6 +28,7 @@ enum {
     LOTS = 64 * 1024 * 1024,
     PHASES = 4,
     SURE_MS = 700,
+    GONE_MS = 2500,
 };
 
 static char payload_of_test[64];
@@ -466,6 +467,11 @@ void world_continue(struct world_replica *replica)
         return;
     world_trace(replica->world, " cont%u", replica->number);
     replica->stopped = false;
+    /* The others took it for gone, and told it nothing. */
+    if (clock_monotonic_ns() - replica->stopped_ns > GONE_MS * MS) {
+        replica->covered = false;
+        replica->begun_ns = 0;
+    }
 }
 
 bool world_is_running(const struct world_replica *replica)
@@ -708,6 +714,7 @@ void world_stop(struct world_replica *replica, int phase)
     while (replica->phase < phase)
         run_phase(replica, replica->phase++, TAKE_MAX);
     replica->stopped = true;
+    replica->stopped_ns = clock_monotonic_ns();
 }
 
 /* The store. */

@@ -39,7 +39,8 @@ struct world_replica {
     struct replica_world *world;
     unsigned number;
     bool alive;
-    bool stopped;     /* it does not run while time goes on */
+    bool stopped; /* it does not run while time goes on */
+    int64_t stopped_ns;
     int phase;        /* of its turn, where it was stopped; 0: between two */
     bool served;      /* has begun once: workers may ask for companies */
     bool covered;     /* has heard of everything for a while: it may be the only one */
