@@ -160,6 +160,8 @@ static int take_section(struct mirror *mirror, const struct live_section *sectio
 
     if (!company)
         return -ENOMEM;
+    /* One that is new here may have gone on since. */
+    company->suspect |= mirror->is_wanting;
     for (size_t i = 0; i < section->count; i++) {
         int status = live_read_frame(reader, received_ns, &heard.frame);
 

@@ -339,6 +339,42 @@ static void who_takes_over_first_reads_what_it_missed(void **state)
     end_schedule();
 }
 
+static void a_company_that_is_heard_of_on_the_way_to_welcome_is_read_too(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_stop(owner, 0);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 4500);
+    world_publish(&world, 0, 0, false);
+    world_continue(owner);
+    world_pass(&world, 1000);
+    world_subscribe(owner, 0);
+    world_pass(&world, 100);
+    assert_int_equal(owner->views[0].last.seq, 2);
+    end_schedule();
+}
+
+static void what_was_sent_and_not_heard_yet_is_not_said_to_be_stored(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 200);
+    for (int i = 0; i < 3; i++)
+        world_publish(&world, 0, 0, false);
+    world_deliver(owner, SIZE_MAX);
+    world_deliver(follower, SIZE_MAX);
+    world_turn(owner, 512);
+    fake_clock_advance_ms(350);
+    world_turn(owner, 512);
+    world_send(owner, SIZE_MAX);
+    world_deliver(follower, SIZE_MAX);
+    world_turn(follower, 512);
+    world_kill(owner, 0, 0);
+    end_schedule();
+}
+
 /* What is repeated for one that came says nothing of messages that come later. */
 static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
 {
@@ -393,6 +429,8 @@ int main(void)
         cmocka_unit_test(one_that_was_stopped_lets_another_go_on_who_was_not),
         cmocka_unit_test(what_an_owner_numbered_alone_reaches_one_that_was_stopped),
         cmocka_unit_test(who_takes_over_first_reads_what_it_missed),
+        cmocka_unit_test(a_company_that_is_heard_of_on_the_way_to_welcome_is_read_too),
+        cmocka_unit_test(what_was_sent_and_not_heard_yet_is_not_said_to_be_stored),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
