@@ -250,6 +250,16 @@ void fanout_repeat(struct fanout *fanout)
     repeat_sent(fanout);
 }
 
+uint64_t fanout_first_ms(const struct fanout *fanout)
+{
+    uint64_t first_ms = UINT64_MAX;
+
+    for (const struct numbered *at = fanout->first; at; at = at->next)
+        if (frame_position(at->frame).ms < first_ms)
+            first_ms = frame_position(at->frame).ms;
+    return first_ms;
+}
+
 int64_t fanout_oldest_ns(const struct fanout *fanout)
 {
     int64_t oldest_ns = INT64_MAX;

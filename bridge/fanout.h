@@ -56,6 +56,9 @@ bool fanout_void(struct fanout *fanout);
 /* Sends again, without a batch's number, all that the store does not have: to a replica that came. */
 void fanout_repeat(struct fanout *fanout);
 
+/* The smallest ms among what was numbered and not heard yet; UINT64_MAX: there is nothing. */
+uint64_t fanout_first_ms(const struct fanout *fanout);
+
 /* When the first message was received whose event was not heard yet; INT64_MAX: there is none. */
 int64_t fanout_oldest_ns(const struct fanout *fanout);
 

@@ -107,13 +107,22 @@ static uint32_t lag_ms(struct replica *replica)
     return age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX;
 }
 
+/* What others have heard of and we have not is not stored either. */
+static uint64_t stored_ms(const struct replica *replica)
+{
+    uint64_t kept_ms = appender_stored_ms(replica->options.appender);
+    uint64_t sent_ms = fanout_first_ms(replica->fanout);
+
+    return kept_ms < sent_ms ? kept_ms : sent_ms;
+}
+
 /* For the ownership. */
 static void send_header(void *context, struct live_header *header)
 {
     struct replica *replica = context;
 
     if (header->type == LIVE_OWNER) {
-        header->stored_ms = appender_stored_ms(replica->options.appender);
+        header->stored_ms = stored_ms(replica);
         header->hole_ms = store_noted_hole(replica->options.store);
         header->lag_ms = lag_ms(replica);
     }
