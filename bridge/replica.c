@@ -198,7 +198,7 @@ static void miss(struct replica *replica, int64_t received_ns)
 static void hear_frames(struct replica *replica, const struct live_header *header, struct live_reader *reader,
                         int64_t received_ns)
 {
-    enum mirror_marks marks = replica->has_hole ? MIRROR_RECEIVED : MIRROR_FIRST;
+    enum mirror_marks marks = replica->has_hole ? MIRROR_DOUBTED : MIRROR_FIRST;
 
     if (ownership_is_owner(replica->ownership)) {
         fanout_hear(replica->fanout, header->batch);
@@ -246,6 +246,9 @@ static void hear_welcome(struct replica *replica, const struct live_header *head
 {
     if (!live_id_equals(header->about, replica->id))
         return;
+    /* What it numbered alone since it was asked the first time. */
+    if (header->batch != ownership_heard_batch(replica->ownership))
+        mirror_suspect(replica->mirror);
     ownership_set_heard_batch(replica->ownership, header->batch);
     doubt(replica, received_ns);
     replica->is_complete = true;
