@@ -340,6 +340,11 @@ static void on_claim(void *context, int status, const struct store_lease *lease)
         store_release(ownership->options.store, ownership->holder);
         return;
     }
+    /* The renewal of one that has ended since: what it sent, and others heard, was of this epoch. */
+    if (lease->mine && ownership->state == FOLLOWING && lease->epoch <= ownership->epoch && !ownership->has_owner) {
+        ownership->next_claim_ns = clock_monotonic_ns();
+        return;
+    }
     if (lease->mine && ownership->state == FOLLOWING) {
         /* An owner that was heard meanwhile lives without the store: it is not to be disturbed. */
         if (ownership->has_owner && ownership->owner_ns > ownership->claim_ns)
