@@ -240,16 +240,18 @@ static void tick(struct bridge *bridge)
  */
 static void note_drained(struct bridge *bridge, bool quiet)
 {
+    bool has_heir = replica_has_heir(bridge->replica);
+    bool is_alone = !replica_has_peers(bridge->replica);
     int64_t unstored;
 
     if (!atomic_load(&bridge->draining))
         return;
     hub_drain(bridge->hub);
-    if (replica_has_peers(bridge->replica))
+    if (has_heir)
         replica_retire(bridge->replica);
     unstored = appender_backlog_events(bridge->appender) + replica_waiting(bridge->replica);
     atomic_store(&bridge->unstored, unstored);
-    if (unstored > 0 || !replica_is_settled(bridge->replica) || !(quiet || replica_has_peers(bridge->replica)))
+    if (unstored > 0 || !replica_is_settled(bridge->replica) || !(has_heir || (is_alone && quiet)))
         return;
     replica_leave(bridge->replica);
     atomic_store(&bridge->drained, true);
