@@ -532,7 +532,9 @@ void replica_run(struct replica *replica)
         turn.may_have_hole = true;
     }
     replica->run_ns = turn.now_ns;
-    /* What was numbered is told before it is said to be. */
+    /* What was numbered is told before it is said to be, and not when another may have begun. */
+    if (ownership_is_owner(replica->ownership))
+        (void)ownership_may_number(replica->ownership, turn.now_ns);
     fanout_flush(replica->fanout);
     ownership_run(replica->ownership, &turn);
     if (mirror_is_wanting(replica->mirror) && replica->is_complete && !ownership_is_owner(replica->ownership))
