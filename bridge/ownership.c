@@ -265,8 +265,7 @@ static bool is_of_owner(struct ownership *ownership, const struct live_header *h
  */
 static bool is_followed(const struct ownership *ownership, const struct live_header *header)
 {
-    return ownership->has_owner && header->epoch == ownership->epoch &&
-           live_id_equals(header->from, ownership->owner);
+    return ownership->has_owner && header->epoch == ownership->epoch && live_id_equals(header->from, ownership->owner);
 }
 
 static enum ownership_hearing count_batch(struct ownership *ownership, const struct live_header *header)

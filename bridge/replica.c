@@ -44,12 +44,11 @@ struct replica {
     int64_t next_hello_ns;
     int64_t run_ns; /* the last turn */
     /*
-     * Messages received up to hole_ns were missed here, or events of them; if nobody owned then who did not miss them, they
-     * are missed for good. Of those received up to unsure_ns it is not known whether they were numbered.
+     * Messages received up to hole_ns were missed here, or given up; if nobody owned then who did neither, they are missed for
+     * good.
      */
     bool has_hole;
     int64_t hole_ns;
-    int64_t unsure_ns;
     int64_t done_ns;  /* messages received up to then are numbered, or given up */
     int64_t owner_ns; /* when an owner that had seen everything was heard last */
     int64_t taken_ns; /* when what was taken last from the source was received */
@@ -160,21 +159,13 @@ static void note_hole(struct replica *replica, int64_t received_ns)
         replica->hole_ns = received_ns;
 }
 
-/* Messages received up to then may have been numbered, unheard. */
+/* Messages received up to then may have been numbered, unheard: they are given up here, but for others to know. */
 static void doubt(struct replica *replica, int64_t received_ns)
 {
     note_hole(replica, received_ns);
-    if (received_ns > replica->unsure_ns)
-        replica->unsure_ns = received_ns;
-}
-
-/* Messages of which we were not sure are numbered, or are given up. */
-static void end_doubt(struct replica *replica)
-{
-    if (replica->unsure_ns > replica->done_ns)
-        replica->done_ns = replica->unsure_ns;
+    if (received_ns > replica->done_ns)
+        replica->done_ns = received_ns;
     shadow_expire(replica->shadow, replica->done_ns + 1);
-    replica->has_hole = false;
 }
 
 static void ask(struct replica *replica)
@@ -230,7 +221,7 @@ static void hear_owner(struct replica *replica, const struct live_header *header
         store_note_hole(replica->options.store, header->hole_ms);
     /* It has told the events of all that we got by then, and we have heard what it told. */
     if (replica->has_hole && replica->is_complete && received_ns - replica->hole_ns > lag_ns + MARGIN_MS * MS)
-        end_doubt(replica);
+        replica->has_hole = false;
     replica->owner_ns = received_ns;
     replica->is_unsure = !replica->is_complete;
     shadow_expire(replica->shadow, received_ns - SHADOW_MS * MS - lag_ns);
@@ -410,7 +401,7 @@ static void began(void *context)
     if (replica->is_unsure)
         doubt(replica, clock_monotonic_ns());
     has_hole = replica->has_hole || shadow_has_dropped(replica->shadow, replica->owner_ns);
-    end_doubt(replica);
+    replica->has_hole = false;
     items = take_shadow(replica, &count);
     if (!items)
         shadow_expire(replica->shadow, INT64_MAX);
@@ -573,8 +564,7 @@ bool replica_has_peers(const struct replica *replica)
 
 bool replica_has_heir(const struct replica *replica)
 {
-    return ownership_is_owner(replica->ownership) ? ownership_has_heir(replica->ownership)
-                                                  : replica_has_peers(replica);
+    return ownership_is_owner(replica->ownership) ? ownership_has_heir(replica->ownership) : replica_has_peers(replica);
 }
 
 void replica_retire(struct replica *replica)
