@@ -65,7 +65,7 @@ static void publish(struct replica *replica)
 /* Whether others know more, as far as we know. */
 static bool is_in_doubt(const struct replica *replica)
 {
-    return replica->has_hole || replica->is_unsure;
+    return replica->has_hole || !replica->is_complete;
 }
 
 static struct live_header header_of(const struct replica *replica, enum live_type type)
@@ -149,6 +149,16 @@ static void salvage(struct replica *replica, uint64_t epoch, uint64_t batch)
     send(replica, LIVE_SALVAGED);
 }
 
+/* Tells the owner of a company whose clients may miss something. */
+static void send_load(struct replica *replica, const struct company *company)
+{
+    struct live_header header = header_of(replica, LIVE_LOAD);
+
+    live_begin(&replica->message, &header);
+    live_put_company(&replica->message, company->name);
+    publish(replica);
+}
+
 /* Hearing. */
 
 /* Messages received up to then were missed. */
@@ -212,13 +222,29 @@ static bool hear_salvage(struct replica *replica, struct live_header *header, st
     return true;
 }
 
+static void ask_for_hole(struct company *company, void *context)
+{
+    struct replica *replica = context;
+
+    if (company->head.ms < store_noted_hole(replica->options.store))
+        send_load(replica, company);
+}
+
+/* The owner writes it down for the companies that it has in memory; ours are others. */
+static void hear_hole(struct replica *replica, uint64_t hole_ms)
+{
+    if (hole_ms <= store_noted_hole(replica->options.store))
+        return;
+    store_note_hole(replica->options.store, hole_ms);
+    companies_each(replica->options.companies, ask_for_hole, replica);
+}
+
 static void hear_owner(struct replica *replica, const struct live_header *header, int64_t received_ns)
 {
     int64_t lag_ns = header->lag_ms * MS;
 
     appender_hear_owner(replica->options.appender, header->stored_ms, !header->store_lost);
-    if (header->hole_ms > store_noted_hole(replica->options.store))
-        store_note_hole(replica->options.store, header->hole_ms);
+    hear_hole(replica, header->hole_ms);
     /* It has told the events of all that we got by then, and we have heard what it told. */
     if (replica->has_hole && replica->is_complete && received_ns - replica->hole_ns > lag_ns + MARGIN_MS * MS)
         replica->has_hole = false;
@@ -468,14 +494,11 @@ static void unpark(void *context, struct company *company, struct parked *parked
 static void loaded(void *context, struct company *company, uint64_t hole_ms)
 {
     struct replica *replica = context;
-    struct live_header header = header_of(replica, LIVE_LOAD);
 
     if (hole_ms > 0 && ownership_is_owner(replica->ownership)) {
         intake_add_hole(replica->intake, company, GAP_SOURCE, hole_ms);
     } else if (hole_ms > 0) {
-        live_begin(&replica->message, &header);
-        live_put_company(&replica->message, company->name);
-        publish(replica);
+        send_load(replica, company);
     }
     if (!replica->is_complete && !ownership_is_owner(replica->ownership))
         company->suspect = true;
