@@ -474,7 +474,6 @@ static void ended(void *context)
         note_hole(replica, clock_monotonic_ns());
     companies_each(replica->options.companies, return_company, replica);
     appender_set_active(replica->options.appender, false);
-    ask(replica);
 }
 
 /* Companies. */

@@ -456,6 +456,24 @@ static void a_hole_reaches_the_clients_of_all_replicas(void **state)
     end_schedule();
 }
 
+/* It has heard all that the next one sent, from its beginning on. */
+static void an_owner_that_ended_knows_all(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_stop(owner, 0);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 1600);
+    while (!world_is_owner(follower))
+        world_pass(&world, 10);
+    world_continue(owner);
+    world_pass(&world, 50);
+    world_publish(&world, 0, 0, false);
+    world_kill(follower, 0, 0);
+    world_pass(&world, 3000);
+    end_schedule();
+}
+
 /* What is repeated for one that came says nothing of messages that come later. */
 static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
 {
@@ -516,6 +534,7 @@ int main(void)
         cmocka_unit_test(an_owner_leaves_when_another_knows_all),
         cmocka_unit_test(one_that_came_does_not_listen_to_an_owner_that_was_stopped),
         cmocka_unit_test(a_hole_reaches_the_clients_of_all_replicas),
+        cmocka_unit_test(an_owner_that_ended_knows_all),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
