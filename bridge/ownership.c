@@ -21,6 +21,7 @@ enum {
     RETRY_MAX_MS = 250,
     SALVAGE_MS = 200, /* how long a new owner collects what others heard */
     PEER_GONE_MS = 3000,
+    STOPPED_MS = 1000,    /* whoever has no turn for so long was stopped */
     STORE_LOST_MS = 1500, /* without the store for so long, the replicas do without a lease */
     PEERS_MAX = 64,
     HOLDER_SIZE = 2 * LIVE_ID_SIZE + 1,
@@ -63,6 +64,7 @@ struct ownership {
     int64_t claim_ns; /* when the claim under way was sent */
     int64_t next_claim_ns;
 
+    int64_t resumed_ns;    /* since when this process has not been stopped */
     int64_t connected_ns;  /* since when NATS is there; 0: it is not */
     int64_t store_lost_ns; /* since when the store is not; 0: it is there */
     int64_t next_beat_ns;
@@ -392,10 +394,15 @@ static bool is_silent(const struct ownership *ownership, const struct ownership_
     return !ownership->has_owner || turn->now_ns - ownership->owner_ns > SILENCE_MS * MS;
 }
 
+static int64_t later(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns > b_ns ? a_ns : b_ns;
+}
+
 /* Whether this replica missed messages that another may have. */
 static bool is_worse(const struct ownership *ownership, const struct ownership_turn *turn)
 {
-    int64_t since_ns = ownership->connected_ns > ownership->owner_ns ? ownership->connected_ns : ownership->owner_ns;
+    int64_t since_ns = later(later(ownership->connected_ns, ownership->resumed_ns), ownership->owner_ns);
     int64_t waited_ns = turn->now_ns - since_ns;
 
     if (!turn->may_have_hole || ownership->peer_count == 0)
@@ -455,6 +462,8 @@ static void run_owner(struct ownership *ownership, const struct ownership_turn *
 
 void ownership_run(struct ownership *ownership, const struct ownership_turn *turn)
 {
+    if (turn->now_ns - ownership->now_ns > STOPPED_MS * MS)
+        ownership->resumed_ns = turn->now_ns;
     ownership->now_ns = turn->now_ns;
     if (ownership->alone)
         return;

@@ -474,6 +474,28 @@ static void an_owner_that_ended_knows_all(void **state)
     end_schedule();
 }
 
+/* It was stopped for so long that it may have missed something; the lease is still its own. */
+static void an_owner_that_was_stopped_lets_another_go_on_who_knows_all(void **state)
+{
+    (void)state;
+    for (int ms = 0; ms < 300; ms += 50) {
+        begin_pair();
+        world_start(&world, 2);
+        world_pass(&world, 2000 + ms);
+        world_stop(owner, 0);
+        world_pass(&world, 500);
+        world_kill(follower, 0, 0);
+        world_stop(&world.replicas[2], 0);
+        world_publish(&world, 0, 0, false);
+        world_pass(&world, 900);
+        world_continue(&world.replicas[2]);
+        world_pass(&world, 700);
+        world_continue(owner);
+        world_pass(&world, 3000);
+        end_schedule();
+    }
+}
+
 /* What is repeated for one that came says nothing of messages that come later. */
 static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
 {
@@ -535,6 +557,7 @@ int main(void)
         cmocka_unit_test(one_that_came_does_not_listen_to_an_owner_that_was_stopped),
         cmocka_unit_test(a_hole_reaches_the_clients_of_all_replicas),
         cmocka_unit_test(an_owner_that_ended_knows_all),
+        cmocka_unit_test(an_owner_that_was_stopped_lets_another_go_on_who_knows_all),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),

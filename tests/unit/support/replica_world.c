@@ -28,7 +28,7 @@ enum {
     LOTS = 64 * 1024 * 1024,
     PHASES = 4,
     SURE_MS = 700,
-    GONE_MS = 1900,
+    GONE_MS = 1800,
 };
 
 static char payload_of_test[64];
@@ -661,12 +661,20 @@ static void run_phase(struct world_replica *replica, int phase, size_t max_event
     }
 }
 
+static bool has_running_owner(const struct replica_world *world)
+{
+    for (int i = 0; i < WORLD_REPLICAS; i++)
+        if (world_is_running(&world->replicas[i]) && world_is_owner(&world->replicas[i]))
+            return true;
+    return false;
+}
+
 /* Who has come is sure of everything after the next sign of life of an owner. */
 static void note_begun(struct world_replica *replica, int64_t now_ns)
 {
     bool has_begun = replica->link == LINK_CONNECTED && replica_has_begun(replica->replica);
 
-    if (!replica->covered && !has_begun)
+    if (!replica->covered && (!has_begun || !has_running_owner(replica->world)))
         replica->begun_ns = 0;
     else if (replica->begun_ns == 0)
         replica->begun_ns = now_ns;
