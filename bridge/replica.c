@@ -40,6 +40,7 @@ struct replica {
     bool is_complete; /* nothing that the owner sent is missing here */
     bool is_unsure;   /* an owner was heard, but not what of our messages it had numbered */
     bool is_retired;
+    int64_t retired_ns;
     bool has_listened; /* the hole in front of the first connection was dealt with */
     int64_t next_hello_ns;
     int64_t run_ns; /* the last turn */
@@ -102,6 +103,9 @@ static uint32_t lag_ms(struct replica *replica)
     int64_t age_ms;
 
     oldest_ns = earlier(oldest_ns, is_behind ? replica->taken_ns : now_ns);
+    /* What came since is for the next owner. */
+    if (replica->is_retired)
+        oldest_ns = earlier(oldest_ns, replica->retired_ns);
     age_ms = (now_ns - oldest_ns) / MS;
     return age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX;
 }
@@ -591,6 +595,8 @@ bool replica_has_heir(const struct replica *replica)
 
 void replica_retire(struct replica *replica)
 {
+    if (!replica->is_retired)
+        replica->retired_ns = clock_monotonic_ns();
     replica->is_retired = true;
 }
 

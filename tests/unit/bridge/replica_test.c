@@ -154,10 +154,39 @@ static void process_step(unsigned choice)
         world_unsubscribe(replica, (int)world_roll(&world, MODEL_COMPANIES));
 }
 
+static void trouble_step(void)
+{
+    static const int64_t lost_ms[] = {50, 1000, 5000, INT64_C(100000000)};
+    struct world_replica *replica = any();
+    unsigned choice = world_roll(&world, 20);
+
+    world_trace(&world, " trouble%u.%u", choice, replica->number);
+    if (choice < 4 && replica->alive)
+        world_cut_nats(replica, world_roll(&world, 3));
+    else if (choice < 8)
+        world_restore_nats(replica);
+    else if (choice < 9)
+        world_set_nats(&world, true);
+    else if (choice < 11)
+        world_set_nats(&world, false);
+    else if (choice < 13)
+        world_cut_store(replica, world_roll(&world, 3));
+    else if (choice < 15)
+        world_restore_store(replica);
+    else if (choice < 16)
+        world_set_store(&world, true);
+    else if (choice < 19)
+        world_set_store(&world, false);
+    else if (world.setting.forgetful)
+        world_lose_data(&world, lost_ms[world_roll(&world, 4)], world_roll(&world, 2) == 0);
+}
+
 static void random_step(void)
 {
     unsigned choice = world_roll(&world, 100);
 
+    if (!world.setting.intact && world_roll(&world, 8) == 0)
+        trouble_step();
     if (choice < 28)
         publish();
     else if (choice < 70)
@@ -195,7 +224,7 @@ static void run_random(const struct world_setting *setting)
     world_release(&world);
 }
 
-static void run_all_random(bool intact)
+static void run_all_random(bool intact, bool forgetful)
 {
     uint64_t first = number_or("REPLICA_SEED", 1);
     uint64_t count = number_or("REPLICA_SCHEDULES", 300);
@@ -203,7 +232,8 @@ static void run_all_random(bool intact)
     kinds = 0;
     print_message("seeds %" PRIu64 " to %" PRIu64 "\n", first, first + count - 1);
     for (uint64_t seed = first; seed < first + count; seed++)
-        run_random(&(struct world_setting){.seed = seed, .replicas = 2 + (unsigned)(seed % 2), .intact = intact});
+        run_random(&(struct world_setting){
+            .seed = seed, .replicas = 2 + (unsigned)(seed % 2), .intact = intact, .forgetful = forgetful});
     report();
 }
 
@@ -539,7 +569,19 @@ static void what_was_numbered_before_one_came_is_not_numbered_again(void **state
 static void whoever_goes_nothing_is_lost_while_nats_and_the_store_stay(void **state)
 {
     (void)state;
-    run_all_random(true);
+    run_all_random(true, false);
+}
+
+static void whatever_goes_it_is_told_where_something_is_lost(void **state)
+{
+    (void)state;
+    run_all_random(false, false);
+}
+
+static void whatever_goes_it_is_told_where_something_is_lost_by_the_store(void **state)
+{
+    (void)state;
+    run_all_random(false, true);
 }
 
 int main(void)
@@ -561,6 +603,8 @@ int main(void)
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
+        cmocka_unit_test(whatever_goes_it_is_told_where_something_is_lost),
+        cmocka_unit_test(whatever_goes_it_is_told_where_something_is_lost_by_the_store),
     };
 
     if (getenv("REPLICA_TEST"))

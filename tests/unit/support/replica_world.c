@@ -741,3 +741,33 @@ void world_restore_store(struct world_replica *replica)
     if (replica->alive && !replica->left)
         fake_redis_connect(replica->store);
 }
+
+void world_set_nats(struct replica_world *world, bool away)
+{
+    world->nats_away = away;
+    for (int i = 0; i < WORLD_REPLICAS; i++) {
+        if (away && world->replicas[i].alive)
+            world_cut_nats(&world->replicas[i], world_roll(world, 3));
+        else
+            world_restore_nats(&world->replicas[i]);
+    }
+}
+
+void world_set_store(struct replica_world *world, bool away)
+{
+    world->redis_away = away;
+    for (int i = 0; i < WORLD_REPLICAS; i++) {
+        if (away)
+            world_cut_store(&world->replicas[i], world_roll(world, 3));
+        else
+            world_restore_store(&world->replicas[i]);
+    }
+}
+
+void world_lose_data(struct replica_world *world, int64_t ms, bool lease)
+{
+    world_set_store(world, true);
+    fake_redis_lose_since(world->redis, clock_unix_ms() - ms);
+    if (lease)
+        fake_redis_lose_lease(world->redis);
+}
