@@ -134,10 +134,11 @@ static void forget_peers(struct ownership *ownership, int64_t now_ns)
     metrics_set(ownership->options.metrics, METRIC_PEERS, (int64_t)ownership->peer_count);
 }
 
-static bool has_peer_with_store(const struct ownership *ownership)
+/* complete: one that has missed nothing. */
+static bool has_peer_with_store(const struct ownership *ownership, bool complete)
 {
     for (size_t i = 0; i < ownership->peer_count; i++)
-        if (!ownership->peers[i].store_lost)
+        if (!ownership->peers[i].store_lost && !(complete && ownership->peers[i].has_hole))
             return true;
     return false;
 }
@@ -424,7 +425,7 @@ static void run_follower(struct ownership *ownership, const struct ownership_tur
             claim(ownership, ownership->epoch > 0 ? ownership->epoch + 1 : 0);
         return;
     }
-    if (turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS && !has_peer_with_store(ownership) &&
+    if (turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS && !has_peer_with_store(ownership, false) &&
         is_lowest(ownership))
         begin(ownership, ownership->epoch + 1, 0);
 }
@@ -456,7 +457,7 @@ static void run_owner(struct ownership *ownership, const struct ownership_turn *
     if (!ownership->connected_ns && ownership->peer_count > 0)
         ownership_release(ownership, "NATS is away");
     else if (!has_store(ownership) && turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS &&
-             has_peer_with_store(ownership))
+             has_peer_with_store(ownership, true))
         ownership_release(ownership, "another replica has the store, and this one has not");
 }
 

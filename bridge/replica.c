@@ -23,6 +23,7 @@ enum {
     MARGIN_MS = 250,  /* by how much a message may reach the owner later than us */
     KEPT_BYTES = 16 * 1024 * 1024,
     MESSAGE_BYTES = 64 * 1024 * 1024,
+    HOLES_MAX = 8, /* with a place of their own among the messages */
 };
 
 struct replica {
@@ -43,13 +44,17 @@ struct replica {
     int64_t retired_ns;
     bool has_listened; /* the hole in front of the first connection was dealt with */
     int64_t next_hello_ns;
-    int64_t run_ns; /* the last turn */
+    int64_t asked_ns; /* when it was asked first for what is missing; 0: not yet */
+    int64_t run_ns;   /* the last turn */
     /*
      * Messages received up to hole_ns were missed here, or given up; if nobody owned then who did neither, they are missed for
      * good.
      */
     bool has_hole;
-    int64_t hole_ns;
+    bool has_given_up;
+    int64_t holes_ns[HOLES_MAX]; /* in order */
+    size_t hole_count;
+    int64_t hole_ns;  /* the last */
     int64_t done_ns;  /* messages received up to then are numbered, or given up */
     int64_t owner_ns; /* when an owner that had seen everything was heard last */
     int64_t taken_ns; /* when what was taken last from the source was received */
@@ -87,6 +92,11 @@ static void send(struct replica *replica, enum live_type type)
 
     live_begin(&replica->message, &header);
     publish(replica);
+}
+
+static int64_t later(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns > b_ns ? a_ns : b_ns;
 }
 
 static int64_t earlier(int64_t a_ns, int64_t b_ns)
@@ -168,24 +178,37 @@ static void send_load(struct replica *replica, const struct company *company)
 /* Messages received up to then were missed. */
 static void note_hole(struct replica *replica, int64_t received_ns)
 {
+    if (!replica->has_hole)
+        replica->hole_count = 0;
     replica->has_hole = true;
     if (received_ns > replica->hole_ns)
         replica->hole_ns = received_ns;
+    if (replica->hole_count > 0 && replica->holes_ns[replica->hole_count - 1] >= received_ns)
+        return;
+    if (replica->hole_count < HOLES_MAX) {
+        replica->holes_ns[replica->hole_count++] = received_ns;
+        return;
+    }
+    /* What stands between the last two is given up. */
+    replica->holes_ns[HOLES_MAX - 1] = received_ns;
+    replica->has_given_up = true;
+    replica->done_ns = later(replica->done_ns, received_ns);
+    shadow_expire(replica->shadow, replica->done_ns + 1);
 }
 
 /* Messages received up to then may have been numbered, unheard: they are given up here, but for others to know. */
 static void doubt(struct replica *replica, int64_t received_ns)
 {
     note_hole(replica, received_ns);
-    if (received_ns > replica->done_ns)
-        replica->done_ns = received_ns;
+    replica->has_given_up = true;
+    replica->done_ns = later(replica->done_ns, received_ns);
     shadow_expire(replica->shadow, replica->done_ns + 1);
 }
 
 static void ask(struct replica *replica)
 {
     if (replica->is_complete)
-        replica->next_hello_ns = 0;
+        replica->next_hello_ns = replica->asked_ns = 0;
     replica->is_complete = false;
     mirror_suspect(replica->mirror);
 }
@@ -251,7 +274,7 @@ static void hear_owner(struct replica *replica, const struct live_header *header
     hear_hole(replica, header->hole_ms);
     /* It has told the events of all that we got by then, and we have heard what it told. */
     if (replica->has_hole && replica->is_complete && received_ns - replica->hole_ns > lag_ns + MARGIN_MS * MS)
-        replica->has_hole = false;
+        replica->has_hole = replica->has_given_up = false;
     replica->owner_ns = received_ns;
     replica->is_unsure = !replica->is_complete;
     shadow_expire(replica->shadow, received_ns - SHADOW_MS * MS - lag_ns);
@@ -319,6 +342,10 @@ static bool hear(struct replica *replica, struct live_header *header, struct liv
 
     if (hearing == OWNERSHIP_MISSED && !is_own)
         miss(replica, received_ns);
+    /* What was sent before that and not heard was lost on its way: the others miss it, and ask for it. */
+    if (is_own && header->type == LIVE_OWNER && ownership_is_owner(replica->ownership) &&
+        header->epoch == ownership_epoch(replica->ownership))
+        fanout_hear(replica->fanout, header->batch);
     if (hearing == OWNERSHIP_STALE)
         return false;
     switch (header->type) {
@@ -421,21 +448,41 @@ static struct source_item *take_shadow(struct replica *replica, size_t *ret_coun
     return items;
 }
 
+/* Numbers what is left of what came, and writes holes down in their places. */
+static void number_shadow(struct replica *replica)
+{
+    size_t holes = replica->has_hole ? replica->hole_count : 0;
+    bool lacks_first = replica->has_given_up || shadow_has_dropped(replica->shadow, replica->owner_ns);
+    size_t count = 0;
+    size_t i = 0;
+    struct source_item *items = take_shadow(replica, &count);
+
+    if (!items)
+        shadow_expire(replica->shadow, INT64_MAX);
+    replica->has_hole = false;
+    replica->has_given_up = false;
+    if (lacks_first || !items)
+        intake_take_hole(replica->intake, 0);
+    for (size_t hole = 0; hole < holes; hole++) {
+        size_t first = i;
+
+        while (i < count && items[i].received_ns <= replica->holes_ns[hole])
+            intake_take(replica->intake, &items[i++]);
+        if (i > first || (hole == 0 && !lacks_first))
+            intake_take_hole(replica->intake, 0);
+    }
+    while (i < count)
+        intake_take(replica->intake, &items[i++]);
+    free(items);
+}
+
 static void began(void *context)
 {
     struct replica *replica = context;
-    struct source_item *items;
-    size_t count = 0;
-    bool has_hole;
 
-    if (replica->is_unsure)
-        doubt(replica, clock_monotonic_ns());
-    has_hole = replica->has_hole || shadow_has_dropped(replica->shadow, replica->owner_ns);
-    replica->has_hole = false;
-    items = take_shadow(replica, &count);
-    if (!items)
-        shadow_expire(replica->shadow, INT64_MAX);
-    has_hole |= !items;
+    /* An owner that was there, and was not heard, would have answered: what came later it has not numbered. */
+    if (!replica->is_complete)
+        doubt(replica, replica->is_unsure ? clock_monotonic_ns() : replica->asked_ns + MARGIN_MS * MS);
     /* What the owner before had appended is in the store. It is read before places are compared with the store's. */
     if (!replica->is_complete)
         mirror_fill(replica->mirror);
@@ -443,11 +490,7 @@ static void began(void *context)
     replica->is_complete = true;
     replica->is_unsure = false;
     fanout_flush(replica->fanout);
-    if (has_hole)
-        intake_take_hole(replica->intake, 0);
-    for (size_t i = 0; i < count; i++)
-        intake_take(replica->intake, &items[i]);
-    free(items);
+    number_shadow(replica);
 }
 
 /* What was parked to be numbered waits with the other messages for its event, or for being numbered. */
@@ -530,6 +573,8 @@ bool replica_may_take(const struct replica *replica)
 static void send_hello(struct replica *replica, int64_t now_ns)
 {
     send(replica, LIVE_HELLO);
+    if (replica->asked_ns == 0)
+        replica->asked_ns = now_ns;
     replica->next_hello_ns = now_ns + HELLO_MS * MS;
 }
 

@@ -526,6 +526,28 @@ static void an_owner_that_was_stopped_lets_another_go_on_who_knows_all(void **st
     }
 }
 
+/* It was away, and what it had got before is in front of the hole. */
+static void a_hole_stands_where_it_was(void **state)
+{
+    (void)state;
+    begin_pair();
+    world.model.intact = false;
+    world_subscribe(owner, 0);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 100);
+    world_kill(follower, 0, 0);
+    world_publish(&world, 0, 0, false);
+    world_deliver(owner, SIZE_MAX);
+    world_turn(owner, 512);
+    world_cut_nats(owner, 0);
+    world_publish(&world, 0, 0, false);
+    world_restore_nats(owner);
+    world_confirm(owner);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 4000);
+    end_schedule();
+}
+
 /* What is repeated for one that came says nothing of messages that come later. */
 static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
 {
@@ -600,6 +622,7 @@ int main(void)
         cmocka_unit_test(a_hole_reaches_the_clients_of_all_replicas),
         cmocka_unit_test(an_owner_that_ended_knows_all),
         cmocka_unit_test(an_owner_that_was_stopped_lets_another_go_on_who_knows_all),
+        cmocka_unit_test(a_hole_stands_where_it_was),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),

@@ -141,12 +141,21 @@ void world_send(struct world_replica *replica, size_t count)
     }
 }
 
+/* Nothing is received at the same time as another, nor later than now. */
+static int64_t stamp(struct replica_world *world)
+{
+    int64_t from_ns = clock_monotonic_ns() - MS + 1;
+
+    world->stamp_ns = world->stamp_ns < from_ns ? from_ns : world->stamp_ns + 1;
+    return world->stamp_ns;
+}
+
 static void add_hole(struct world_replica *replica, enum source_lane lane)
 {
     struct packet *last = packets_last(&replica->lanes[lane]);
 
     if (!last || last->message)
-        packets_add(&replica->lanes[lane], &(struct packet){.lane = lane, .received_ns = clock_monotonic_ns()});
+        packets_add(&replica->lanes[lane], &(struct packet){.lane = lane, .received_ns = stamp(replica->world)});
 }
 
 static void add_beginning(struct world_replica *replica)
@@ -163,7 +172,7 @@ void world_deliver(struct world_replica *replica, size_t count)
     while (count-- > 0 && packets_take(&replica->wire, &packet)) {
         if (replica->hole_due)
             add_beginning(replica);
-        packet.received_ns = clock_monotonic_ns();
+        packet.received_ns = stamp(replica->world);
         packets_add(&replica->lanes[packet.lane], &packet);
     }
 }

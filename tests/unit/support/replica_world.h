@@ -90,6 +90,7 @@ struct replica_world {
     uint64_t random;
     uint64_t ids;     /* by which replicas are named */
     int64_t delay_ns; /* of a packet, at most */
+    int64_t stamp_ns; /* of the last thing received */
     int64_t flush_window_ns;
     uint64_t numbered_epoch;
     int numbered_by;
