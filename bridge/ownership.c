@@ -411,6 +411,17 @@ static bool is_worse(const struct ownership *ownership, const struct ownership_t
     return waited_ns < (HELLO_MS + HOLE_MS) * MS || (waited_ns < DEFER_MS * MS && has_heir(ownership));
 }
 
+/*
+ * Of one that begins without the store: more than any that was heard of, and of the size of those that the store gives, which
+ * has seen owners that this replica has not.
+ */
+static uint64_t next_epoch(const struct ownership *ownership)
+{
+    uint64_t now_us = (uint64_t)clock_unix_ms() * 1000;
+
+    return now_us > ownership->epoch ? now_us : ownership->epoch + 1;
+}
+
 static void run_follower(struct ownership *ownership, const struct ownership_turn *turn)
 {
     if (ownership->retired || !ownership->connected_ns || turn->now_ns - ownership->connected_ns < HELLO_MS * MS)
@@ -427,7 +438,7 @@ static void run_follower(struct ownership *ownership, const struct ownership_tur
     }
     if (turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS && !has_peer_with_store(ownership, false) &&
         is_lowest(ownership))
-        begin(ownership, ownership->epoch + 1, 0);
+        begin(ownership, next_epoch(ownership), 0);
 }
 
 static bool is_confirmed(const struct ownership *ownership, int64_t now_ns)
@@ -488,6 +499,11 @@ void ownership_run(struct ownership *ownership, const struct ownership_turn *tur
     forget_peers(ownership, turn->now_ns);
     if (ownership->connected_ns && turn->now_ns >= ownership->next_beat_ns)
         beat(ownership);
+}
+
+void ownership_announce(struct ownership *ownership)
+{
+    beat(ownership);
 }
 
 int64_t ownership_deadline_ns(const struct ownership *ownership)

@@ -307,6 +307,7 @@ static void hear_hello(struct replica *replica, const struct live_header *header
     if (!ownership_is_owner(replica->ownership))
         return;
     fanout_flush(replica->fanout);
+    ownership_announce(replica->ownership);
     fanout_repeat(replica->fanout);
     welcome = header_of(replica, LIVE_WELCOME);
     welcome.about = header->from;

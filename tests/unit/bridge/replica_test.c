@@ -548,6 +548,25 @@ static void a_hole_stands_where_it_was(void **state)
     end_schedule();
 }
 
+/* The store does not have it: it is repeated, and the newcomer appends it when it takes over. */
+static void what_only_memory_has_is_handed_to_one_that_came(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 100);
+    world_set_store(&world, true);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 100);
+    world_kill(follower, 0, 0);
+    world_start(&world, 2);
+    world_pass(&world, 1500);
+    world_set_store(&world, false);
+    world_kill(owner, 0, 0);
+    world_pass(&world, 4000);
+    end_schedule();
+}
+
 /* What is repeated for one that came says nothing of messages that come later. */
 static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
 {
@@ -623,6 +642,7 @@ int main(void)
         cmocka_unit_test(an_owner_that_ended_knows_all),
         cmocka_unit_test(an_owner_that_was_stopped_lets_another_go_on_who_knows_all),
         cmocka_unit_test(a_hole_stands_where_it_was),
+        cmocka_unit_test(what_only_memory_has_is_handed_to_one_that_came),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),

@@ -144,6 +144,14 @@ static struct unrest find_unrest(const struct replica_world *world)
     return unrest;
 }
 
+static void start_one(struct replica_world *world)
+{
+    for (unsigned i = 0; i < WORLD_REPLICAS; i++)
+        if (world->replicas[i].alive)
+            return;
+    world_start(world, 0);
+}
+
 static void settle(struct replica_world *world)
 {
     struct unrest unrest = {.what = NULL};
@@ -151,6 +159,7 @@ static void settle(struct replica_world *world)
 
     for (int ms = 0; ms < SETTLE_MS && !world->model.violation; ms += 50) {
         world_pass(world, 50);
+        start_one(world);
         unrest = find_unrest(world);
         quiet_ms = unrest.what ? 0 : quiet_ms + 50;
         if (quiet_ms > QUIET_MS)
@@ -162,8 +171,6 @@ static void settle(struct replica_world *world)
 
 static void heal(struct replica_world *world)
 {
-    bool is_any = false;
-
     world->nats_away = false;
     world->redis_away = false;
     for (unsigned i = 0; i < WORLD_REPLICAS; i++) {
@@ -174,14 +181,7 @@ static void heal(struct replica_world *world)
         world_continue(replica);
         world_restore_nats(replica);
         world_restore_store(replica);
-        is_any |= !replica->leaving;
     }
-    if (!is_any)
-        for (unsigned i = 0; i < WORLD_REPLICAS && !is_any; i++)
-            if (!world->replicas[i].alive) {
-                world_start(world, i);
-                is_any = true;
-            }
 }
 
 /* What the store holds, as who reads it from its beginning sees it. */
