@@ -51,6 +51,7 @@ struct ownership {
     struct live_id owner;
     int64_t owner_ns; /* when it was heard last */
     uint64_t heard_batch;
+    uint64_t seen_epoch; /* the latest that anybody has heard of */
 
     /* While this replica owns. */
     int64_t confirmed_ns; /* when the last renewal or echo that has come back was sent */
@@ -314,6 +315,8 @@ enum ownership_hearing ownership_hear(struct ownership *ownership, const struct 
     if (live_id_equals(header->from, ownership->options.id))
         return hear_self(ownership, header);
     note_peer(ownership, header, received_ns);
+    if (header->epoch > ownership->seen_epoch)
+        ownership->seen_epoch = header->epoch;
     switch (header->type) {
     case LIVE_OWNER:
     case LIVE_FRAMES:
@@ -335,6 +338,9 @@ enum ownership_hearing ownership_hear(struct ownership *ownership, const struct 
     case LIVE_LOAD:
         break;
     }
+    /* Who has heard of a later owner does not listen to this one; should that one be gone, this one begins anew. */
+    if (header->epoch > ownership->epoch)
+        ownership_release(ownership, "another replica has heard of a later owner");
     return OWNERSHIP_HEARD;
 }
 
@@ -411,6 +417,11 @@ static bool is_worse(const struct ownership *ownership, const struct ownership_t
     return waited_ns < (HELLO_MS + HOLE_MS) * MS || (waited_ns < DEFER_MS * MS && has_heir(ownership));
 }
 
+static uint64_t last_epoch(const struct ownership *ownership)
+{
+    return ownership->epoch > ownership->seen_epoch ? ownership->epoch : ownership->seen_epoch;
+}
+
 /*
  * Of one that begins without the store: more than any that was heard of, and of the size of those that the store gives, which
  * has seen owners that this replica has not.
@@ -419,7 +430,7 @@ static uint64_t next_epoch(const struct ownership *ownership)
 {
     uint64_t now_us = (uint64_t)clock_unix_ms() * 1000;
 
-    return now_us > ownership->epoch ? now_us : ownership->epoch + 1;
+    return now_us > last_epoch(ownership) ? now_us : last_epoch(ownership) + 1;
 }
 
 static void run_follower(struct ownership *ownership, const struct ownership_turn *turn)
@@ -433,7 +444,7 @@ static void run_follower(struct ownership *ownership, const struct ownership_tur
     }
     if (has_store(ownership)) {
         if (!ownership->claiming && turn->now_ns >= ownership->next_claim_ns)
-            claim(ownership, ownership->epoch > 0 ? ownership->epoch + 1 : 0);
+            claim(ownership, last_epoch(ownership) > 0 ? last_epoch(ownership) + 1 : 0);
         return;
     }
     if (turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS && !has_peer_with_store(ownership, false) &&

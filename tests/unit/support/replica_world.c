@@ -773,10 +773,10 @@ void world_set_store(struct replica_world *world, bool away)
     }
 }
 
-void world_lose_data(struct replica_world *world, int64_t ms, bool lease)
+void world_lose_data(struct replica_world *world, int64_t ms)
 {
     world_set_store(world, true);
-    fake_redis_lose_since(world->redis, clock_unix_ms() - ms);
-    if (lease)
+    fake_redis_lose_since(world->redis, ms > 0 ? clock_unix_ms() - ms : 0);
+    if (ms == 0)
         fake_redis_lose_lease(world->redis);
 }

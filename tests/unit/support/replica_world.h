@@ -148,8 +148,8 @@ void world_restore_store(struct world_replica *replica);
 void world_set_nats(struct replica_world *world, bool away);
 void world_set_store(struct replica_world *world, bool away);
 
-/* The store is away for all, and has lost its last milliseconds; with the lease, perhaps. */
-void world_lose_data(struct replica_world *world, int64_t ms, bool lease);
+/* The store is away for all, and has lost its last milliseconds; 0: everything, the lease as well. */
+void world_lose_data(struct replica_world *world, int64_t ms);
 
 /* Subscriptions of the worker. */
 void world_subscribe(struct world_replica *replica, int company);
