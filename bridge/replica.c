@@ -208,7 +208,8 @@ static void doubt(struct replica *replica, int64_t received_ns)
 static void ask(struct replica *replica)
 {
     if (replica->is_complete)
-        replica->next_hello_ns = replica->asked_ns = 0;
+        replica->next_hello_ns = 0;
+    replica->asked_ns = 0;
     replica->is_complete = false;
     mirror_suspect(replica->mirror);
 }
@@ -483,7 +484,8 @@ static void began(void *context)
 
     /* An owner that was there, and was not heard, would have answered: what came later it has not numbered. */
     if (!replica->is_complete)
-        doubt(replica, replica->is_unsure ? clock_monotonic_ns() : replica->asked_ns + MARGIN_MS * MS);
+        doubt(replica,
+              replica->is_unsure || replica->asked_ns == 0 ? clock_monotonic_ns() : replica->asked_ns + MARGIN_MS * MS);
     /* What the owner before had appended is in the store. It is read before places are compared with the store's. */
     if (!replica->is_complete)
         mirror_fill(replica->mirror);

@@ -586,6 +586,28 @@ static void two_who_have_half_each_agree_when_they_have_all(void **state)
     end_schedule();
 }
 
+/* It was noted while the store, which has older events, was not there. */
+static void a_hole_in_front_of_what_the_store_knows_is_stored(void **state)
+{
+    (void)state;
+    begin_pair();
+    world.model.intact = false;
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 100);
+    world_set_store(&world, true);
+    world_kill(owner, 0, 0);
+    world_kill(follower, 0, 0);
+    world_publish(&world, 0, 0, false);
+    world_start(&world, 2);
+    world_pass(&world, 100);
+    hub_subscribe(world.replicas[2].hub, replica_company(world.replicas[2].replica, model_company_names[0]), 0,
+                  &world.replicas[2].views[0]);
+    world.replicas[2].subscribed[0] = true;
+    world_pass(&world, 4000);
+    world_set_store(&world, false);
+    end_schedule();
+}
+
 /* What is repeated for one that came says nothing of messages that come later. */
 static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
 {
@@ -663,6 +685,7 @@ int main(void)
         cmocka_unit_test(a_hole_stands_where_it_was),
         cmocka_unit_test(what_only_memory_has_is_handed_to_one_that_came),
         cmocka_unit_test(two_who_have_half_each_agree_when_they_have_all),
+        cmocka_unit_test(a_hole_in_front_of_what_the_store_knows_is_stored),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
