@@ -52,6 +52,7 @@ struct replica {
      */
     bool has_hole;
     bool has_given_up;
+    bool returns_hole; /* while what was to be numbered comes back: a hole stands in front of the next message */
     int64_t holes_ns[HOLES_MAX]; /* in order */
     size_t hole_count;
     int64_t hole_ns;  /* the last */
@@ -175,24 +176,27 @@ static void send_load(struct replica *replica, const struct company *company)
 
 /* Hearing. */
 
-/* Messages received up to then were missed. */
+/* Messages were missed between the one received then and the next one. */
 static void note_hole(struct replica *replica, int64_t received_ns)
 {
+    size_t at;
+
     if (!replica->has_hole)
         replica->hole_count = 0;
     replica->has_hole = true;
-    if (received_ns > replica->hole_ns)
-        replica->hole_ns = received_ns;
-    if (replica->hole_count > 0 && replica->holes_ns[replica->hole_count - 1] >= received_ns)
-        return;
+    replica->hole_ns = later(replica->hole_ns, received_ns);
+    for (at = replica->hole_count; at > 0 && replica->holes_ns[at - 1] >= received_ns; at--)
+        if (replica->holes_ns[at - 1] == received_ns)
+            return;
     if (replica->hole_count < HOLES_MAX) {
-        replica->holes_ns[replica->hole_count++] = received_ns;
+        memmove(&replica->holes_ns[at + 1], &replica->holes_ns[at],
+                (replica->hole_count++ - at) * sizeof replica->holes_ns[0]);
+        replica->holes_ns[at] = received_ns;
         return;
     }
-    /* What stands between the last two is given up. */
-    replica->holes_ns[HOLES_MAX - 1] = received_ns;
+    /* There is no room for its place: all that came before is given up. */
     replica->has_given_up = true;
-    replica->done_ns = later(replica->done_ns, received_ns);
+    replica->done_ns = replica->hole_ns;
     shadow_expire(replica->shadow, replica->done_ns + 1);
 }
 
@@ -496,17 +500,25 @@ static void began(void *context)
     number_shadow(replica);
 }
 
+/* A hole that was to be numbered stands in front of the next message again. */
+static void return_hole(struct replica *replica, int64_t next_ns)
+{
+    if (replica->returns_hole)
+        note_hole(replica, next_ns - 1);
+    replica->returns_hole = false;
+}
+
 /* What was parked to be numbered waits with the other messages for its event, or for being numbered. */
 static void return_parked(void *context, const struct parked *parked)
 {
     struct replica *replica = context;
 
-    if (parked->message) {
-        shadow_add(replica->shadow,
-                   &(struct source_item){.message = parked->message, .received_ns = parked->received_ns});
-    } else {
-        note_hole(replica, clock_monotonic_ns());
+    if (!parked->message) {
+        replica->returns_hole = true;
+        return;
     }
+    return_hole(replica, parked->received_ns);
+    shadow_add(replica->shadow, &(struct source_item){.message = parked->message, .received_ns = parked->received_ns});
 }
 
 static void return_company(struct company *company, void *context)
@@ -514,19 +526,37 @@ static void return_company(struct company *company, void *context)
     struct replica *replica = context;
 
     heads_take_parked(replica->heads, company, return_parked, replica);
+    return_hole(replica, clock_monotonic_ns() + 1);
+}
+
+/* The message of a void event is in the shadow already. */
+static void return_frame(void *context, const struct frame *frame)
+{
+    struct replica *replica = context;
+
+    if (frame_kind(frame) == FRAME_HOLE)
+        replica->returns_hole = true;
+    else
+        return_hole(replica, frame_received_ns(frame));
 }
 
 static void ended(void *context)
 {
     struct replica *replica = context;
 
-    if (fanout_void(replica->fanout))
-        note_hole(replica, clock_monotonic_ns());
+    fanout_void(replica->fanout, return_frame, replica);
+    return_hole(replica, clock_monotonic_ns() + 1);
     companies_each(replica->options.companies, return_company, replica);
     appender_set_active(replica->options.appender, false);
 }
 
 /* Companies. */
+
+static void return_late(struct replica *replica, const struct parked *parked)
+{
+    return_parked(replica, parked);
+    return_hole(replica, clock_monotonic_ns() + 1);
+}
 
 static void unpark(void *context, struct company *company, struct parked *parked)
 {
@@ -537,7 +567,7 @@ static void unpark(void *context, struct company *company, struct parked *parked
     else if (ownership_may_number(replica->ownership, clock_monotonic_ns()))
         intake_unpark(replica->intake, company, parked);
     else
-        return_parked(replica, parked);
+        return_late(replica, parked);
 }
 
 static void loaded(void *context, struct company *company, uint64_t hole_ms)

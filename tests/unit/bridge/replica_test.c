@@ -237,6 +237,92 @@ static void run_all_random(bool intact, bool forgetful)
     report();
 }
 
+/*
+ * All schedules of SHORT steps behind one beginning: two replicas that know of each other, and an event on its way. Whoever
+ * may go goes.
+ */
+enum { SHORT = 5, CHOICES = 9 };
+
+static void short_step(unsigned choice)
+{
+    struct world_replica *a = &world.replicas[0];
+    struct world_replica *b = &world.replicas[1];
+
+    switch (choice) {
+    case 0:
+        world_publish(&world, 0, 0, world.steps % 2 == 0);
+        break;
+    case 1:
+    case 2:
+        world_trace(&world, " turn%u", choice - 1);
+        world_deliver(&world.replicas[choice - 1], SIZE_MAX);
+        world_turn(&world.replicas[choice - 1], 512);
+        break;
+    case 3:
+        world_trace(&world, " send");
+        world_send(a, 1);
+        world_send(b, 1);
+        break;
+    case 4:
+        world_trace(&world, " store");
+        world_carry_out(a, SIZE_MAX);
+        world_carry_out(b, SIZE_MAX);
+        break;
+    case 5:
+        world_trace(&world, " +310");
+        world_pass(&world, 310);
+        break;
+    case 6:
+        if (world_has_other(a))
+            world_kill(a, 0, 0);
+        else
+            world_continue(b);
+        break;
+    case 7:
+        if (!a->stopped && world_has_other(a))
+            world_stop(a, 2);
+        else
+            world_continue(a);
+        break;
+    default:
+        if (world_has_other(a))
+            world_leave(a);
+        else
+            world_start(&world, 2);
+        break;
+    }
+}
+
+static void every_short_schedule_loses_nothing(void **state)
+{
+    uint64_t steps = number_or("REPLICA_STEPS", SHORT - 1);
+    uint64_t count = 1;
+
+    (void)state;
+    kinds = 0;
+    for (uint64_t i = 0; i < steps; i++)
+        count *= CHOICES;
+    for (uint64_t schedule = 0; schedule < count; schedule++) {
+        uint64_t left = schedule;
+
+        fake_clock_set_ms(INT64_C(1700000000000));
+        world_init(&world, &(struct world_setting){.seed = 1, .replicas = 2, .intact = true, .exhaustive = true});
+        for (unsigned i = 0; i < 2; i++)
+            world_start(&world, i);
+        world_pass(&world, 1800);
+        world_subscribe(&world.replicas[1], 0);
+        model_promise(&world.model);
+        world_publish(&world, 0, 0, false);
+        for (uint64_t i = 0; i < steps && !world.model.violation; i++, left /= CHOICES)
+            short_step((unsigned)(left % CHOICES));
+        if (!world.model.violation)
+            world_finish(&world);
+        note_finding(schedule);
+        world_release(&world);
+    }
+    report();
+}
+
 /* Schedules of the faults that were found, each as short as it can be. */
 
 static struct world_replica *owner;
@@ -688,6 +774,7 @@ int main(void)
         cmocka_unit_test(a_hole_in_front_of_what_the_store_knows_is_stored),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
+        cmocka_unit_test(every_short_schedule_loses_nothing),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
         cmocka_unit_test(whatever_goes_it_is_told_where_something_is_lost),
         cmocka_unit_test(whatever_goes_it_is_told_where_something_is_lost_by_the_store),

@@ -456,7 +456,7 @@ static void bury(struct world_replica *replica)
 
 void world_carry_out(struct world_replica *replica, size_t count)
 {
-    while (count-- > 0 && fake_redis_carry_out(replica->store))
+    while (replica->alive && count-- > 0 && fake_redis_carry_out(replica->store))
         ;
 }
 
