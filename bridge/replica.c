@@ -263,10 +263,12 @@ static void ask_for_hole(struct company *company, void *context)
 }
 
 /* The owner writes it down for the companies that it has in memory; ours are others. */
-static void hear_hole(struct replica *replica, uint64_t hole_ms)
+static void hear_hole(struct replica *replica, uint64_t hole_ms, int64_t received_ns)
 {
     if (hole_ms <= store_noted_hole(replica->options.store))
         return;
+    /* What it missed, and we did not, is told to be missed: behind what it numbers now it would be out of order. */
+    doubt(replica, received_ns);
     store_note_hole(replica->options.store, hole_ms);
     companies_each(replica->options.companies, ask_for_hole, replica);
 }
@@ -276,7 +278,7 @@ static void hear_owner(struct replica *replica, const struct live_header *header
     int64_t lag_ns = header->lag_ms * MS;
 
     appender_hear_owner(replica->options.appender, header->stored_ms, !header->store_lost);
-    hear_hole(replica, header->hole_ms);
+    hear_hole(replica, header->hole_ms, received_ns);
     /* It has told the events of all that we got by then, and we have heard what it told. */
     if (replica->has_hole && replica->is_complete && received_ns - replica->hole_ns > lag_ns + MARGIN_MS * MS)
         replica->has_hole = replica->has_given_up = false;
@@ -309,7 +311,7 @@ static void hear_hello(struct replica *replica, const struct live_header *header
 {
     struct live_header welcome;
 
-    if (!ownership_is_owner(replica->ownership))
+    if (!ownership_may_number(replica->ownership, clock_monotonic_ns()))
         return;
     fanout_flush(replica->fanout);
     ownership_announce(replica->ownership);
