@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "bridge/batches.h"
+#include "bridge/doubt.h"
 #include "bridge/fanout.h"
 #include "bridge/heads.h"
 #include "bridge/intake.h"
@@ -23,7 +24,6 @@ enum {
     MARGIN_MS = 250,  /* by how much a message may reach the owner later than us */
     KEPT_BYTES = 16 * 1024 * 1024,
     MESSAGE_BYTES = 64 * 1024 * 1024,
-    HOLES_MAX = 8, /* with a place of their own among the messages */
 };
 
 struct replica {
@@ -31,6 +31,7 @@ struct replica {
     struct live_id id;
     struct heads *heads;
     struct shadow *shadow;
+    struct doubt *doubt;
     struct ownership *ownership;
     struct fanout *fanout;
     struct mirror *mirror;
@@ -46,17 +47,6 @@ struct replica {
     int64_t next_hello_ns;
     int64_t asked_ns; /* when it was asked first for what is missing; 0: not yet */
     int64_t run_ns;   /* the last turn */
-    /*
-     * Messages received up to hole_ns were missed here, or given up; if nobody owned then who did neither, they are missed for
-     * good.
-     */
-    bool has_hole;
-    bool has_given_up;
-    bool returns_hole; /* while what was to be numbered comes back: a hole stands in front of the next message */
-    int64_t holes_ns[HOLES_MAX]; /* in order */
-    size_t hole_count;
-    int64_t hole_ns;  /* the last */
-    int64_t done_ns;  /* messages received up to then are numbered, or given up */
     int64_t owner_ns; /* when an owner that had seen everything was heard last */
     int64_t taken_ns; /* when what was taken last from the source was received */
 };
@@ -72,7 +62,7 @@ static void publish(struct replica *replica)
 /* Whether others know more, as far as we know. */
 static bool is_in_doubt(const struct replica *replica)
 {
-    return replica->has_hole || !replica->is_complete;
+    return doubt_exists(replica->doubt) || !replica->is_complete;
 }
 
 static struct live_header header_of(const struct replica *replica, enum live_type type)
@@ -93,11 +83,6 @@ static void send(struct replica *replica, enum live_type type)
 
     live_begin(&replica->message, &header);
     publish(replica);
-}
-
-static int64_t later(int64_t a_ns, int64_t b_ns)
-{
-    return a_ns > b_ns ? a_ns : b_ns;
 }
 
 static int64_t earlier(int64_t a_ns, int64_t b_ns)
@@ -176,39 +161,6 @@ static void send_load(struct replica *replica, const struct company *company)
 
 /* Hearing. */
 
-/* Messages were missed between the one received then and the next one. */
-static void note_hole(struct replica *replica, int64_t received_ns)
-{
-    size_t at;
-
-    if (!replica->has_hole)
-        replica->hole_count = 0;
-    replica->has_hole = true;
-    replica->hole_ns = later(replica->hole_ns, received_ns);
-    for (at = replica->hole_count; at > 0 && replica->holes_ns[at - 1] >= received_ns; at--)
-        if (replica->holes_ns[at - 1] == received_ns)
-            return;
-    if (replica->hole_count < HOLES_MAX) {
-        memmove(&replica->holes_ns[at + 1], &replica->holes_ns[at],
-                (replica->hole_count++ - at) * sizeof replica->holes_ns[0]);
-        replica->holes_ns[at] = received_ns;
-        return;
-    }
-    /* There is no room for its place: all that came before is given up. */
-    replica->has_given_up = true;
-    replica->done_ns = replica->hole_ns;
-    shadow_expire(replica->shadow, replica->done_ns + 1);
-}
-
-/* Messages received up to then may have been numbered, unheard: they are given up here, but for others to know. */
-static void doubt(struct replica *replica, int64_t received_ns)
-{
-    note_hole(replica, received_ns);
-    replica->has_given_up = true;
-    replica->done_ns = later(replica->done_ns, received_ns);
-    shadow_expire(replica->shadow, replica->done_ns + 1);
-}
-
 static void ask(struct replica *replica)
 {
     if (replica->is_complete)
@@ -224,14 +176,14 @@ static void ask(struct replica *replica)
  */
 static void miss(struct replica *replica, int64_t received_ns)
 {
-    doubt(replica, received_ns);
+    doubt_give_up(replica->doubt, received_ns);
     ask(replica);
 }
 
 static void hear_frames(struct replica *replica, const struct live_header *header, struct live_reader *reader,
                         int64_t received_ns)
 {
-    enum mirror_marks marks = replica->has_hole ? MIRROR_DOUBTED : MIRROR_FIRST;
+    enum mirror_marks marks = doubt_exists(replica->doubt) ? MIRROR_DOUBTED : MIRROR_FIRST;
 
     if (ownership_is_owner(replica->ownership)) {
         fanout_hear(replica->fanout, header->batch);
@@ -268,7 +220,7 @@ static void hear_hole(struct replica *replica, uint64_t hole_ms, int64_t receive
     if (hole_ms <= store_noted_hole(replica->options.store))
         return;
     /* What it missed, and we did not, is told to be missed: behind what it numbers now it would be out of order. */
-    doubt(replica, received_ns);
+    doubt_give_up(replica->doubt, received_ns);
     store_note_hole(replica->options.store, hole_ms);
     companies_each(replica->options.companies, ask_for_hole, replica);
 }
@@ -280,8 +232,8 @@ static void hear_owner(struct replica *replica, const struct live_header *header
     appender_hear_owner(replica->options.appender, header->stored_ms, !header->store_lost);
     hear_hole(replica, header->hole_ms, received_ns);
     /* It has told the events of all that we got by then, and we have heard what it told. */
-    if (replica->has_hole && replica->is_complete && received_ns - replica->hole_ns > lag_ns + MARGIN_MS * MS)
-        replica->has_hole = replica->has_given_up = false;
+    if (replica->is_complete)
+        doubt_hear_told(replica->doubt, received_ns - lag_ns - MARGIN_MS * MS);
     replica->owner_ns = received_ns;
     replica->is_unsure = !replica->is_complete;
     shadow_expire(replica->shadow, received_ns - SHADOW_MS * MS - lag_ns);
@@ -301,7 +253,7 @@ static void hear_welcome(struct replica *replica, const struct live_header *head
     if (header->batch != ownership_heard_batch(replica->ownership))
         mirror_suspect(replica->mirror);
     ownership_set_heard_batch(replica->ownership, header->batch);
-    doubt(replica, received_ns);
+    doubt_give_up(replica->doubt, received_ns);
     replica->is_complete = true;
     replica->is_unsure = false;
     mirror_fill(replica->mirror);
@@ -421,7 +373,7 @@ static void take_hole(struct replica *replica, const struct source_item *item)
         intake_take_hole(replica->intake, item->dropped);
         return;
     }
-    note_hole(replica, item->received_ns);
+    doubt_note_hole(replica->doubt, item->received_ns);
     ownership_release(replica->ownership, "events may have been missed here");
 }
 
@@ -432,7 +384,7 @@ void replica_take_event(struct replica *replica, const struct source_item *item)
     replica->taken_ns = item->received_ns;
     if (!item->message)
         take_hole(replica, item);
-    else if (item->received_ns <= replica->done_ns)
+    else if (doubt_is_given_up(replica->doubt, item->received_ns))
         source_message_free(item->message);
     else if (!replica->is_retired && ownership_may_number(replica->ownership, now_ns))
         intake_take(replica->intake, item);
@@ -442,56 +394,15 @@ void replica_take_event(struct replica *replica, const struct source_item *item)
 
 /* Roles. */
 
-/* Takes all messages out of the shadow: those that are numbered go there again until they are heard. */
-static struct source_item *take_shadow(struct replica *replica, size_t *ret_count)
-{
-    size_t count = shadow_count(replica->shadow);
-    struct source_item *items = calloc(count + 1, sizeof *items);
-
-    if (!items)
-        return NULL;
-    *ret_count = 0;
-    while (*ret_count < count && shadow_take(replica->shadow, &items[*ret_count]))
-        ++*ret_count;
-    return items;
-}
-
-/* Numbers what is left of what came, and writes holes down in their places. */
-static void number_shadow(struct replica *replica)
-{
-    size_t holes = replica->has_hole ? replica->hole_count : 0;
-    bool lacks_first = replica->has_given_up || shadow_has_dropped(replica->shadow, replica->owner_ns);
-    size_t count = 0;
-    size_t i = 0;
-    struct source_item *items = take_shadow(replica, &count);
-
-    if (!items)
-        shadow_expire(replica->shadow, INT64_MAX);
-    replica->has_hole = false;
-    replica->has_given_up = false;
-    if (lacks_first || !items)
-        intake_take_hole(replica->intake, 0);
-    for (size_t hole = 0; hole < holes; hole++) {
-        size_t first = i;
-
-        while (i < count && items[i].received_ns <= replica->holes_ns[hole])
-            intake_take(replica->intake, &items[i++]);
-        if (i > first || (hole == 0 && !lacks_first))
-            intake_take_hole(replica->intake, 0);
-    }
-    while (i < count)
-        intake_take(replica->intake, &items[i++]);
-    free(items);
-}
-
 static void began(void *context)
 {
     struct replica *replica = context;
 
     /* An owner that was there, and was not heard, would have answered: what came later it has not numbered. */
     if (!replica->is_complete)
-        doubt(replica,
-              replica->is_unsure || replica->asked_ns == 0 ? clock_monotonic_ns() : replica->asked_ns + MARGIN_MS * MS);
+        doubt_give_up(replica->doubt, replica->is_unsure || replica->asked_ns == 0
+                                          ? clock_monotonic_ns()
+                                          : replica->asked_ns + MARGIN_MS * MS);
     /* What the owner before had appended is in the store. It is read before places are compared with the store's. */
     if (!replica->is_complete)
         mirror_fill(replica->mirror);
@@ -499,66 +410,28 @@ static void began(void *context)
     replica->is_complete = true;
     replica->is_unsure = false;
     fanout_flush(replica->fanout);
-    number_shadow(replica);
-}
-
-/* A hole that was to be numbered stands in front of the next message again. */
-static void return_hole(struct replica *replica, int64_t next_ns)
-{
-    if (replica->returns_hole)
-        note_hole(replica, next_ns - 1);
-    replica->returns_hole = false;
-}
-
-/* What was parked to be numbered waits with the other messages for its event, or for being numbered. */
-static void return_parked(void *context, const struct parked *parked)
-{
-    struct replica *replica = context;
-
-    if (!parked->message) {
-        replica->returns_hole = true;
-        return;
-    }
-    return_hole(replica, parked->received_ns);
-    shadow_add(replica->shadow, &(struct source_item){.message = parked->message, .received_ns = parked->received_ns});
+    doubt_number_all(replica->doubt, replica->intake, shadow_has_dropped(replica->shadow, replica->owner_ns));
 }
 
 static void return_company(struct company *company, void *context)
 {
     struct replica *replica = context;
 
-    heads_take_parked(replica->heads, company, return_parked, replica);
-    return_hole(replica, clock_monotonic_ns() + 1);
-}
-
-/* The message of a void event is in the shadow already. */
-static void return_frame(void *context, const struct frame *frame)
-{
-    struct replica *replica = context;
-
-    if (frame_kind(frame) == FRAME_HOLE)
-        replica->returns_hole = true;
-    else
-        return_hole(replica, frame_received_ns(frame));
+    heads_take_parked(replica->heads, company, doubt_return_parked, replica->doubt);
+    doubt_end_return(replica->doubt);
 }
 
 static void ended(void *context)
 {
     struct replica *replica = context;
 
-    fanout_void(replica->fanout, return_frame, replica);
-    return_hole(replica, clock_monotonic_ns() + 1);
+    fanout_void(replica->fanout, doubt_return_frame, replica->doubt);
+    doubt_end_return(replica->doubt);
     companies_each(replica->options.companies, return_company, replica);
     appender_set_active(replica->options.appender, false);
 }
 
 /* Companies. */
-
-static void return_late(struct replica *replica, const struct parked *parked)
-{
-    return_parked(replica, parked);
-    return_hole(replica, clock_monotonic_ns() + 1);
-}
 
 static void unpark(void *context, struct company *company, struct parked *parked)
 {
@@ -569,7 +442,9 @@ static void unpark(void *context, struct company *company, struct parked *parked
     else if (ownership_may_number(replica->ownership, clock_monotonic_ns()))
         intake_unpark(replica->intake, company, parked);
     else
-        return_late(replica, parked);
+        doubt_return_parked(replica->doubt, parked);
+    if (!ownership_is_owner(replica->ownership))
+        doubt_end_return(replica->doubt);
 }
 
 static void loaded(void *context, struct company *company, uint64_t hole_ms)
@@ -732,7 +607,8 @@ static int make_parts(struct replica *replica)
         .log = options->log,
         .metrics = options->metrics,
     });
-    if (!replica->batches || !replica->shadow || !replica->heads || !replica->ownership)
+    replica->doubt = doubt_new(replica->shadow);
+    if (!replica->batches || !replica->shadow || !replica->doubt || !replica->heads || !replica->ownership)
         return -1;
     replica->fanout = fanout_new(&(struct fanout_options){
         .heads = replica->heads,
@@ -796,6 +672,7 @@ void replica_free(struct replica *replica)
     fanout_free(replica->fanout);
     ownership_free(replica->ownership);
     heads_free(replica->heads);
+    doubt_free(replica->doubt);
     shadow_free(replica->shadow);
     buffer_release(&replica->message);
     free(replica);
