@@ -31,8 +31,8 @@ async function settled(replicas) {
   return { owner, followers: replicas.filter((replica) => replica.isRunning && replica !== owner) };
 }
 
-async function replicated(world, { count = 2, env, durable } = {}) {
-  const [nats, redis] = await Promise.all([world.nats(), world.redis({ durable })]);
+async function replicated(world, { count = 2, env, durable, config } = {}) {
+  const [nats, redis] = await Promise.all([world.nats({ config }), world.redis({ durable })]);
   const replicas = await Promise.all(range(1, count).map(() => world.sluice({ nats, redis, env })));
   const publisher = await world.publisher(nats);
   return { nats, redis, replicas, publisher, ...(await settled(replicas)) };
@@ -143,4 +143,18 @@ e2e('a replica that comes later has everything', async (world) => {
   await Promise.all([client.untilEvents(1100), there.untilEvents(1099)]);
   assert.deepEqual(numbersOf(there.events), range(2, 1100));
   assert.deepEqual(there.gaps, []);
+});
+
+e2e('events that leave NATS no room for what replicas add to them reach all clients', async (world) => {
+  const { replicas, publisher, redis } = await replicated(world, { config: 'max_payload: 4096\n' });
+  const clients = await Promise.all(replicas.map((replica) => world.liveStream(replica, { company: 'acme' })));
+  const pad = 'x'.repeat(4096 - JSON.stringify({ companyId: 'acme', n: 100, pad: '' }).length);
+  for (let n = 101; n <= 110; n++) await publisher.publishRange('acme', n, n, { more: { pad } });
+  await publisher.publishRange('acme', 111, 200);
+  for (const client of clients) await client.untilEvents(100);
+  for (const client of clients) {
+    assert.deepEqual(numbersOf(client.events), range(101, 200));
+    assert.deepEqual(client.gaps, []);
+  }
+  await redis.untilStored('acme', 100);
 });
