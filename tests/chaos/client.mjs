@@ -13,9 +13,9 @@ const HABITS = {
 };
 
 export class Client {
-  /** `habit` is one of HABITS; `tally` counts what comes. */
-  constructor({ name, company, habit, port, checker, ledger, tally, random }) {
-    Object.assign(this, { name, company, habit, port, checker, tally, random });
+  /** `habit` is one of HABITS; `tally` counts what comes; `hold` shortens times in the short mode. */
+  constructor({ name, company, habit, port, checker, ledger, tally, hold, random }) {
+    Object.assign(this, { name, company, habit, port, checker, tally, hold, random });
     this.published = ledger.company(company);
     this.retryMs = FIRST_RETRY_MS;
     this.lastEventId = undefined;
@@ -52,7 +52,7 @@ export class Client {
     if (!stream || stream.over) return;
     if (this.habit === 'slow') {
       stream.stopReading();
-      this.#later(habit.forMs, () => stream.readOn());
+      this.#later(habit.forMs.map(this.hold), () => stream.readOn());
     } else if (this.isReady) {
       stream.leave();
       this.#comeBack();

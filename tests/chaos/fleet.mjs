@@ -13,7 +13,7 @@ function habitOf(index) {
 }
 
 export class Fleet {
-  constructor({ sizes, port, ledger, tally, random }) {
+  constructor({ sizes, port, ledger, tally, hold, random }) {
     this.ledger = ledger;
     this.tally = tally;
     this.clients = [];
@@ -23,8 +23,8 @@ export class Fleet {
         const onFinding = (finding) => tally.finding(finding);
         const checker = new SequenceChecker({ client: name, company, ledger, onFinding });
         const habit = habitOf(index);
-        const client = new Client({ name, company, habit, port, checker, ledger, tally, random: random.fork() });
-        this.clients.push(client);
+        const shared = { port, ledger, tally, hold };
+        this.clients.push(new Client({ name, company, habit, checker, ...shared, random: random.fork() }));
       }
     }
   }

@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { NatsServer, RedisServer } from '../support/servers.mjs';
 import { BINARY, runSluice } from '../support/sluice.mjs';
+import { pause } from '../support/wait.mjs';
 import { Balancer } from './balancer.mjs';
 import { Fleet } from './fleet.mjs';
 import { Ledger } from './ledger.mjs';
@@ -15,7 +16,8 @@ export const REDIS_USER = 'sluice';
 export const REDIS_PASSWORD = 'secret-of-redis';
 
 const FLOOD_CLIENTS = 5; // what is sent to all clients of a company has to be read by this process
-const RETRY_MS = 500;
+const RETRY_MS = 500; // an answer of overload asks for 15 to 30 times that
+const SHORT_RETRY_MS = 150;
 
 const natsConfig = (jetstream, directory) => `
 lame_duck_duration: "30s"
@@ -73,7 +75,8 @@ export class ChaosWorld {
     const companies = Array.from({ length: options.companies }, (_, index) => `company-${index}`);
     const share = Math.floor((options.clients - FLOOD_CLIENTS) / companies.length);
     const sizes = [...companies.map((company) => [company, share]), [this.floodCompany, FLOOD_CLIENTS]];
-    this.fleet = new Fleet({ sizes, port: this.balancer.port, ledger, tally, random: random.fork() });
+    const { hold } = this;
+    this.fleet = new Fleet({ sizes, port: this.balancer.port, ledger, tally, hold, random: random.fork() });
     this.#own({ dispose: () => this.fleet.stop() });
     await this.fleet.start();
 
@@ -89,7 +92,7 @@ export class ChaosWorld {
     const settings = {
       NATS_URL: this.nats.url,
       REDIS_URL: `redis://${REDIS_USER}:${REDIS_PASSWORD}@127.0.0.1:${this.redis.port}`,
-      RETRY_MS: String(RETRY_MS),
+      RETRY_MS: String(this.short ? SHORT_RETRY_MS : RETRY_MS),
       OVERLOAD_ANSWER: 'retry', // browsers come back then
     };
     const jetstream = { NATS_STREAM: 'EVENTS', NATS_STREAM_CREATE: 'true', OVERFLOW: 'refill' };
@@ -101,7 +104,7 @@ export class ChaosWorld {
     this.tally.begin(fault.name);
     await fault.run(this);
     await this.recover();
-    await new Promise((resolve) => setTimeout(resolve, fault.settleMs));
+    await pause(this.hold(fault.settleMs));
     await this.fleet.catchUp();
     return this.tally.end({ gapless: this.jetstream && fault.keepsData });
   }
