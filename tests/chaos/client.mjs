@@ -2,6 +2,8 @@
 
 import { Stream } from './stream.mjs';
 
+const TRACE_LENGTH = 24; // what a client remembers for a report
+
 const FIRST_RETRY_MS = 3000; // a browser's, until it is told another one
 const LONGEST_BACKOFF_MS = 4000; // what browsers add when nobody answers
 const REOPEN_MS = [1000, 2000]; // when a page tries again after an HTTP error
@@ -11,6 +13,12 @@ const HABITS = {
   slow: { everyMs: [1500, 6000], forMs: [300, 3000] }, // stops reading now and then
   restless: { everyMs: [3000, 10_000] }, // breaks off and comes back
 };
+
+/** A block in a few words. */
+function brief({ kind, event, id, data }) {
+  if (kind !== 'event') return [kind, event, id, data].filter(Boolean).join(' ');
+  return `${id} ${/"p":.*?"n":\d+/.exec(data)?.[0]}`;
+}
 
 export class Client {
   /** `habit` is one of HABITS; `tally` counts what comes; `hold` shortens times in the short mode. */
@@ -23,6 +31,7 @@ export class Client {
     this.isReady = false;
     this.timers = new Set();
     this.seenAtMs = 0; // of the company's clock, when the last event came
+    this.trace = []; // what happened last
   }
 
   start() {
@@ -35,6 +44,11 @@ export class Client {
     this.stopped = true;
     for (const timer of this.timers) clearTimeout(timer);
     this.stream?.leave();
+  }
+
+  #remember(text) {
+    this.trace.push(`${new Date().toISOString().slice(11, -1)} ${text}`);
+    if (this.trace.length > TRACE_LENGTH) this.trace.shift();
   }
 
   #later([low, high], action) {
@@ -74,6 +88,7 @@ export class Client {
       onViolation: (text) => this.tally.violation(this, text),
       onEnd: () => this.#comeBack(),
     });
+    this.#remember(`asks, from ${lastEventId}`);
     this.stream = stream;
     this.openedAt = Date.now();
   }
@@ -82,6 +97,7 @@ export class Client {
     this.answered = true;
     this.failures = 0;
     this.checker.connected();
+    this.#remember(`is answered ${status}`);
     if (status === 200) return;
     // EventSource closes for good. The page does not.
     this.tally.refused(this, status);
@@ -91,6 +107,7 @@ export class Client {
 
   #comeBack() {
     this.tally.reconnects++;
+    this.#remember('is not connected any more');
     if (!this.answered) this.failures++;
     const backoff = this.failures > 1 ? Math.min(LONGEST_BACKOFF_MS, 250 * 2 ** this.failures) : 0;
     const wait = this.retryMs + backoff;
@@ -99,6 +116,7 @@ export class Client {
 
   #onBlock(block) {
     if (block.retry !== undefined) this.retryMs = block.retry;
+    if (block.kind !== 'comment') this.#remember(brief(block));
     if (block.kind === 'event') this.#onEvent(block);
     else if (block.kind === 'cursor') this.checker.cursor(block);
     else if (block.event === 'stream.gap') {

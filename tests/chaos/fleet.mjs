@@ -20,11 +20,12 @@ export class Fleet {
     for (const [company, count] of sizes) {
       for (let index = 0; index < count; index++) {
         const name = `${company}/${index}`;
-        const onFinding = (finding) => tally.finding(finding);
+        const onFinding = (finding) => tally.finding(finding, client.trace);
         const checker = new SequenceChecker({ client: name, company, ledger, onFinding });
         const habit = habitOf(index);
         const shared = { port, ledger, tally, hold };
-        this.clients.push(new Client({ name, company, habit, checker, ...shared, random: random.fork() }));
+        const client = new Client({ name, company, habit, checker, ...shared, random: random.fork() });
+        this.clients.push(client);
       }
     }
   }
@@ -37,6 +38,12 @@ export class Fleet {
 
   stop() {
     for (const client of this.clients) client.stop();
+  }
+
+  /** Whether all clients of a lane's company have what was published on it, up to now. */
+  hasReached({ company, publisher, settled }) {
+    const concerned = this.clients.filter((client) => client.company === company);
+    return concerned.every((client) => client.hasReached([[publisher, settled]]));
   }
 
   /**

@@ -3,8 +3,10 @@
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { connect } from 'nats';
+import { eventually, pause } from '../support/wait.mjs';
 import { eventBytes } from './publishers.mjs';
 
+const FLOOD_END_MS = 60_000;
 const WINDOW = 2000; // messages without an acknowledgement, with JetStream
 
 async function send({ port, company, publisher, from, to, jetstream, fill }) {
@@ -45,6 +47,22 @@ export async function flood({ lane, count, port, jetstream, fill = '' }) {
     await worker.terminate();
   }
   return Date.now() - began;
+}
+
+/**
+ * Publishes single events of `lane` until `seen()`: the last ones of a flood may be behind a gap, which only an event
+ * behind them shows.
+ */
+export async function endFlood({ lane, port, jetstream, seen }) {
+  await eventually(
+    async () => {
+      await flood({ lane, count: 1, port, jetstream });
+      await pause(300);
+      return seen();
+    },
+    'the end of the flood to be seen',
+    FLOOD_END_MS,
+  );
 }
 
 if (!isMainThread && workerData?.company !== undefined) {

@@ -4,6 +4,7 @@ import { countMissing } from './checker.mjs';
 
 const BREACHES = ['skipped', 'reordered', 'foreign', 'unpublished', 'id_order'];
 const SHOWN = 10; // failures in full
+const TRACED = 2; // clients whose last blocks are shown
 
 class Count {
   constructor(fault) {
@@ -18,7 +19,12 @@ class Count {
     this.refusals = new Map(); // status → how often
     this.gaps = new Map(); // reason → how often
     this.notes = [];
+    this.traces = new Map(); // of the first clients that something failed for
   }
+}
+
+function isFailure({ kind, told }) {
+  return !told || BREACHES.includes(kind);
 }
 
 function add(map, key) {
@@ -79,8 +85,12 @@ export class Tally {
     this.count.breaches.push({ kind: 'violation', client: who.name, company: who.company, text });
   }
 
-  finding(finding) {
+  /** `trace`: what happened to the client before. */
+  finding(finding, trace = []) {
     const { kind } = finding;
+    if (isFailure(finding) && this.count.traces.size < TRACED) {
+      if (!this.count.traces.has(finding.client)) this.count.traces.set(finding.client, [...trace]);
+    }
     if (kind === 'missing') this.count.holes.push(finding);
     else if (kind === 'duplicate') this.count.duplicates.push(finding);
     else if (BREACHES.includes(kind)) this.count.breaches.push(finding);
@@ -110,6 +120,7 @@ export class Tally {
       gaps: words(count.gaps),
       refusals: words(count.refusals),
       notes: count.notes,
+      traces: count.traces,
       failures: [...untold, ...twice, ...count.breaches, ...(gapless ? told : [])].map((failure) => explain(failure, count.fault)),
     };
   }
@@ -168,5 +179,8 @@ export function row(result) {
   more.push(...result.notes);
   for (const failure of result.failures.slice(0, SHOWN)) more.push(`FAILURE ${failure}`);
   if (result.failures.length > SHOWN) more.push(`… and ${result.failures.length - SHOWN} more failures`);
+  if (result.failures.length) {
+    for (const [client, trace] of result.traces) more.push(`${client} before its first failure:`, ...trace.map((text) => `  ${text}`));
+  }
   return [line(COLUMNS.map(([, , cell]) => cell(result))), ...more.map((text) => `    ${text}`)].join('\n');
 }

@@ -6,6 +6,7 @@ import { BINARY, runSluice } from '../support/sluice.mjs';
 import { pause } from '../support/wait.mjs';
 import { Balancer } from './balancer.mjs';
 import { Fleet } from './fleet.mjs';
+import { endFlood, flood } from './flood.mjs';
 import { Ledger } from './ledger.mjs';
 import { Logs } from './logs.mjs';
 import { Publishers } from './publishers.mjs';
@@ -107,6 +108,17 @@ export class ChaosWorld {
     await pause(this.hold(fault.settleMs));
     await this.fleet.catchUp();
     return this.tally.end({ gapless: this.jetstream && fault.keepsData });
+  }
+
+  /** Publishes `count` events for the company that is flooded, as fast as it goes. Gives the time that took in ms. */
+  async flood(count, fill) {
+    const { jetstream, fleet } = this;
+    const lane = this.ledger.lane(this.floodCompany, 'flood');
+    const options = { lane, port: this.nats.port, jetstream };
+    const ms = await flood({ ...options, count, fill });
+    await this.replicas.untilHealthy();
+    await endFlood({ ...options, seen: () => fleet.hasReached(lane) });
+    return ms;
   }
 
   /** All replicas are well, all clients have what is published. */

@@ -1,7 +1,6 @@
 // NATS is killed, stopped, asked to retire, or flooded with messages.
 
 import { pause } from '../../support/wait.mjs';
-import { flood } from '../flood.mjs';
 
 export const natsFaults = {
   'nats-kill': {
@@ -29,10 +28,10 @@ export const natsFaults = {
     },
   },
   flood: {
-    async run({ nats, ledger, floodCompany, short, jetstream, tally }) {
-      const count = short ? 50_000 : 200_000;
-      const ms = await flood({ lane: ledger.lane(floodCompany, 'flood'), count, port: nats.port, jetstream });
-      tally.note(`${count} messages in ${ms} ms`);
+    async run(world) {
+      const count = world.short ? 50_000 : 200_000;
+      const ms = await world.flood(count);
+      world.tally.note(`${count} messages in ${ms} ms`);
     },
   },
 };

@@ -4,7 +4,6 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pause } from '../../support/wait.mjs';
-import { flood } from '../flood.mjs';
 
 const MEMORY_LEFT_BYTES = 2 * 1024 * 1024;
 
@@ -66,11 +65,10 @@ export const resourceFaults = {
       const { pid } = replica;
       limit(pid, 'data', dataBytes(pid) + MEMORY_LEFT_BYTES);
       world.balancer.cut(() => world.random.next() < 0.5);
-      const lane = world.ledger.lane(world.floodCompany, 'flood');
-      const { nats, jetstream } = world;
-      await flood({ lane, count: 20_000, port: nats.port, jetstream, fill: 'm'.repeat(1000) });
-      await pause(world.hold(3000));
+      const flooded = world.flood(20_000, 'm'.repeat(1000));
+      await pause(world.hold(6000));
       if (replica.pid === pid) limit(pid, 'data', 'unlimited');
+      await flooded;
     },
   },
   // The clock goes back an hour under a replica that runs, and is right again after its next start.
