@@ -49,13 +49,22 @@ async function run(options) {
       results.push(result);
       console.log(row(result));
     }
+    const end = await world.finish();
+    if (end.failures.length) console.log(row(end));
+    results.push(end);
   } finally {
     await world.dispose();
   }
   return results;
 }
 
-const options = readOptions(process.argv.slice(2));
+/** The arguments that make this run again. */
+function again(args, seed) {
+  return args.includes('--seed') ? args.join(' ') : ['--seed', seed, ...args].join(' ');
+}
+
+const args = process.argv.slice(2);
+const options = readOptions(args);
 if (options.help) console.log(HELP);
 else if (options.list) console.log([...faults.keys()].join('\n'));
 else {
@@ -63,11 +72,11 @@ else {
   try {
     const results = await run(options);
     failures = results.reduce((sum, result) => sum + result.failures.length, 0);
-    console.log(failures ? `${failures} failures` : `${results.length} faults, and the promise was kept`);
+    console.log(failures ? `${failures} failures` : `${results.length - 1} faults, and the promise was kept`);
   } catch (error) {
     console.error(error);
     failures = 1;
   }
-  console.log(`again: ./dev chaos --seed ${options.seed}${options.short ? ' --short' : ''}; logs: ${options.logs}`);
+  console.log(`again: ./dev chaos ${again(args, options.seed)}; logs: ${options.logs}`);
   process.exit(failures ? 1 : 0);
 }

@@ -127,6 +127,13 @@ export class ChaosWorld {
     await this.fleet.catchUp();
   }
 
+  /** Ends the replicas as an operator does, one after the other; what is no good end is a failure. */
+  async finish() {
+    this.tally.begin('end');
+    for (const replica of this.replicas.list) await replica.stop();
+    return this.tally.end();
+  }
+
   async dispose() {
     for (const thing of this.owned.reverse()) await thing.dispose();
     this.logs.save();

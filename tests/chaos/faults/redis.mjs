@@ -5,13 +5,14 @@ import path from 'node:path';
 import { pause } from '../../support/wait.mjs';
 import { REDIS_PASSWORD, REDIS_USER } from '../world.mjs';
 
-async function restart({ redis, logs }) {
+/** Starts Redis where it was. */
+export async function restartRedis({ redis, logs }) {
   await redis.start();
   logs.begin('redis', redis.child);
 }
 
 /** Redis takes the commands that wait, and then nothing for 200 ms, again and again. */
-async function slowDown(redis, ms) {
+export async function slowDown(redis, ms) {
   for (const end = Date.now() + ms; Date.now() < end; ) await redis.command('DEBUG', 'SLEEP', '0.2');
 }
 
@@ -20,7 +21,7 @@ export const redisFaults = {
     async run(world) {
       await world.redis.kill();
       await pause(world.random.between(300, world.hold(4000)));
-      await restart(world);
+      await restartRedis(world);
     },
   },
   'redis-lose-tail': {
@@ -35,7 +36,7 @@ export const redisFaults = {
       cpSync(file('earlier'), file('appendonlydir'), { recursive: true });
       rmSync(file('earlier'), { recursive: true });
       await pause(world.hold(1000));
-      await restart(world);
+      await restartRedis(world);
     },
   },
   'redis-hang': {

@@ -1,6 +1,7 @@
 // Replicas that are killed, stopped, restarted; connections that are cut.
 
 import { pause } from '../../support/wait.mjs';
+import { restartRedis, slowDown } from './redis.mjs';
 
 const wantsFollower = (world) => (world.replicas.list.length > 1 ? undefined : 'there is one replica');
 
@@ -30,6 +31,24 @@ export const replicaFaults = {
         await replica.restart();
         await world.replicas.untilHealthy();
       }
+    },
+  },
+  // The replay store answers late at the start, while events come from NATS at once.
+  'restart-redis-slow': {
+    async run(world) {
+      const slow = slowDown(world.redis, world.hold(4000));
+      await pause(300);
+      await (await world.replicas.owner()).restart();
+      await slow;
+    },
+  },
+  // The replay store comes a good while after the start, with everything that it had.
+  'restart-redis-away': {
+    async run(world) {
+      await world.redis.kill();
+      await (await world.replicas.owner()).restart();
+      await pause(world.hold(4000));
+      await restartRedis(world);
     },
   },
   'hang-owner': {
