@@ -7,6 +7,7 @@
 //   reordered     an event that came after later ones of its publisher
 //   foreign       an event of another company
 //   unpublished   an event that nobody has published
+//   renumbered    numbers that begin anew: no failure by itself
 //   id_order      an id that is not behind the one before it
 // The count of missing events is known when their publisher's doubts are: ask `countMissing`.
 
@@ -124,6 +125,7 @@ export class SequenceChecker {
   #checkNumbers(id, position) {
     const skipped = position.seq - this.position.seq - 1;
     if (skipped > 0 && this.gaps === this.gapsAtPosition) this.#find('skipped', { id, count: skipped });
+    if (position.seq < this.position.seq) this.#find('renumbered', { id });
   }
 
   #moveTo(id, position) {

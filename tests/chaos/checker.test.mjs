@@ -78,7 +78,7 @@ describe('the checker finds', () => {
     ['a gap that is told too late', sequence().events(1, 3).gap().events(4), ['missing', 'skipped']],
     ['an id that goes back', sequence().event(1, { ms: 2000 }).event(2, { ms: 1999 }), ['id_order']],
     ['an id that stands still', sequence().event(1, { ms: 2000 }).event(2, { ms: 2000, seq: 1 }), ['id_order']],
-    ['nothing where numbers begin anew', sequence().event(1, { seq: 9 }).event(2, { seq: 1 }), []],
+    ['that numbers begin anew', sequence().event(1, { seq: 9 }).event(2, { seq: 1 }), ['renumbered']],
     ['a bare id that passes events over', sequence().events(1).cursor(3), ['skipped']],
     ['nothing at a bare id that stays where it was', sequence().events(1).cursor(1).events(2), []],
   ]) {

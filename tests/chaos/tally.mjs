@@ -18,6 +18,7 @@ class Count {
     this.breaches = []; // findings of other kinds, and violations of the protocol
     this.refusals = new Map(); // status → how often
     this.gaps = new Map(); // reason → how often
+    this.renumbered = 0; // clients' sequences in which numbers began anew
     this.notes = [];
     this.traces = new Map(); // of the first clients that something failed for
   }
@@ -88,6 +89,10 @@ export class Tally {
   /** `trace`: what happened to the client before. */
   finding(finding, trace = []) {
     const { kind } = finding;
+    if (kind === 'renumbered') {
+      this.count.renumbered++;
+      return;
+    }
     if (isFailure(finding) && this.count.traces.size < TRACED) {
       if (!this.count.traces.has(finding.client)) this.count.traces.set(finding.client, [...trace]);
     }
@@ -119,6 +124,7 @@ export class Tally {
       reconnects: count.reconnects,
       gaps: words(count.gaps),
       refusals: words(count.refusals),
+      renumbered: count.renumbered,
       notes: count.notes,
       traces: count.traces,
       failures: [...untold, ...twice, ...count.breaches, ...(gapless ? told : [])].map((failure) => explain(failure, count.fault)),
@@ -176,6 +182,7 @@ export function row(result) {
   const more = [];
   if (result.gaps) more.push(`gaps: ${result.gaps}`);
   if (result.refusals) more.push(`answers that end an EventSource: ${result.refusals}`);
+  if (result.renumbered) more.push(`numbers began anew in ${result.renumbered} sequences`);
   more.push(...result.notes);
   for (const failure of result.failures.slice(0, SHOWN)) more.push(`FAILURE ${failure}`);
   if (result.failures.length > SHOWN) more.push(`… and ${result.failures.length - SHOWN} more failures`);
