@@ -79,6 +79,7 @@ export class Replica {
 
 export class Replicas {
   constructor({ count, ...shared }) {
+    this.tally = shared.tally;
     this.list = Array.from({ length: count }, (_, index) => new Replica({ index, ...shared }));
   }
 
@@ -104,22 +105,11 @@ export class Replicas {
     );
   }
 
-  /**
-   * Who owns the intake: the one that says so in its stats or, of several, did so last in its log. One replica alone
-   * owns it. Undefined where nobody says.
-   */
+  /** Who owns the intake; where nobody says so, the first, and that is noted. */
   async owner() {
-    if (this.list.length === 1) return this.list[0];
-    for (const replica of this.list) {
-      const stats = await replica.sluice.stats().catch(() => undefined);
-      const role = stats?.intake?.role ?? stats?.replica?.role ?? stats?.intake?.owner;
-      if (role === 'owner' || role === true) return replica;
-    }
-    const claims = this.list
-      .map((replica) => ({ replica, line: replica.sluice.logs.filter(isClaim).at(-1) }))
-      .filter(({ line }) => line)
-      .sort((a, b) => (a.line.time < b.line.time ? 1 : -1));
-    return claims[0]?.replica;
+    for (const replica of this.list) if (await ownsIntake(replica)) return replica;
+    if (this.list.length > 1) this.tally.note(`nobody says that it owns the intake: ${this.list[0].name} is taken`);
+    return this.list[0];
   }
 
   async follower() {
@@ -132,6 +122,10 @@ export class Replicas {
   }
 }
 
-function isClaim({ message = '' }) {
-  return /\b(owns the intake|owner of the intake)\b/i.test(message);
+/** What /stream/stats says, or, where it says nothing, the last word on it in the log. */
+async function ownsIntake({ sluice }) {
+  const stats = await sluice.stats().catch(() => undefined);
+  if (stats?.intake !== undefined) return stats.intake.owner === true || stats.intake.role === 'owner';
+  const said = sluice.logs.filter(({ message = '' }) => /\bintake\b/i.test(message)).at(-1);
+  return said !== undefined && /\bowns?\b|\btakes?\b|\btaken over\b/i.test(said.message);
 }

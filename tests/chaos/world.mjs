@@ -103,10 +103,14 @@ export class ChaosWorld {
   /** Brings a fault about, waits until all is well again, and gives what happened meanwhile. */
   async suffer(fault) {
     this.tally.begin(fault.name);
-    await fault.run(this);
-    await this.recover();
-    await pause(this.hold(fault.settleMs));
-    await this.fleet.catchUp();
+    try {
+      await fault.run(this);
+      await this.recover();
+      await pause(this.hold(fault.settleMs));
+      await this.fleet.catchUp();
+    } catch (error) {
+      this.tally.violation({ name: 'the world' }, `does not recover: ${error.message}`);
+    }
     return this.tally.end({ gapless: this.jetstream && fault.keepsData });
   }
 
