@@ -35,9 +35,11 @@ export async function runSluice({ args = [], env = {} } = {}) {
 }
 
 export class Sluice {
-  constructor({ env = {}, args = [] } = {}) {
+  /** `wrapper` is a command that Sluice's own follows, such as ['prlimit', '--nofile=64']. */
+  constructor({ env = {}, args = [], wrapper = [] } = {}) {
     this.env = { AUTH_MODE: 'none', BIND_ADDRESS: '127.0.0.1', PORT_ANALYTICS: '0', LOG_FORMAT: 'json', ...env };
     this.args = args;
+    this.wrapper = wrapper;
     this.logs = [];
     this.otherLines = [];
     this.wakers = new Set();
@@ -46,7 +48,8 @@ export class Sluice {
   /** Starts the process and waits until it listens. */
   async start() {
     const env = environment(this.env);
-    this.child = new Child(BINARY, this.args, { env, onLine: (line) => this.#onLine(line) });
+    const [command, ...args] = [...this.wrapper, BINARY, ...this.args];
+    this.child = new Child(command, args, { env, onLine: (line) => this.#onLine(line) });
     const { port } = await this.untilLog((line) => line.message === 'Sluice is listening', 'the listening message');
     this.port = port;
     return this;
