@@ -31,7 +31,7 @@ command_fuzz() {
 # --- chaos ----------------------------------------------------------------------------------------
 
 # How many replicas ./dev test runs behind the balancer.
-chaos_replicas=1
+chaos_replicas=3
 
 run_chaos() {
     part chaos

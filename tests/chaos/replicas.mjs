@@ -122,10 +122,7 @@ export class Replicas {
   }
 }
 
-/** What /stream/stats says, or, where it says nothing, the last word on it in the log. */
 async function ownsIntake({ sluice }) {
-  const stats = await sluice.stats().catch(() => undefined);
-  if (stats?.intake !== undefined) return stats.intake.owner === true || stats.intake.role === 'owner';
-  const said = sluice.logs.filter(({ message = '' }) => /\bintake\b/i.test(message)).at(-1);
-  return said !== undefined && /\bowns?\b|\btakes?\b|\btaken over\b/i.test(said.message);
+  const metrics = await sluice.metrics().catch(() => undefined);
+  return metrics?.value('sluice_intake_owner') === 1;
 }
