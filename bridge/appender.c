@@ -242,6 +242,9 @@ static void sync(struct appender *appender, struct company *company, const struc
     if (nothing_waits || event_position_compare(company->numbered, company->head) < 0)
         company->numbered = company->head;
     company->listed_ns = 0;
+    /* Holes in front of the first event are not for the store. */
+    while (slot < ring_end(company->recent) && frame_position(ring_frame(company->recent, slot)).seq == 0)
+        slot++;
     set_stored(appender, company, slot);
     company->sent = slot;
     if (slot < ring_end(company->recent))
@@ -254,8 +257,8 @@ static void on_head(void *context, int status, const struct store_head *head)
     struct appender *appender = company->appender;
 
     company->asking = false;
-    if (status < 0)
-        return; /* asked again when the store is ready, or by the next tick */
+    if (status < 0 || company->filling)
+        return; /* asked again when the store is ready, the company was filled, or by the next tick */
     if (company->unsynced)
         appender->unsynced--;
     company->unsynced = false;
@@ -267,7 +270,7 @@ static void ask_head(struct company *company, void *context)
 {
     struct appender *appender = context;
 
-    if (company->loading || !company->unsynced || company->asking)
+    if (company->loading || company->filling || !company->unsynced || company->asking)
         return;
     company->asking = true;
     store_load(appender->options.store, company->name, on_head, company);

@@ -76,6 +76,14 @@ void batches_add(struct batches *batches, const struct source_item *item, const 
     batches_expire(batches, item->received_ns);
 }
 
+bool batches_has(const struct batches *batches, uint64_t epoch, uint64_t batch)
+{
+    for (const struct heard *heard = batches->first; heard; heard = heard->next)
+        if (heard->epoch == epoch && heard->batch == batch)
+            return true;
+    return false;
+}
+
 void batches_each(const struct batches *batches, uint64_t epoch, uint64_t batch,
                   void (*visit)(void *context, uint64_t batch, const struct live_reader *body), void *context)
 {

@@ -1,6 +1,7 @@
 #ifndef SLUICE_BRIDGE_BATCHES_H
 #define SLUICE_BRIDGE_BATCHES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,8 @@ void batches_free(struct batches *batches);
 
 /* Takes over the item's message. */
 void batches_add(struct batches *batches, const struct source_item *item, const struct live_header *header);
+
+bool batches_has(const struct batches *batches, uint64_t epoch, uint64_t batch);
 
 /* Forgets what is too old. */
 void batches_expire(struct batches *batches, int64_t now_ns);

@@ -32,7 +32,6 @@ struct fanout {
     struct numbered **last;
     struct numbered *first_unsent;
     size_t count;
-    int64_t repeat_ns; /* of the repeat under way */
     struct buffer message;
 };
 
@@ -228,15 +227,19 @@ void fanout_hear(struct fanout *fanout, uint64_t batch)
     }
 }
 
-void fanout_void(struct fanout *fanout)
+bool fanout_void(struct fanout *fanout)
 {
+    bool has_hole = false;
+
     while (fanout->first) {
         struct numbered numbered = take_first(fanout);
 
         numbered.company->numbered = numbered.company->head;
+        has_hole |= frame_kind(numbered.frame) == FRAME_HOLE;
         frame_unref(numbered.frame);
     }
     fanout->first_unsent = NULL;
+    return has_hole;
 }
 
 /* Repeating. */
@@ -249,9 +252,8 @@ static void repeat_company(struct company *company, void *context)
     uint64_t end = ring_end(company->recent);
     uint64_t slot = end;
 
-    while (slot > ring_begin(company->recent) &&
-           (slot > company->stored || frame_received_ns(ring_frame(company->recent, slot - 1)) >= fanout->repeat_ns))
-        slot--;
+    if (slot > company->stored)
+        slot = company->stored;
     while (slot < end) {
         struct live_section section = {.before = ring_before(company->recent, slot), .since_ms = company->since_ms};
         size_t bytes = 0;
@@ -285,11 +287,31 @@ static void repeat_sent(struct fanout *fanout)
     }
 }
 
-void fanout_repeat(struct fanout *fanout, int64_t since_ns)
+void fanout_repeat(struct fanout *fanout)
 {
-    fanout->repeat_ns = since_ns;
     companies_each(fanout->options.companies, repeat_company, fanout);
     repeat_sent(fanout);
+}
+
+uint64_t fanout_first_ms(const struct fanout *fanout)
+{
+    uint64_t first_ms = UINT64_MAX;
+
+    for (const struct numbered *at = fanout->first; at; at = at->next)
+        if (frame_position(at->frame).ms < first_ms)
+            first_ms = frame_position(at->frame).ms;
+    return first_ms;
+}
+
+int64_t fanout_oldest_ns(const struct fanout *fanout)
+{
+    int64_t oldest_ns = INT64_MAX;
+
+    /* Holes have not been received. */
+    for (const struct numbered *at = fanout->first; at && oldest_ns == INT64_MAX; at = at->next)
+        if (frame_received_ns(at->frame) > 0)
+            oldest_ns = frame_received_ns(at->frame);
+    return oldest_ns;
 }
 
 /* Making. */
@@ -310,7 +332,7 @@ void fanout_free(struct fanout *fanout)
 {
     if (!fanout)
         return;
-    fanout_void(fanout);
+    (void)fanout_void(fanout);
     buffer_release(&fanout->message);
     free(fanout);
 }

@@ -50,13 +50,16 @@ bool fanout_is_waiting(const struct fanout *fanout);
 /* A batch of ours was heard. */
 void fanout_hear(struct fanout *fanout, uint64_t batch);
 
-/* This replica is not the owner any more: what was numbered and not heard is void. */
-void fanout_void(struct fanout *fanout);
+/* This replica is not the owner any more: what was numbered and not heard is void. Returns whether a hole is among it. */
+bool fanout_void(struct fanout *fanout);
 
-/*
- * Sends again, without a batch's number, all that the store does not have, and all that was received since then: to a replica
- * that came.
- */
-void fanout_repeat(struct fanout *fanout, int64_t since_ns);
+/* Sends again, without a batch's number, all that the store does not have: to a replica that came. */
+void fanout_repeat(struct fanout *fanout);
+
+/* The smallest ms among what was numbered and not heard yet; UINT64_MAX: there is nothing. */
+uint64_t fanout_first_ms(const struct fanout *fanout);
+
+/* When the first message was received whose event was not heard yet; INT64_MAX: there is none. */
+int64_t fanout_oldest_ns(const struct fanout *fanout);
 
 #endif

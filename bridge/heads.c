@@ -55,9 +55,51 @@ static void unpark(struct heads *heads, struct company *company)
     company->settled = false;
 }
 
+void heads_take_parked(struct heads *heads, struct company *company,
+                       void (*take)(void *context, const struct parked *parked), void *context)
+{
+    struct parked **at = &company->parked;
+
+    while (*at) {
+        struct parked *parked = *at;
+
+        if (parked->frame) {
+            at = &parked->next;
+            continue;
+        }
+        *at = parked->next;
+        take(context, parked);
+        free(parked);
+        heads->parked--;
+    }
+    company->parked_last = at;
+}
+
 int64_t heads_parked(const struct heads *heads)
 {
     return (int64_t)heads->parked;
+}
+
+static void find_oldest(struct company *company, void *context)
+{
+    int64_t *oldest_ns = context;
+
+    for (const struct parked *at = company->parked; at; at = at->next) {
+        if (!at->message)
+            continue;
+        if (at->received_ns < *oldest_ns)
+            *oldest_ns = at->received_ns;
+        return;
+    }
+}
+
+int64_t heads_oldest_ns(const struct heads *heads)
+{
+    int64_t oldest_ns = INT64_MAX;
+
+    if (heads->parked > 0)
+        companies_each(heads->options.companies, find_oldest, &oldest_ns);
+    return oldest_ns;
 }
 
 bool heads_may_park(const struct heads *heads)
@@ -179,6 +221,8 @@ static void end_fill(struct heads *heads, struct company *company)
     /* What still does not follow the head is missing for good. */
     company->settled = true;
     unpark(heads, company);
+    /* What was read is not to be appended again. */
+    appender_set_unsynced(heads->options.appender, company);
 }
 
 static void ask_page(struct heads *heads, struct company *company);

@@ -55,8 +55,15 @@ bool heads_is_busy(const struct company *company);
 /* Parks a copy of the item. False: no memory; then the item stays the caller's, and a hole goes before the next event. */
 bool heads_park(struct heads *heads, struct company *company, const struct parked *item);
 
+/* Takes messages and holes that are parked out of there, in order; the items are the receiver's. Frames stay. */
+void heads_take_parked(struct heads *heads, struct company *company,
+                       void (*take)(void *context, const struct parked *parked), void *context);
+
 /* Items that are parked; whether more may be. */
 int64_t heads_parked(const struct heads *heads);
+
+/* When the first message that is parked was received; INT64_MAX: there is none. */
+int64_t heads_oldest_ns(const struct heads *heads);
 bool heads_may_park(const struct heads *heads);
 
 /*

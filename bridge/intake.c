@@ -142,7 +142,7 @@ static void number_message(struct intake *intake, struct company *company, const
     uint64_t mark = shadow ? shadow_mark(source_message_subject(item->message), payload, size) : 0;
 
     /* Not if the owner before had numbered it, and its event was quicker than the message. */
-    if (!shadow || !shadow_consume(shadow, mark))
+    if (!shadow || !shadow_consume(shadow, mark, item->received_ns))
         number_event(intake, company, event, item, mark);
     else
         mark = 0;

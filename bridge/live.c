@@ -7,7 +7,7 @@
 
 /*
  * header   version 1, type 1, from 16, about 16, epoch 8, batch 8, former epoch 8, former batch 8, sent_ns 8,
- *          stored_ms 8, hole_ms 8, lag_ms 4, store_lost 1
+ *          stored_ms 8, hole_ms 8, lag_ms 4, flags 1
  * company  size 1, text
  * section  company, before (ms 8, seq 8), since_ms 8, count 4, frames
  * frame    kind 1, position (ms 8, seq 8), mark 8, subject and event name (each size 1, text), payload (size 4, bytes)
@@ -18,6 +18,8 @@ enum {
     FRAME_FIXED_SIZE = 1 + 8 + 8 + 8 + 1 + 1 + 4,
     EVENT_BYTES_MAX = 16 * 1024 * 1024, /* what MAX_EVENT_BYTES can be */
 };
+
+enum { FLAG_STORE_LOST = 1, FLAG_HAS_HOLE = 2, FLAGS = FLAG_STORE_LOST | FLAG_HAS_HOLE };
 
 /* On the wire, whatever the order in enum frame_kind. */
 enum { KIND_EVENT = 1, KIND_HOLE = 2 };
@@ -62,7 +64,7 @@ void live_begin(struct buffer *message, const struct live_header *header)
     put_number(message, header->stored_ms, 8);
     put_number(message, header->hole_ms, 8);
     put_number(message, header->lag_ms, 4);
-    put_number(message, header->store_lost, 1);
+    put_number(message, (header->store_lost ? FLAG_STORE_LOST : 0U) | (header->has_hole ? FLAG_HAS_HOLE : 0U), 1);
 }
 
 void live_set_batch(struct buffer *message, uint64_t batch)
@@ -187,7 +189,7 @@ static bool take_header(struct live_reader *reader, struct live_header *ret_head
     uint64_t version;
     uint64_t type;
     uint64_t lag_ms;
-    uint64_t store_lost;
+    uint64_t flags;
 
     if (!take_number(reader, 1, &version) || version != LIVE_VERSION || !take_number(reader, 1, &type) ||
         type < LIVE_OWNER || type > LIVE_LOAD || !take_id(reader, &ret_header->from) ||
@@ -195,11 +197,12 @@ static bool take_header(struct live_reader *reader, struct live_header *ret_head
         !take_number(reader, 8, &ret_header->batch) || !take_number(reader, 8, &ret_header->former_epoch) ||
         !take_number(reader, 8, &ret_header->former_batch) || !take_number(reader, 8, &ret_header->sent_ns) ||
         !take_number(reader, 8, &ret_header->stored_ms) || !take_event_number(reader, &ret_header->hole_ms) ||
-        !take_number(reader, 4, &lag_ms) || !take_number(reader, 1, &store_lost) || store_lost > 1)
+        !take_number(reader, 4, &lag_ms) || !take_number(reader, 1, &flags) || flags > FLAGS)
         return false;
     ret_header->type = (enum live_type)type;
     ret_header->lag_ms = (uint32_t)lag_ms;
-    ret_header->store_lost = store_lost == 1;
+    ret_header->store_lost = (flags & FLAG_STORE_LOST) != 0;
+    ret_header->has_hole = (flags & FLAG_HAS_HOLE) != 0;
     return true;
 }
 

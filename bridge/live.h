@@ -48,9 +48,9 @@ struct live_header {
     uint64_t sent_ns;   /* the sender's own clock, for itself alone */
     uint64_t stored_ms; /* OWNER: frames with a smaller ms are in the store, or given up */
     uint64_t hole_ms;   /* OWNER: store_noted_hole() */
-    uint32_t lag_ms; /* OWNER, WELCOME: age of the oldest message that it has not looked at; HELLO: of the oldest one of
-                           which it does not know whether it was numbered */
-    bool store_lost; /* the sender has no store now */
+    uint32_t lag_ms;    /* OWNER: age of the oldest message whose event it has not told yet */
+    bool store_lost;    /* the sender has no store now */
+    bool has_hole;      /* it missed messages, and has not heard since that an owner did not */
 };
 
 /*

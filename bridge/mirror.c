@@ -124,7 +124,6 @@ static void take_frame(struct mirror *mirror, struct company *company, const str
             diverge(mirror, company, heard);
     } else if (event_position_compare(heard->before, company->head) == 0) {
         push(mirror, company, heard);
-        company->suspect = false;
     } else if (event_position_compare(heard->before, company->head) < 0) {
         diverge(mirror, company, heard);
     } else if (company->settled) {
@@ -145,20 +144,30 @@ void mirror_unpark(struct mirror *mirror, struct company *company, const struct 
     frame_unref(parked->frame);
 }
 
+static void strike(struct mirror *mirror, const struct heard *heard, enum mirror_marks marks)
+{
+    if (marks == MIRROR_FIRST)
+        shadow_strike(mirror->options.shadow, frame_mark(heard->frame), heard->received_ns);
+    else if (marks == MIRROR_RECEIVED)
+        shadow_strike_received(mirror->options.shadow, frame_mark(heard->frame), heard->received_ns);
+}
+
 static int take_section(struct mirror *mirror, const struct live_section *section, struct live_reader *reader,
-                        int64_t received_ns)
+                        int64_t received_ns, enum mirror_marks marks)
 {
     struct company *company = heads_get_blank(mirror->options.heads, section->company);
     struct heard heard = {.before = section->before, .since_ms = section->since_ms, .received_ns = received_ns};
 
     if (!company)
         return -ENOMEM;
+    /* One that is new here may have gone on since. */
+    company->suspect |= mirror->is_wanting;
     for (size_t i = 0; i < section->count; i++) {
         int status = live_read_frame(reader, received_ns, &heard.frame);
 
         if (status < 0)
             return status;
-        shadow_strike(mirror->options.shadow, frame_mark(heard.frame), received_ns);
+        strike(mirror, &heard, marks);
         take_frame(mirror, company, &heard);
         heard.before = frame_position(heard.frame);
         frame_unref(heard.frame);
@@ -166,13 +175,13 @@ static int take_section(struct mirror *mirror, const struct live_section *sectio
     return 0;
 }
 
-int mirror_take(struct mirror *mirror, struct live_reader *reader, int64_t received_ns)
+int mirror_take(struct mirror *mirror, struct live_reader *reader, int64_t received_ns, enum mirror_marks marks)
 {
     struct live_section section;
     int status;
 
     while ((status = live_read_section(reader, &section)) == 1) {
-        status = take_section(mirror, &section, reader, received_ns);
+        status = take_section(mirror, &section, reader, received_ns, marks);
         if (status < 0)
             return status;
     }

@@ -31,8 +31,15 @@ struct mirror_options {
 struct mirror *mirror_new(const struct mirror_options *options);
 void mirror_free(struct mirror *mirror);
 
+/* What the frames of a message say of the messages that wait in the shadow. */
+enum mirror_marks {
+    MIRROR_FIRST,    /* they are numbered, each heard for the first time; it may be heard before its message */
+    MIRROR_RECEIVED, /* the same, but who hears it may have missed the message */
+    MIRROR_REPEATED, /* nothing: it was said before */
+};
+
 /* Takes the sections of a message. Returns 0 or -EINVAL; what stood in front of the fault is taken. */
-int mirror_take(struct mirror *mirror, struct live_reader *reader, int64_t received_ns);
+int mirror_take(struct mirror *mirror, struct live_reader *reader, int64_t received_ns, enum mirror_marks marks);
 
 /* A frame that was parked goes on; takes over its reference. */
 void mirror_unpark(struct mirror *mirror, struct company *company, const struct parked *parked);

@@ -15,7 +15,8 @@ enum {
     ALLOWED_MS = 1200, /* how long an owner goes on behind its last renewal or echo: less than others wait */
     SILENCE_MS = 1500, /* an owner not heard for so long may be gone */
     HELLO_MS = 150,    /* a new connection listens for an owner first */
-    HOLE_MS = 200,     /* who may have missed messages lets others go first */
+    HOLE_MS = 200,     /* who may have missed messages hears who has not, and lets those go first */
+    DEFER_MS = 3000,   /* for so long */
     RETRY_MIN_MS = 20, /* between two claims */
     RETRY_MAX_MS = 250,
     SALVAGE_MS = 200, /* how long a new owner collects what others heard */
@@ -31,6 +32,7 @@ struct peer {
     struct live_id id;
     int64_t heard_ns;
     bool store_lost;
+    bool has_hole;
     bool salvaged; /* has told the new owner all it heard */
 };
 
@@ -117,6 +119,7 @@ static void note_peer(struct ownership *ownership, const struct live_header *hea
     }
     peer->heard_ns = received_ns;
     peer->store_lost = header->store_lost;
+    peer->has_hole = header->has_hole;
     if (header->type == LIVE_SALVAGED && header->epoch == ownership->epoch)
         peer->salvaged = true;
 }
@@ -133,6 +136,15 @@ static bool has_peer_with_store(const struct ownership *ownership)
 {
     for (size_t i = 0; i < ownership->peer_count; i++)
         if (!ownership->peers[i].store_lost)
+            return true;
+    return false;
+}
+
+/* Whether another is there who could own, and missed no messages. */
+static bool has_better_peer(const struct ownership *ownership)
+{
+    for (size_t i = 0; i < ownership->peer_count; i++)
+        if (!ownership->peers[i].has_hole && (!ownership->peers[i].store_lost || !has_store(ownership)))
             return true;
     return false;
 }
@@ -301,8 +313,11 @@ enum ownership_hearing ownership_hear(struct ownership *ownership, const struct 
             ownership->next_claim_ns = 0;
         }
         return OWNERSHIP_HEARD;
-    case LIVE_PEER:
     case LIVE_HELLO:
+        /* One that may have just come hears who is there before it asks for the lease. */
+        ownership->next_beat_ns = received_ns;
+        break;
+    case LIVE_PEER:
     case LIVE_SALVAGE:
     case LIVE_SALVAGED:
     case LIVE_LOAD:
@@ -363,13 +378,26 @@ static bool is_silent(const struct ownership *ownership, const struct ownership_
     return !ownership->has_owner || turn->now_ns - ownership->owner_ns > SILENCE_MS * MS;
 }
 
+/* Whether this replica missed messages that another may have. */
+static bool is_worse(const struct ownership *ownership, const struct ownership_turn *turn)
+{
+    int64_t since_ns = ownership->connected_ns > ownership->owner_ns ? ownership->connected_ns : ownership->owner_ns;
+    int64_t waited_ns = turn->now_ns - since_ns;
+
+    if (!turn->may_have_hole || ownership->peer_count == 0)
+        return false;
+    return waited_ns < (HELLO_MS + HOLE_MS) * MS || (waited_ns < DEFER_MS * MS && has_better_peer(ownership));
+}
+
 static void run_follower(struct ownership *ownership, const struct ownership_turn *turn)
 {
-    int64_t wait_ms = HELLO_MS + (turn->may_have_hole && ownership->peer_count > 0 ? HOLE_MS : 0);
-
-    if (ownership->retired || !ownership->connected_ns || turn->now_ns - ownership->connected_ns < wait_ms * MS ||
-        !is_silent(ownership, turn))
+    if (ownership->retired || !ownership->connected_ns || turn->now_ns - ownership->connected_ns < HELLO_MS * MS)
         return;
+    if (!is_silent(ownership, turn) || is_worse(ownership, turn)) {
+        if (ownership->next_claim_ns <= turn->now_ns)
+            ownership->next_claim_ns = turn->now_ns + RETRY_MIN_MS * MS;
+        return;
+    }
     if (has_store(ownership)) {
         if (!ownership->claiming && turn->now_ns >= ownership->next_claim_ns)
             claim(ownership, ownership->epoch > 0 ? ownership->epoch + 1 : 0);
@@ -397,6 +425,9 @@ static void run_salvaging(struct ownership *ownership, const struct ownership_tu
 
 static void run_owner(struct ownership *ownership, const struct ownership_turn *turn)
 {
+    /* Before anything is numbered, or peers that were not heard meanwhile are taken for gone: it may have been stopped. */
+    if (ownership->state == OWNING && !ownership_may_number(ownership, turn->now_ns))
+        return;
     if (has_store(ownership) && !ownership->claiming && turn->now_ns >= ownership->next_claim_ns)
         claim(ownership, ownership->epoch);
     if (ownership->state == SALVAGING)
@@ -426,11 +457,11 @@ void ownership_run(struct ownership *ownership, const struct ownership_turn *tur
         /* Another may have the lease once the store is back: nothing is appended before it says that we have. */
         store_set_epoch(ownership->options.store, 0);
     }
-    forget_peers(ownership, turn->now_ns);
     if (ownership->state == FOLLOWING)
         run_follower(ownership, turn);
     else
         run_owner(ownership, turn);
+    forget_peers(ownership, turn->now_ns);
     if (ownership->connected_ns && turn->now_ns >= ownership->next_beat_ns)
         beat(ownership);
 }
@@ -511,6 +542,11 @@ uint64_t ownership_epoch(const struct ownership *ownership)
 uint64_t ownership_heard_batch(const struct ownership *ownership)
 {
     return ownership->heard_batch;
+}
+
+uint64_t ownership_former_epoch(const struct ownership *ownership)
+{
+    return ownership->former_epoch;
 }
 
 void ownership_set_heard_batch(struct ownership *ownership, uint64_t batch)

@@ -26,7 +26,7 @@ struct ownership;
 struct ownership_options {
     struct live_id id;
     struct store *store; /* for the lease; one in memory: this process owns for ever */
-    /* Sends a message to all replicas, this one too: fills in what it knows (stored_ms, hole_ms, lag_ms). */
+    /* Sends a message to all replicas, this one too: fills in what it knows (stored_ms, hole_ms, lag_ms, has_hole). */
     void (*send)(void *context, struct live_header *header);
     /* This replica numbers from here on; or does not any more. */
     void (*began)(void *context);
@@ -93,6 +93,9 @@ uint64_t ownership_last_batch(const struct ownership *ownership);
 /* The epoch of the owner as far as it is known, and the last batch heard of it. */
 uint64_t ownership_epoch(const struct ownership *ownership);
 uint64_t ownership_heard_batch(const struct ownership *ownership);
+
+/* While it is salvaging: the epoch of the owner heard before. */
+uint64_t ownership_former_epoch(const struct ownership *ownership);
 
 /* WELCOME was heard: batches up to there are not missed any more. */
 void ownership_set_heard_batch(struct ownership *ownership, uint64_t batch);

@@ -19,7 +19,8 @@
 enum {
     SHADOW_MS = 5000, /* how long a message waits to be heard as an event, and a batch to be wanted by a new owner */
     HELLO_MS = 500,   /* between two */
-    REPEAT_MARGIN_MS = 100,
+    PAUSE_MS = 2000,  /* whoever says nothing for longer may be taken for gone */
+    MARGIN_MS = 250,  /* by how much a message may reach the owner later than us */
     KEPT_BYTES = 16 * 1024 * 1024,
     MESSAGE_BYTES = 64 * 1024 * 1024,
 };
@@ -41,11 +42,17 @@ struct replica {
     bool is_retired;
     bool has_listened; /* the hole in front of the first connection was dealt with */
     int64_t next_hello_ns;
-    /* Messages were missed here; if nobody owned then who did not miss them, they are missed for good. */
+    int64_t run_ns; /* the last turn */
+    /*
+     * Messages received up to hole_ns were missed here, or events of them; if nobody owned then who did not miss them, they
+     * are missed for good. Of those received up to unsure_ns it is not known whether they were numbered.
+     */
     bool has_hole;
     int64_t hole_ns;
+    int64_t unsure_ns;
+    int64_t done_ns;  /* messages received up to then are numbered, or given up */
     int64_t owner_ns; /* when an owner that had seen everything was heard last */
-    int64_t lag_ns;   /* how old what a message waits for was, when the last one was taken */
+    int64_t taken_ns; /* when what was taken last from the source was received */
 };
 
 /* Sending. */
@@ -56,6 +63,12 @@ static void publish(struct replica *replica)
         (void)source_publish(replica->options.source, LIVE_SUBJECT, replica->message.data, replica->message.size);
 }
 
+/* Whether others know more, as far as we know. */
+static bool is_in_doubt(const struct replica *replica)
+{
+    return replica->has_hole || replica->is_unsure;
+}
+
 static struct live_header header_of(const struct replica *replica, enum live_type type)
 {
     return (struct live_header){
@@ -64,6 +77,7 @@ static struct live_header header_of(const struct replica *replica, enum live_typ
         .epoch = ownership_epoch(replica->ownership),
         .batch = ownership_heard_batch(replica->ownership),
         .store_lost = store_state(replica->options.store) != STORE_READY,
+        .has_hole = is_in_doubt(replica),
     };
 }
 
@@ -75,16 +89,44 @@ static void send(struct replica *replica, enum live_type type)
     publish(replica);
 }
 
+static int64_t earlier(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
+/* How old the oldest message is that came, and of whose event the others were not told yet. */
+static uint32_t lag_ms(struct replica *replica)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    bool is_behind = source_pending(replica->options.source, SOURCE_EVENTS) > 0;
+    int64_t oldest_ns = earlier(heads_oldest_ns(replica->heads), fanout_oldest_ns(replica->fanout));
+    int64_t age_ms;
+
+    oldest_ns = earlier(oldest_ns, is_behind ? replica->taken_ns : now_ns);
+    age_ms = (now_ns - oldest_ns) / MS;
+    return age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX;
+}
+
+/* What others have heard of and we have not is not stored either. */
+static uint64_t stored_ms(const struct replica *replica)
+{
+    uint64_t kept_ms = appender_stored_ms(replica->options.appender);
+    uint64_t sent_ms = fanout_first_ms(replica->fanout);
+
+    return kept_ms < sent_ms ? kept_ms : sent_ms;
+}
+
 /* For the ownership. */
 static void send_header(void *context, struct live_header *header)
 {
     struct replica *replica = context;
 
     if (header->type == LIVE_OWNER) {
-        header->stored_ms = appender_stored_ms(replica->options.appender);
+        header->stored_ms = stored_ms(replica);
         header->hole_ms = store_noted_hole(replica->options.store);
-        header->lag_ms = (uint32_t)(replica->lag_ns / MS);
+        header->lag_ms = lag_ms(replica);
     }
+    header->has_hole = is_in_doubt(replica);
     live_begin(&replica->message, header);
     publish(replica);
 }
@@ -110,8 +152,32 @@ static void salvage(struct replica *replica, uint64_t epoch, uint64_t batch)
 
 /* Hearing. */
 
-/* Something that the owner sent is missing, or may be: it is asked to repeat what the store does not have. */
-static void miss(struct replica *replica)
+/* Messages received up to then were missed. */
+static void note_hole(struct replica *replica, int64_t received_ns)
+{
+    replica->has_hole = true;
+    if (received_ns > replica->hole_ns)
+        replica->hole_ns = received_ns;
+}
+
+/* Messages received up to then may have been numbered, unheard. */
+static void doubt(struct replica *replica, int64_t received_ns)
+{
+    note_hole(replica, received_ns);
+    if (received_ns > replica->unsure_ns)
+        replica->unsure_ns = received_ns;
+}
+
+/* Messages of which we were not sure are numbered, or are given up. */
+static void end_doubt(struct replica *replica)
+{
+    if (replica->unsure_ns > replica->done_ns)
+        replica->done_ns = replica->unsure_ns;
+    shadow_expire(replica->shadow, replica->done_ns + 1);
+    replica->has_hole = false;
+}
+
+static void ask(struct replica *replica)
 {
     if (replica->is_complete)
         replica->next_hello_ns = 0;
@@ -119,22 +185,40 @@ static void miss(struct replica *replica)
     mirror_suspect(replica->mirror);
 }
 
+/*
+ * Something that the owner sent until then is missing, or may be: it is asked to repeat what the store does not have. What it
+ * numbered had reached us before.
+ */
+static void miss(struct replica *replica, int64_t received_ns)
+{
+    doubt(replica, received_ns);
+    ask(replica);
+}
+
 static void hear_frames(struct replica *replica, const struct live_header *header, struct live_reader *reader,
                         int64_t received_ns)
 {
+    enum mirror_marks marks = replica->has_hole ? MIRROR_RECEIVED : MIRROR_FIRST;
+
     if (ownership_is_owner(replica->ownership)) {
         fanout_hear(replica->fanout, header->batch);
         return;
     }
-    if (mirror_take(replica->mirror, reader, received_ns) < 0)
-        miss(replica);
+    if (mirror_take(replica->mirror, reader, received_ns, header->batch > 0 ? marks : MIRROR_REPEATED) < 0)
+        miss(replica, received_ns);
 }
 
-/* An owner that has looked at all that it got longer ago than lag_ms has seen what was missed here before that. */
-static void close_hole(struct replica *replica, int64_t received_ns, uint32_t lag_ms)
+/* A batch of the owner before, from one that heard it: several may send it. Returns whether it is to be kept. */
+static bool hear_salvage(struct replica *replica, struct live_header *header, struct live_reader *reader,
+                         int64_t received_ns)
 {
-    if (received_ns - replica->hole_ns > lag_ms * MS)
-        replica->has_hole = false;
+    if (!ownership_is_salvaging(replica->ownership) || header->epoch != ownership_epoch(replica->ownership))
+        return false;
+    header->epoch = ownership_former_epoch(replica->ownership);
+    if (batches_has(replica->batches, header->epoch, header->batch))
+        return false;
+    (void)mirror_take(replica->mirror, reader, received_ns, MIRROR_FIRST);
+    return true;
 }
 
 static void hear_owner(struct replica *replica, const struct live_header *header, int64_t received_ns)
@@ -144,7 +228,9 @@ static void hear_owner(struct replica *replica, const struct live_header *header
     appender_hear_owner(replica->options.appender, header->stored_ms, !header->store_lost);
     if (header->hole_ms > store_noted_hole(replica->options.store))
         store_note_hole(replica->options.store, header->hole_ms);
-    close_hole(replica, received_ns, header->lag_ms);
+    /* It has told the events of all that we got by then, and we have heard what it told. */
+    if (replica->has_hole && replica->is_complete && received_ns - replica->hole_ns > lag_ns + MARGIN_MS * MS)
+        end_doubt(replica);
     replica->owner_ns = received_ns;
     replica->is_unsure = !replica->is_complete;
     shadow_expire(replica->shadow, received_ns - SHADOW_MS * MS - lag_ns);
@@ -152,37 +238,31 @@ static void hear_owner(struct replica *replica, const struct live_header *header
         salvage(replica, header->former_epoch, header->former_batch);
 }
 
-/* The messages that came until now may have been numbered, and may not: should nobody else know, they are missed. */
-static void forget_messages(struct replica *replica, int64_t now_ns)
-{
-    shadow_expire(replica->shadow, now_ns);
-    replica->has_hole = true;
-    replica->hole_ns = now_ns;
-}
-
-/* The owner knows of us from here on, and had repeated what the store does not have, and what was numbered of late. */
+/*
+ * The owner knows of us from here on, and has repeated what the store does not have. What it had numbered before had reached
+ * us before, too.
+ */
 static void hear_welcome(struct replica *replica, const struct live_header *header, int64_t received_ns)
 {
     if (!live_id_equals(header->about, replica->id))
         return;
     ownership_set_heard_batch(replica->ownership, header->batch);
-    close_hole(replica, received_ns, header->lag_ms);
+    doubt(replica, received_ns);
     replica->is_complete = true;
     replica->is_unsure = false;
     mirror_fill(replica->mirror);
 }
 
-static void hear_hello(struct replica *replica, const struct live_header *header, int64_t received_ns)
+static void hear_hello(struct replica *replica, const struct live_header *header)
 {
     struct live_header welcome;
 
     if (!ownership_is_owner(replica->ownership))
         return;
     fanout_flush(replica->fanout);
-    fanout_repeat(replica->fanout, received_ns - header->lag_ms * MS - REPEAT_MARGIN_MS * MS);
+    fanout_repeat(replica->fanout);
     welcome = header_of(replica, LIVE_WELCOME);
     welcome.about = header->from;
-    welcome.lag_ms = (uint32_t)(replica->lag_ns / MS);
     welcome.batch = ownership_last_batch(replica->ownership);
     live_begin(&replica->message, &welcome);
     publish(replica);
@@ -208,14 +288,13 @@ static void refuse(struct replica *replica)
 }
 
 /* What the message says is done. Returns whether it is a batch to be kept. */
-static bool hear(struct replica *replica, const struct live_header *header, struct live_reader *reader,
-                 int64_t received_ns)
+static bool hear(struct replica *replica, struct live_header *header, struct live_reader *reader, int64_t received_ns)
 {
     bool is_own = live_id_equals(header->from, replica->id);
     enum ownership_hearing hearing = ownership_hear(replica->ownership, header, received_ns);
 
     if (hearing == OWNERSHIP_MISSED && !is_own)
-        miss(replica);
+        miss(replica, received_ns);
     if (hearing == OWNERSHIP_STALE)
         return false;
     switch (header->type) {
@@ -229,12 +308,10 @@ static bool hear(struct replica *replica, const struct live_header *header, stru
         hear_welcome(replica, header, received_ns);
         break;
     case LIVE_HELLO:
-        hear_hello(replica, header, received_ns);
+        hear_hello(replica, header);
         break;
     case LIVE_SALVAGE:
-        if (ownership_is_salvaging(replica->ownership))
-            (void)mirror_take(replica->mirror, reader, received_ns);
-        break;
+        return hear_salvage(replica, header, reader, received_ns);
     case LIVE_LOAD:
         hear_load(replica, reader);
         break;
@@ -254,8 +331,9 @@ void replica_take_live(struct replica *replica, const struct source_item *item)
     const char *payload;
 
     if (!item->message) {
-        if (!ownership_is_alone(replica->ownership))
-            miss(replica);
+        /* An owner finds the same among the events. */
+        if (!ownership_is_owner(replica->ownership))
+            miss(replica, item->received_ns);
         return;
     }
     payload = source_message_payload(item->message, &size);
@@ -284,8 +362,7 @@ static void take_hole(struct replica *replica, const struct source_item *item)
         intake_take_hole(replica->intake, item->dropped);
         return;
     }
-    replica->has_hole = true;
-    replica->hole_ns = item->received_ns;
+    note_hole(replica, item->received_ns);
     ownership_release(replica->ownership, "events may have been missed here");
 }
 
@@ -293,9 +370,11 @@ void replica_take_event(struct replica *replica, const struct source_item *item)
 {
     int64_t now_ns = clock_monotonic_ns();
 
-    replica->lag_ns = now_ns - item->received_ns;
+    replica->taken_ns = item->received_ns;
     if (!item->message)
         take_hole(replica, item);
+    else if (item->received_ns <= replica->done_ns)
+        source_message_free(item->message);
     else if (!replica->is_retired && ownership_may_number(replica->ownership, now_ns))
         intake_take(replica->intake, item);
     else
@@ -304,38 +383,78 @@ void replica_take_event(struct replica *replica, const struct source_item *item)
 
 /* Roles. */
 
+/* Takes all messages out of the shadow: those that are numbered go there again until they are heard. */
+static struct source_item *take_shadow(struct replica *replica, size_t *ret_count)
+{
+    size_t count = shadow_count(replica->shadow);
+    struct source_item *items = calloc(count + 1, sizeof *items);
+
+    if (!items)
+        return NULL;
+    *ret_count = 0;
+    while (*ret_count < count && shadow_take(replica->shadow, &items[*ret_count]))
+        ++*ret_count;
+    return items;
+}
+
 static void began(void *context)
 {
     struct replica *replica = context;
-    struct source_item item;
+    struct source_item *items;
+    size_t count = 0;
     bool has_hole;
-    size_t count;
 
     if (replica->is_unsure)
-        forget_messages(replica, clock_monotonic_ns());
+        doubt(replica, clock_monotonic_ns());
     has_hole = replica->has_hole || shadow_has_dropped(replica->shadow, replica->owner_ns);
-    count = shadow_count(replica->shadow);
-    appender_set_active(replica->options.appender, true);
-    /* What the owner before had appended is in the store. */
+    end_doubt(replica);
+    items = take_shadow(replica, &count);
+    if (!items)
+        shadow_expire(replica->shadow, INT64_MAX);
+    has_hole |= !items;
+    /* What the owner before had appended is in the store. It is read before places are compared with the store's. */
     if (!replica->is_complete)
         mirror_fill(replica->mirror);
+    appender_set_active(replica->options.appender, true);
     replica->is_complete = true;
     replica->is_unsure = false;
-    replica->has_hole = false;
     fanout_flush(replica->fanout);
     if (has_hole)
         intake_take_hole(replica->intake, 0);
-    while (count-- > 0 && shadow_take(replica->shadow, &item))
-        intake_take(replica->intake, &item);
+    for (size_t i = 0; i < count; i++)
+        intake_take(replica->intake, &items[i]);
+    free(items);
+}
+
+/* What was parked to be numbered waits with the other messages for its event, or for being numbered. */
+static void return_parked(void *context, const struct parked *parked)
+{
+    struct replica *replica = context;
+
+    if (parked->message) {
+        shadow_add(replica->shadow,
+                   &(struct source_item){.message = parked->message, .received_ns = parked->received_ns});
+    } else {
+        note_hole(replica, clock_monotonic_ns());
+    }
+}
+
+static void return_company(struct company *company, void *context)
+{
+    struct replica *replica = context;
+
+    heads_take_parked(replica->heads, company, return_parked, replica);
 }
 
 static void ended(void *context)
 {
     struct replica *replica = context;
 
-    fanout_void(replica->fanout);
+    if (fanout_void(replica->fanout))
+        note_hole(replica, clock_monotonic_ns());
+    companies_each(replica->options.companies, return_company, replica);
     appender_set_active(replica->options.appender, false);
-    miss(replica);
+    ask(replica);
 }
 
 /* Companies. */
@@ -346,11 +465,10 @@ static void unpark(void *context, struct company *company, struct parked *parked
 
     if (parked->frame)
         mirror_unpark(replica->mirror, company, parked);
-    else if (ownership_is_owner(replica->ownership))
+    else if (ownership_may_number(replica->ownership, clock_monotonic_ns()))
         intake_unpark(replica->intake, company, parked);
-    else if (parked->message)
-        shadow_add(replica->shadow,
-                   &(struct source_item){.message = parked->message, .received_ns = parked->received_ns});
+    else
+        return_parked(replica, parked);
 }
 
 static void loaded(void *context, struct company *company, uint64_t hole_ms)
@@ -388,15 +506,10 @@ bool replica_may_take(const struct replica *replica)
     return heads_may_park(replica->heads) && !fanout_is_full(replica->fanout);
 }
 
-/* Says since when messages wait here of which it is not known whether they were numbered. */
+/* Asks the owner to repeat what is missing here. */
 static void send_hello(struct replica *replica, int64_t now_ns)
 {
-    struct live_header header = header_of(replica, LIVE_HELLO);
-    int64_t oldest_ns = shadow_oldest_ns(replica->shadow);
-
-    header.lag_ms = oldest_ns > 0 ? (uint32_t)((now_ns - oldest_ns) / MS) : 0;
-    live_begin(&replica->message, &header);
-    publish(replica);
+    send(replica, LIVE_HELLO);
     replica->next_hello_ns = now_ns + HELLO_MS * MS;
 }
 
@@ -407,17 +520,22 @@ void replica_run(struct replica *replica)
         .now_ns = clock_monotonic_ns(),
         .connected = source_is_connected(source),
         .caught_up = source_pending(source, SOURCE_LIVE) == 0,
-        .may_have_hole = replica->has_hole,
+        .may_have_hole = is_in_doubt(replica),
     };
 
-    if (source_pending(source, SOURCE_EVENTS) == 0)
-        replica->lag_ns = 0;
+    /* This process was stopped for a while: an owner that took it for gone tells nobody what it numbers. */
+    if (!ownership_is_owner(replica->ownership) && turn.now_ns - replica->run_ns > PAUSE_MS * MS) {
+        miss(replica, turn.now_ns);
+        turn.may_have_hole = true;
+    }
+    replica->run_ns = turn.now_ns;
+    /* What was numbered is told before it is said to be. */
+    fanout_flush(replica->fanout);
     ownership_run(replica->ownership, &turn);
     if (mirror_is_wanting(replica->mirror) && replica->is_complete && !ownership_is_owner(replica->ownership))
-        miss(replica);
-    if (!replica->is_complete && turn.connected && turn.now_ns >= replica->next_hello_ns) {
+        miss(replica, turn.now_ns);
+    if (!replica->is_complete && turn.connected && turn.now_ns >= replica->next_hello_ns)
         send_hello(replica, turn.now_ns);
-    }
     fanout_flush(replica->fanout);
 }
 
@@ -546,6 +664,7 @@ struct replica *replica_new(const struct replica_options *options)
     if (!replica)
         return NULL;
     replica->options = *options;
+    replica->run_ns = clock_monotonic_ns();
     replica->message = buffer_make(MESSAGE_BYTES);
     if (getrandom(&replica->id, sizeof replica->id, 0) != (ssize_t)sizeof replica->id || make_parts(replica) < 0) {
         replica_free(replica);

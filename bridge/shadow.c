@@ -16,11 +16,12 @@ struct entry {
     struct entry *next_equal;
     struct entry *last_equal; /* of the entry in the bucket: the newest of its mark */
     uint64_t mark;
+    bool is_bounded; /* an event: its message was received before it, if it is one of ours */
     struct source_item item;
     size_t size_bytes; /* of the payload */
 };
 
-/* In the order of their coming. */
+/* In the order of their receipt. */
 struct queue {
     struct entry *oldest;
     struct entry *newest;
@@ -101,31 +102,61 @@ static bool is_message(const struct entry *entry)
     return entry->item.message != NULL;
 }
 
-/* Puts a new entry behind all others of its kind. Returns false when there is no memory. */
-static bool append(struct shadow *shadow, uint64_t mark, const struct source_item *item, size_t size_bytes)
+/* Puts an entry among those of its mark, in the order of their receipt. */
+static void link_equal(struct shadow *shadow, struct entry *entry)
 {
-    struct entry *entry = calloc(1, sizeof *entry);
-    struct entry **at = find(shadow, mark);
-    struct queue *queue = item->message ? &shadow->messages : &shadow->events;
+    struct entry **at = find(shadow, entry->mark);
+    struct entry *first = *at;
+    struct entry *before = first;
+
+    if (!first || first->item.received_ns > entry->item.received_ns) {
+        entry->next_equal = first;
+        entry->last_equal = first ? first->last_equal : entry;
+        entry->next_mark = first ? first->next_mark : NULL;
+        *at = entry;
+        return;
+    }
+    if (first->last_equal->item.received_ns <= entry->item.received_ns)
+        before = first->last_equal;
+    while (before->next_equal && before->next_equal->item.received_ns <= entry->item.received_ns)
+        before = before->next_equal;
+    entry->next_equal = before->next_equal;
+    before->next_equal = entry;
+    if (!entry->next_equal)
+        first->last_equal = entry;
+}
+
+/* Puts an entry into its queue, in the order of their receipt: only what comes back from elsewhere is not the newest. */
+static void link_queue(struct queue *queue, struct entry *entry)
+{
+    struct entry *older = queue->newest;
+
+    while (older && older->item.received_ns > entry->item.received_ns)
+        older = older->older;
+    entry->older = older;
+    entry->newer = older ? older->newer : queue->oldest;
+    if (entry->older)
+        entry->older->newer = entry;
+    else
+        queue->oldest = entry;
+    if (entry->newer)
+        entry->newer->older = entry;
+    else
+        queue->newest = entry;
+    queue->count++;
+}
+
+/* Adds a new entry, behind all others of its kind that were not received later. Returns false when there is no memory. */
+static bool append(struct shadow *shadow, const struct entry *content)
+{
+    struct entry *entry = malloc(sizeof *entry);
 
     if (!entry)
         return false;
-    entry->mark = mark;
-    entry->item = *item;
-    entry->size_bytes = size_bytes;
-    shadow->size_bytes += size_bytes;
-    if (*at)
-        (*at)->last_equal->next_equal = entry;
-    else
-        *at = entry;
-    (*at)->last_equal = entry;
-    entry->older = queue->newest;
-    if (queue->newest)
-        queue->newest->newer = entry;
-    else
-        queue->oldest = entry;
-    queue->newest = entry;
-    queue->count++;
+    *entry = *content;
+    shadow->size_bytes += entry->size_bytes;
+    link_equal(shadow, entry);
+    link_queue(is_message(entry) ? &shadow->messages : &shadow->events, entry);
     return true;
 }
 
@@ -209,14 +240,18 @@ void shadow_free(struct shadow *shadow)
     free(shadow);
 }
 
-bool shadow_consume(struct shadow *shadow, uint64_t mark)
+bool shadow_consume(struct shadow *shadow, uint64_t mark, int64_t received_ns)
 {
-    struct entry *same = *find(shadow, mark);
+    struct entry *same;
 
-    if (!same || is_message(same))
-        return false;
-    take_out(shadow, &shadow->events, same);
-    return true;
+    while ((same = *find(shadow, mark)) && !is_message(same)) {
+        bool is_another = same->is_bounded && received_ns > same->item.received_ns;
+
+        take_out(shadow, &shadow->events, same);
+        if (!is_another)
+            return true;
+    }
+    return false;
 }
 
 void shadow_add(struct shadow *shadow, const struct source_item *item)
@@ -225,11 +260,11 @@ void shadow_add(struct shadow *shadow, const struct source_item *item)
     const char *payload = source_message_payload(item->message, &size);
     uint64_t mark = shadow_mark(source_message_subject(item->message), payload, size);
 
-    if (shadow_consume(shadow, mark)) {
+    if (shadow_consume(shadow, mark, item->received_ns)) {
         source_message_free(item->message);
         return;
     }
-    if (size > shadow->max_bytes || !append(shadow, mark, item, size)) {
+    if (size > shadow->max_bytes || !append(shadow, &(struct entry){.mark = mark, .item = *item, .size_bytes = size})) {
         source_message_free(item->message);
         note_dropped(shadow, item->received_ns);
     }
@@ -240,7 +275,7 @@ void shadow_add(struct shadow *shadow, const struct source_item *item)
 }
 
 /* An event that is forgotten, by the limit or for want of memory, leaves a message to be numbered twice at a takeover. */
-void shadow_strike(struct shadow *shadow, uint64_t mark, int64_t now_ns)
+static void strike(struct shadow *shadow, uint64_t mark, int64_t now_ns, bool is_bounded)
 {
     struct entry *same;
 
@@ -251,9 +286,19 @@ void shadow_strike(struct shadow *shadow, uint64_t mark, int64_t now_ns)
         source_message_free(take_out(shadow, &shadow->messages, same).message);
         return;
     }
-    append(shadow, mark, &(struct source_item){.received_ns = now_ns}, 0);
+    append(shadow, &(struct entry){.mark = mark, .is_bounded = is_bounded, .item.received_ns = now_ns});
     while (shadow->events.count > shadow->max_messages)
         drop_oldest(shadow, &shadow->events);
+}
+
+void shadow_strike(struct shadow *shadow, uint64_t mark, int64_t now_ns)
+{
+    strike(shadow, mark, now_ns, false);
+}
+
+void shadow_strike_received(struct shadow *shadow, uint64_t mark, int64_t now_ns)
+{
+    strike(shadow, mark, now_ns, true);
 }
 
 void shadow_expire(struct shadow *shadow, int64_t before_ns)
@@ -273,11 +318,6 @@ bool shadow_take(struct shadow *shadow, struct source_item *ret_item)
 bool shadow_has_dropped(const struct shadow *shadow, int64_t since_ns)
 {
     return shadow->has_dropped && shadow->dropped_ns >= since_ns;
-}
-
-int64_t shadow_oldest_ns(const struct shadow *shadow)
-{
-    return shadow->messages.oldest ? shadow->messages.oldest->item.received_ns : 0;
 }
 
 size_t shadow_count(const struct shadow *shadow)

@@ -335,6 +335,11 @@ static void a_hole_leaves_nothing_in_the_store_for_a_company_without_events(void
     bridge_rig_settle(&rig);
     assert_int_equal(fake_store_count(rig.store, "guess"), 0);
     assert_int_equal(recent_count("guess"), 1);
+    /* Nor when the store was away, or another replica appended until now. */
+    fake_store_lose(rig.store, 0);
+    fake_store_restore(rig.store);
+    bridge_rig_settle(&rig);
+    assert_int_equal(fake_store_count(rig.store, "guess"), 0);
     bridge_rig_unsubscribe(&rig, "guess", 0, &rig);
     bridge_rig_tick(&rig);
     assert_int_equal(companies_count(rig.companies), 0);

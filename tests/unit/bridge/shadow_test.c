@@ -64,6 +64,29 @@ static void test_what_was_not_heard_is_taken_in_order(void **state)
     shadow_free(shadow);
 }
 
+static void test_a_message_that_comes_back_gets_its_place_again(void **state)
+{
+    struct shadow *shadow = shadow_new(100, MIB);
+
+    (void)state;
+    add(shadow, "a", 2);
+    add(shadow, "b", 4);
+    add(shadow, "a", 6);
+    add(shadow, "a", 3);
+    add(shadow, "c", 1);
+    add(shadow, "a", 5);
+    add(shadow, "a", 1);
+    shadow_strike(shadow, mark_of("a"), 7);
+    assert_next(shadow, "c", 1);
+    assert_next(shadow, "a", 2);
+    assert_next(shadow, "a", 3);
+    shadow_expire(shadow, 5);
+    assert_next(shadow, "a", 5);
+    assert_next(shadow, "a", 6);
+    assert_empty(shadow);
+    shadow_free(shadow);
+}
+
 static void test_an_event_heard_in_front_of_its_message_strikes_it_out(void **state)
 {
     struct shadow *shadow = shadow_new(100, MIB);
@@ -93,6 +116,29 @@ static void test_each_event_strikes_out_the_first_of_equal_messages(void **state
     assert_next(shadow, "b", 2);
     assert_next(shadow, "a", 3);
     shadow_strike(shadow, mark_of("a"), 6);
+    assert_empty(shadow);
+    shadow_free(shadow);
+}
+
+static void test_an_event_whose_message_may_never_come_is_not_kept_for_a_later_one(void **state)
+{
+    struct shadow *shadow = shadow_new(100, MIB);
+
+    (void)state;
+    add(shadow, "a", 1);
+    shadow_strike_received(shadow, mark_of("a"), 2);
+    assert_empty(shadow);
+    shadow_strike_received(shadow, mark_of("a"), 3);
+    shadow_strike_received(shadow, mark_of("a"), 5);
+    add(shadow, "a", 4);
+    assert_empty(shadow);
+    shadow_strike_received(shadow, mark_of("a"), 5);
+    add(shadow, "a", 6);
+    assert_next(shadow, "a", 6);
+    shadow_strike_received(shadow, mark_of("a"), 7);
+    shadow_strike(shadow, mark_of("a"), 7);
+    assert_true(shadow_consume(shadow, mark_of("a"), 8));
+    assert_false(shadow_consume(shadow, mark_of("a"), 8));
     assert_empty(shadow);
     shadow_free(shadow);
 }
@@ -416,8 +462,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_what_was_not_heard_is_taken_in_order, no_message_is_left),
+        cmocka_unit_test_teardown(test_a_message_that_comes_back_gets_its_place_again, no_message_is_left),
         cmocka_unit_test_teardown(test_an_event_heard_in_front_of_its_message_strikes_it_out, no_message_is_left),
         cmocka_unit_test_teardown(test_each_event_strikes_out_the_first_of_equal_messages, no_message_is_left),
+        cmocka_unit_test_teardown(test_an_event_whose_message_may_never_come_is_not_kept_for_a_later_one,
+                                  no_message_is_left),
         cmocka_unit_test_teardown(test_an_event_of_no_message_strikes_out_nothing, no_message_is_left),
         cmocka_unit_test_teardown(test_messages_and_events_of_long_ago_are_forgotten, no_message_is_left),
         cmocka_unit_test_teardown(test_above_so_many_messages_the_oldest_go, no_message_is_left),
