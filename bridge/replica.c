@@ -361,7 +361,7 @@ static void take_hole(struct replica *replica, const struct source_item *item)
 
     replica->has_listened = true;
     if (ownership_is_owner(replica->ownership) &&
-        !(was_away && (replica_has_peers(replica) || fanout_is_waiting(replica->fanout)))) {
+        !(was_away && (replica_has_heir(replica) || fanout_is_waiting(replica->fanout)))) {
         intake_take_hole(replica->intake, item->dropped);
         return;
     }
@@ -567,6 +567,12 @@ void replica_tick(struct replica *replica)
 bool replica_has_peers(const struct replica *replica)
 {
     return ownership_peers(replica->ownership) > 0;
+}
+
+bool replica_has_heir(const struct replica *replica)
+{
+    return ownership_is_owner(replica->ownership) ? ownership_has_heir(replica->ownership)
+                                                  : replica_has_peers(replica);
 }
 
 void replica_retire(struct replica *replica)
