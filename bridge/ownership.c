@@ -141,7 +141,7 @@ static bool has_peer_with_store(const struct ownership *ownership)
 }
 
 /* Whether another is there who could own, and missed no messages. */
-static bool has_better_peer(const struct ownership *ownership)
+static bool has_heir(const struct ownership *ownership)
 {
     for (size_t i = 0; i < ownership->peer_count; i++)
         if (!ownership->peers[i].has_hole && (!ownership->peers[i].store_lost || !has_store(ownership)))
@@ -340,6 +340,11 @@ static void on_claim(void *context, int status, const struct store_lease *lease)
         store_release(ownership->options.store, ownership->holder);
         return;
     }
+    /* The renewal of one that has ended since: what it sent, and others heard, was of this epoch. */
+    if (lease->mine && ownership->state == FOLLOWING && lease->epoch <= ownership->epoch && !ownership->has_owner) {
+        ownership->next_claim_ns = clock_monotonic_ns();
+        return;
+    }
     if (lease->mine && ownership->state == FOLLOWING) {
         /* An owner that was heard meanwhile lives without the store: it is not to be disturbed. */
         if (ownership->has_owner && ownership->owner_ns > ownership->claim_ns)
@@ -386,7 +391,7 @@ static bool is_worse(const struct ownership *ownership, const struct ownership_t
 
     if (!turn->may_have_hole || ownership->peer_count == 0)
         return false;
-    return waited_ns < (HELLO_MS + HOLE_MS) * MS || (waited_ns < DEFER_MS * MS && has_better_peer(ownership));
+    return waited_ns < (HELLO_MS + HOLE_MS) * MS || (waited_ns < DEFER_MS * MS && has_heir(ownership));
 }
 
 static void run_follower(struct ownership *ownership, const struct ownership_turn *turn)
@@ -522,6 +527,11 @@ bool ownership_has_owner(const struct ownership *ownership)
 size_t ownership_peers(const struct ownership *ownership)
 {
     return ownership->peer_count;
+}
+
+bool ownership_has_heir(const struct ownership *ownership)
+{
+    return has_heir(ownership);
 }
 
 uint64_t ownership_next_batch(struct ownership *ownership)

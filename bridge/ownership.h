@@ -86,6 +86,9 @@ bool ownership_has_owner(const struct ownership *ownership);
 /* Whether others are there, and how many have been heard lately. */
 size_t ownership_peers(const struct ownership *ownership);
 
+/* Whether one of them could own now, and missed nothing. */
+bool ownership_has_heir(const struct ownership *ownership);
+
 /* The number of the next batch of this owner's epoch, and of the last one. */
 uint64_t ownership_next_batch(struct ownership *ownership);
 uint64_t ownership_last_batch(const struct ownership *ownership);

@@ -198,7 +198,7 @@ static void miss(struct replica *replica, int64_t received_ns)
 static void hear_frames(struct replica *replica, const struct live_header *header, struct live_reader *reader,
                         int64_t received_ns)
 {
-    enum mirror_marks marks = replica->has_hole ? MIRROR_RECEIVED : MIRROR_FIRST;
+    enum mirror_marks marks = replica->has_hole ? MIRROR_DOUBTED : MIRROR_FIRST;
 
     if (ownership_is_owner(replica->ownership)) {
         fanout_hear(replica->fanout, header->batch);
@@ -246,6 +246,9 @@ static void hear_welcome(struct replica *replica, const struct live_header *head
 {
     if (!live_id_equals(header->about, replica->id))
         return;
+    /* What it numbered alone since it was asked the first time. */
+    if (header->batch != ownership_heard_batch(replica->ownership))
+        mirror_suspect(replica->mirror);
     ownership_set_heard_batch(replica->ownership, header->batch);
     doubt(replica, received_ns);
     replica->is_complete = true;
@@ -358,7 +361,7 @@ static void take_hole(struct replica *replica, const struct source_item *item)
 
     replica->has_listened = true;
     if (ownership_is_owner(replica->ownership) &&
-        !(was_away && (replica_has_peers(replica) || fanout_is_waiting(replica->fanout)))) {
+        !(was_away && (replica_has_heir(replica) || fanout_is_waiting(replica->fanout)))) {
         intake_take_hole(replica->intake, item->dropped);
         return;
     }
@@ -564,6 +567,12 @@ void replica_tick(struct replica *replica)
 bool replica_has_peers(const struct replica *replica)
 {
     return ownership_peers(replica->ownership) > 0;
+}
+
+bool replica_has_heir(const struct replica *replica)
+{
+    return ownership_is_owner(replica->ownership) ? ownership_has_heir(replica->ownership)
+                                                  : replica_has_peers(replica);
 }
 
 void replica_retire(struct replica *replica)

@@ -62,8 +62,9 @@ struct company *replica_company(struct replica *replica, const char *name);
 /* Forgets a company that need not be in memory. */
 void replica_release(struct replica *replica, struct company *company);
 
-/* Whether other replicas are there, who take over. */
+/* Whether other replicas are there; and whether one of them can take over from this one without missing anything. */
 bool replica_has_peers(const struct replica *replica);
+bool replica_has_heir(const struct replica *replica);
 
 /* Numbers nothing from here on. Others take over once replica_is_settled(). */
 void replica_retire(struct replica *replica);

@@ -375,6 +375,43 @@ static void what_was_sent_and_not_heard_yet_is_not_said_to_be_stored(void **stat
     end_schedule();
 }
 
+/* A renewal of its lease was on its way when it was stopped, and is answered when it has ended. */
+static void an_owner_that_begins_again_is_heard(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 1000);
+    while (fake_redis_waiting(owner->store) == 0) {
+        fake_clock_advance_ms(10);
+        world_turn(owner, 512);
+    }
+    world_stop(owner, 0);
+    world_pass(&world, 1300);
+    world_continue(owner);
+    world_turn(owner, 512);
+    world_publish(&world, 0, 0, false);
+    end_schedule();
+}
+
+static void an_owner_leaves_when_another_knows_all(void **state)
+{
+    (void)state;
+    for (int ms = 300; ms < 900; ms += 50) {
+        begin_pair();
+        world_kill(follower, 0, 0);
+        world_pass(&world, 1000);
+        world_start(&world, 2);
+        world_pass(&world, ms);
+        world_publish(&world, 0, 0, false);
+        world_leave(owner);
+        world_publish(&world, 0, 0, false);
+        world_pass(&world, 2000);
+        assert_false(owner->alive);
+        end_schedule();
+    }
+}
+
 /* What is repeated for one that came says nothing of messages that come later. */
 static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
 {
@@ -431,6 +468,8 @@ int main(void)
         cmocka_unit_test(who_takes_over_first_reads_what_it_missed),
         cmocka_unit_test(a_company_that_is_heard_of_on_the_way_to_welcome_is_read_too),
         cmocka_unit_test(what_was_sent_and_not_heard_yet_is_not_said_to_be_stored),
+        cmocka_unit_test(an_owner_that_begins_again_is_heard),
+        cmocka_unit_test(an_owner_leaves_when_another_knows_all),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),

@@ -609,7 +609,8 @@ static size_t take(struct world_replica *replica, enum source_lane lane, size_t 
 /* As in bridge/bridge.c. Returns whether the process ends. */
 static bool note_drained(struct world_replica *replica, bool quiet)
 {
-    bool has_peers = replica_has_peers(replica->replica);
+    bool has_heir = replica_has_heir(replica->replica);
+    bool is_alone = !replica_has_peers(replica->replica);
     int64_t unstored;
 
     if (!replica->leaving)
@@ -617,10 +618,10 @@ static bool note_drained(struct world_replica *replica, bool quiet)
     if (clock_monotonic_ns() > replica->leave_end_ns)
         return true;
     hub_drain(replica->hub);
-    if (has_peers)
+    if (has_heir)
         replica_retire(replica->replica);
     unstored = appender_backlog_events(replica->appender) + replica_waiting(replica->replica);
-    return unstored == 0 && replica_is_settled(replica->replica) && (quiet || has_peers);
+    return unstored == 0 && replica_is_settled(replica->replica) && (has_heir || (is_alone && quiet));
 }
 
 static void end(struct world_replica *replica)
