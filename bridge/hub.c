@@ -308,6 +308,7 @@ static struct hub_page *page_new(const struct hub_read *read, size_t max_frames)
     struct hub_page *page = allocate_or_abort(sizeof *page + max_frames * sizeof page->frames[0]);
 
     page->token = read->token;
+    page->first = read->first;
     page->available = true;
     return page;
 }
@@ -331,14 +332,13 @@ static void page_add_gap(struct hub_page *page, const struct hub_read *read, enu
 }
 
 /*
- * Adds frames to the page, and a gap in front of each that does not follow the one before it: what never reached the
- * store. known: `before` is the place of an event that the stream has.
+ * Adds frames to the page, and a gap between two that do not follow each other: what never reached the store. Whether the
+ * first one follows what the stream has is for the stream to see: it knows that, and what else it can go on with.
  */
-static void page_add_frames(struct hub_page *page, struct frame *const *frames, size_t count,
-                            struct event_position before, bool known)
+static void page_add_frames(struct hub_page *page, struct frame *const *frames, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        int64_t missed = known ? gap_between(before, frames[i]) : 0;
+        int64_t missed = i > 0 ? gap_between(frame_position(frames[i - 1]), frames[i]) : 0;
 
         if (missed != 0) {
             char oldest[EVENT_ID_SIZE];
@@ -350,9 +350,22 @@ static void page_add_frames(struct hub_page *page, struct frame *const *frames, 
                 abort();
         }
         page->frames[page->count++] = frame_ref(frames[i]);
-        before = frame_position(frames[i]);
-        known = true;
     }
+}
+
+/* Adds recent frames from `slot` on, as many as a page takes. */
+static void page_add_recent(struct hub_page *page, const struct company *company, uint64_t slot)
+{
+    uint64_t end = ring_end(company->recent);
+    size_t bytes = 0;
+
+    for (; slot < end && page->count < PAGE_EVENTS && bytes < PAGE_BYTES; slot++) {
+        struct frame *frame = ring_frame(company->recent, slot);
+
+        page->frames[page->count++] = frame_ref(frame);
+        bytes += frame_memory_size(frame);
+    }
+    page->last = slot == end;
 }
 
 /* The id of the first frame in memory; empty: there is none. */
@@ -370,9 +383,7 @@ static void answer_from_recent(struct hub *hub, const struct company *company, c
 {
     bool exact;
     uint64_t slot = ring_find(company->recent, read->after, &exact);
-    uint64_t end = ring_end(company->recent);
     struct hub_page *page = page_new(read, PAGE_EVENTS);
-    size_t bytes = 0;
 
     /* The place 0 in front of the first event: nothing behind it is missing here. */
     if (read->first && !exact && !event_id_is_start(read->requested)) {
@@ -381,25 +392,25 @@ static void answer_from_recent(struct hub *hub, const struct company *company, c
         oldest_recent_id(company, oldest);
         page_add_gap(page, read, GAP_UNKNOWN_ID, oldest[0] ? oldest : NULL, GAP_MISSED_UNKNOWN);
     }
-    for (; slot < end && page->count < PAGE_EVENTS && bytes < PAGE_BYTES; slot++) {
-        struct frame *frame = ring_frame(company->recent, slot);
-
-        page->frames[page->count++] = frame_ref(frame);
-        bytes += frame_memory_size(frame);
-    }
-    page->last = slot == end;
+    page_add_recent(page, company, slot);
     page_send(hub, read, page);
 }
 
+/* The store cannot be asked: what is in memory is all that can be had. */
 static void answer_unavailable(struct hub *hub, const struct company *company, const struct hub_read *read)
 {
-    struct hub_page *page = page_new(read, 0);
-    char oldest[EVENT_ID_SIZE];
+    struct hub_page *page = page_new(read, PAGE_EVENTS);
+    uint64_t begin = ring_begin(company->recent);
 
-    oldest_recent_id(company, oldest);
-    page_add_gap(page, read, GAP_REPLAY_UNAVAILABLE, oldest[0] ? oldest : NULL, GAP_MISSED_UNKNOWN);
+    if (read->first) {
+        char oldest[EVENT_ID_SIZE];
+
+        oldest_recent_id(company, oldest);
+        page_add_gap(page, read, GAP_REPLAY_UNAVAILABLE, oldest[0] ? oldest : NULL, GAP_MISSED_UNKNOWN);
+    }
     page->available = false;
-    page->last = true;
+    page->floor = ring_before(company->recent, begin);
+    page_add_recent(page, company, begin);
     page_send(hub, read, page);
 }
 
@@ -421,8 +432,10 @@ static bool is_expired(const struct hub *hub, struct event_position after, const
 /* The number of the first event that is held: by the store, else in memory, else the one to come. */
 static uint64_t next_held(const struct company *company, const struct store_page *stored)
 {
+    /* A hole has the number of the event in front of it. */
     if (stored->oldest.ms > 0)
-        return stored->oldest.seq;
+        return stored->oldest.seq + (stored->count > 0 && frame_kind(stored->frames[0]) == FRAME_HOLE &&
+                                     event_position_compare(frame_position(stored->frames[0]), stored->oldest) == 0);
     return ring_before(company->recent, ring_begin(company->recent)).seq + 1;
 }
 
@@ -465,6 +478,11 @@ static enum gap_reason judge(const struct hub *hub, const struct company *compan
     return GAP_EXPIRED;
 }
 
+static struct event_position later(struct event_position a, struct event_position b)
+{
+    return event_position_compare(a, b) < 0 ? b : a;
+}
+
 static void answer_from_store(struct hub *hub, const struct company *company, const struct hub_read *read,
                               const struct store_page *stored)
 {
@@ -483,8 +501,9 @@ static void answer_from_store(struct hub *hub, const struct company *company, co
             oldest_recent_id(company, oldest);
         page_add_gap(page, read, reason, oldest[0] ? oldest : NULL, missed);
     }
-    page_add_frames(page, stored->frames, stored->count, read->after, !page->gap && read->after.seq > 0);
+    page_add_frames(page, stored->frames, stored->count);
     page->last = stored->last;
+    page->floor = later(stored->head.floor, company->floor);
     page_send(hub, read, page);
 }
 

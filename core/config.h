@@ -87,6 +87,7 @@ struct config {
     int64_t retry_ms;
     int64_t buffer_events;
     int64_t buffer_bytes;
+    char *overflow;
     int64_t socket_buffer_bytes;
     int64_t flush_window_ms;
     int64_t workers;

@@ -171,10 +171,13 @@ const struct option config_options[] = {
            "time after which a client's host that answers nothing at all is given up (TCP_USER_TIMEOUT)"),
     NUMBER("RETRY_MS", retry_ms, "2000", 100, 3600000,
            "reconnection time told to clients; each gets another value up to twice that"),
-    NUMBER(
-        "BUFFER_EVENTS", buffer_events, "100", 2, 100000,
-        "events that may wait for a client whose socket is full; beyond it the oldest are dropped and told as a gap"),
+    NUMBER("BUFFER_EVENTS", buffer_events, "100", 2, 100000,
+           "events that may wait for a client whose socket is full; beyond it OVERFLOW says what happens"),
     NUMBER("BUFFER_BYTES", buffer_bytes, "1048576", 4 * KIB, GIB, "bytes that may wait for a client likewise"),
+    CHOICE(
+        "OVERFLOW", overflow, "gap", "gap,refill",
+        "what a client gets that fell behind: gap tells it what was dropped; refill catches it up from the replay, at "
+        "its own speed, and tells only what is gone there too"),
     NUMBER("SOCKET_BUFFER_BYTES", socket_buffer_bytes, "131072", 4 * KIB, 64 * MIB,
            "send buffer of a client's socket in the kernel"),
     NUMBER("FLUSH_WINDOW_MS", flush_window_ms, "5", 0, 1000,

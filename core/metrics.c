@@ -80,6 +80,8 @@ static const struct description descriptions[METRIC_COUNT] = {
     [METRIC_DROPPED_SOURCE] = {"sluice_events_dropped_total", "reason=\"source\"", "counter", NULL},
     [METRIC_DROPPED_MEMORY] = {"sluice_events_dropped_total", "reason=\"memory\"", "counter", NULL},
     [METRIC_DROPPED_RATE_LIMITED] = {"sluice_events_dropped_total", "reason=\"rate_limited\"", "counter", NULL},
+    [METRIC_REFILLS] = {"sluice_refills_total", NULL, "counter",
+                        "Streams that fell behind and began to be caught up from the replay (OVERFLOW=refill)."},
     [METRIC_GAP_EXPIRED] = {"sluice_gaps_total", "reason=\"expired\"", "counter",
                             "stream.gap events sent to streams, by reason."},
     [METRIC_GAP_UNKNOWN_ID] = {"sluice_gaps_total", "reason=\"unknown_id\"", "counter", NULL},

@@ -142,7 +142,7 @@ static bool put(struct stream *stream, struct frame *frame)
     return frame != NULL;
 }
 
-/* What is due besides events, once the stream is ready and has nothing of the ring to write. */
+/* What is due besides events, once the stream is ready and has nothing else to write. */
 static bool put_notice(struct stream_context *context, struct stream *stream)
 {
     if (stream->knows_store_lost == context->replay_ok) {
@@ -211,7 +211,8 @@ static bool step_in_ring(struct stream_context *context, struct stream *stream)
     const struct ring *ring = stream->channel->ring;
 
     if (stream->cursor < ring_begin(ring)) {
-        if (!stream->ready) {
+        if (!stream->ready || context->refill) {
+            metrics_add(context->metrics, METRIC_REFILLS, stream->ready);
             stream_ask_history(context, stream, false);
             return true;
         }
@@ -247,7 +248,9 @@ static bool step(struct stream_context *context, struct stream *stream)
         /* A long replay would hold the end up; the client goes on with it elsewhere. */
         if (stream->closing)
             return put_closing(context, stream);
-        return stream_step_in_history(context, stream);
+        if (stream_step_in_history(context, stream))
+            return true;
+        return stream->ready && put_notice(context, stream);
     case STREAM_RING:
         return step_in_ring(context, stream);
     }

@@ -58,6 +58,7 @@ struct stream_context {
     int64_t retry_ms;
     uint64_t buffer_events;
     size_t buffer_bytes;
+    bool refill; /* streams that fall behind go on from their place in the history, and lose nothing */
     int socket_buffer_bytes;
     int64_t now_ns; /* at the last wake-up */
     unsigned random;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "http/channel.h"
 #include "http/stream_blocks.h"
 #include "http/stream_count.h"
@@ -44,48 +45,83 @@ void stream_free_page(struct stream *stream)
     stream->page = NULL;
 }
 
-/* Says what is missing between the stream's last event and the ring, which it goes on in. */
-static void tell_break(struct stream_context *context, struct stream *stream)
+/* Why events are missing that were behind the stream's last one: they were trimmed, or never got where they could be had. */
+static enum gap_reason loss_reason(const struct stream_context *context, const struct stream *stream)
 {
-    const struct ring *ring = stream->channel->ring;
-    const struct frame *first = ring_begin(ring) < ring_end(ring) ? ring_frame(ring, ring_begin(ring)) : NULL;
-    struct event_position begin = ring_before(ring, ring_begin(ring));
+    const struct hub_page *page = stream->page;
+
+    if (page->available && (event_position_compare(page->floor, stream->last) > 0 ||
+                            (int64_t)stream->last.ms < clock_unix_ms() - context->replay_ttl_ms))
+        return GAP_EXPIRED;
+    return GAP_REPLAY_UNAVAILABLE;
+}
+
+/*
+ * Says what is missing between the stream's last event and `first`, which it goes on with; NULL: with what comes behind
+ * `before`. is_lost: something is, if only a hole, which has no number by which it could be missed.
+ */
+static void tell_break(struct stream_context *context, struct stream *stream, const struct frame *first,
+                       struct event_position before, bool is_lost)
+{
+    enum gap_reason reason = loss_reason(context, stream);
     int64_t missed = GAP_MISSED_UNKNOWN;
 
     if (first)
         missed = gap_between(stream->last, first);
-    else if (begin.seq >= stream->last.seq)
-        missed = (int64_t)(begin.seq - stream->last.seq);
-    if (missed == 0)
+    else if (before.seq >= stream->last.seq)
+        missed = (int64_t)(before.seq - stream->last.seq);
+    if (missed == 0 && !is_lost)
         return;
-    stream_set_gap(context, stream, GAP_REPLAY_UNAVAILABLE,
-                   stream_block_gap(GAP_REPLAY_UNAVAILABLE, NULL, first, missed));
+    stream->page->reason = reason;
+    stream_set_gap(context, stream, reason,
+                   stream_block_gap(reason, NULL, first, missed == 0 ? GAP_MISSED_UNKNOWN : missed));
 }
 
-/*
- * The page is written: goes on in the ring if that holds what follows, else with the next page. Where nothing lies between
- * the page and the ring that could be had, goes on in the ring and says so.
- */
+/* Whether the page has nothing of what lies between the stream's last event and the ring, nor any further page will. */
+static bool is_useless(const struct stream *stream)
+{
+    const struct ring *ring = stream->channel->ring;
+    const struct hub_page *page = stream->page;
+    struct event_position begin = ring_before(ring, ring_begin(ring));
+
+    if (event_position_compare(stream->last, begin) >= 0)
+        return false;
+    if (page->count == 0)
+        return page->last;
+    /* What a gap about the client's own id says counts from what the store holds. */
+    return (!page->gap || !page->available) && event_position_compare(frame_position(page->frames[0]), begin) > 0;
+}
+
+/* Whether the number of the stream's place says which one comes next: not where that is a `start` id of the client's. */
+static bool knows_its_place(const struct stream *stream)
+{
+    return !stream->page->first || stream->last.seq > 0;
+}
+
+/* Goes on in the ring, which lies behind the stream's last event, and says what is missing in between. */
+static void skip_to_ring(struct stream_context *context, struct stream *stream)
+{
+    const struct ring *ring = stream->channel->ring;
+    const struct frame *first = ring_begin(ring) < ring_end(ring) ? ring_frame(ring, ring_begin(ring)) : NULL;
+
+    if (!stream->gap && (stream->page->count == 0 || knows_its_place(stream)))
+        tell_break(context, stream, first, ring_before(ring, ring_begin(ring)), stream->ready);
+    stream_free_page(stream);
+    stream_join_ring(stream, ring_begin(ring));
+}
+
+/* The page is written: goes on in the ring if that holds what follows, else with the next page. */
 static void leave_page(struct stream_context *context, struct stream *stream)
 {
     const struct ring *ring = stream->channel->ring;
     struct event_position begin = ring_before(ring, ring_begin(ring));
-    bool nothing_more = stream->page->count == 0 && stream->page->last;
-    bool told = stream->page->reason != GAP_NONE;
     bool exact;
 
     stream_free_page(stream);
-    if (event_position_compare(stream->last, begin) >= 0) {
+    if (event_position_compare(stream->last, begin) >= 0)
         stream_join_ring(stream, ring_find(ring, stream->last, &exact));
-        return;
-    }
-    if (!nothing_more) {
+    else
         stream_ask_history(context, stream, false);
-        return;
-    }
-    stream_join_ring(stream, ring_begin(ring));
-    if (!told)
-        tell_break(context, stream);
 }
 
 /* Behind a write of the page's frames up to `end`, of which the stream wants some and `done` of these are done with. */
@@ -122,19 +158,42 @@ static void send_page(struct stream_context *context, struct stream *stream)
 
 void stream_take_page(struct stream_context *context, struct stream *stream, struct hub_page *page)
 {
+    bool useless;
+
     stream->page = page;
     stream->page_next = 0;
+    useless = is_useless(stream);
     if (page->gap)
         stream_set_gap(context, stream, page->reason, page->gap);
     page->gap = NULL;
+    if (useless)
+        skip_to_ring(context, stream);
+    else if (!stream->gap && page->count > 0 && knows_its_place(stream))
+        tell_break(context, stream, page->frames[0], page->floor,
+                   event_position_compare(page->floor, stream->last) > 0);
     stream_pump(context, stream);
+}
+
+void stream_put_page_back(struct stream *stream)
+{
+    const struct hub_page *page = stream->page;
+
+    if (!page || page->count == 0)
+        return;
+    /* A gap that was told is not told again: what follows it is kept. */
+    if (stream->page_next == 0 ? page->reason != GAP_NONE
+                               : frame_kind(page->frames[stream->page_next - 1]) == FRAME_CONTROL)
+        return;
+    stream_free_page(stream);
 }
 
 bool stream_step_in_history(struct stream_context *context, struct stream *stream)
 {
-    if (!stream->page)
+    if (!stream->page && stream->reading)
         return false;
-    if (stream->page_next < stream->page->count)
+    if (!stream->page)
+        stream_ask_history(context, stream, false);
+    else if (stream->page_next < stream->page->count)
         send_page(context, stream);
     else
         leave_page(context, stream);

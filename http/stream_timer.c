@@ -3,9 +3,13 @@
 #include <stdlib.h>
 
 #include "core/clock.h"
+#include "http/stream_history.h"
 #include "http/stream_io.h"
 
 #define NS_PER_MS INT64_C(1000000)
+
+/* A client that acknowledges nothing for so long does not keep a page of its history in memory. */
+enum { PAGE_PATIENCE_MS = 10000 };
 
 unsigned stream_jitter(struct stream_context *context, int64_t range)
 {
@@ -112,6 +116,8 @@ void stream_on_timer(struct stream_context *context, struct stream *stream)
         return;
     }
     stream_io_update_patience(context, stream);
+    if (stream->blocked && context->now_ns - stream->acked_ns > PAGE_PATIENCE_MS * NS_PER_MS)
+        stream_put_page_back(stream);
     if (context->now_ns >= stream->heartbeat_at_ns) {
         stream->heartbeat_due = !stream->blocked;
         set_heartbeat(context, stream);

@@ -74,6 +74,7 @@ static void set_context(struct stream_context *context, const struct worker_opti
     context->retry_ms = config->retry_ms;
     context->buffer_events = (uint64_t)config->buffer_events;
     context->buffer_bytes = (size_t)config->buffer_bytes;
+    context->refill = strcmp(config->overflow, "refill") == 0;
     context->socket_buffer_bytes = (int)config->socket_buffer_bytes;
     context->now_ns = clock_monotonic_ns();
     context->random = (unsigned)context->now_ns + options->index;

@@ -35,6 +35,8 @@ sluice_unit_test(http/stream_test ${sluice_http_parts})
 target_link_options(http_stream_test PRIVATE ${sluice_fake_sockets})
 sluice_unit_test(http/stream_filter_test ${sluice_http_parts})
 target_link_options(http_stream_filter_test PRIVATE ${sluice_fake_sockets})
+sluice_unit_test(http/stream_refill_test ${sluice_http_parts})
+target_link_options(http_stream_refill_test PRIVATE ${sluice_fake_sockets})
 sluice_unit_test(http/seam_test sluice_test_seam ${sluice_http_parts})
-set_tests_properties(http/seam_test PROPERTIES TIMEOUT 600) # all short schedules, under ThreadSanitizer too
+set_tests_properties(http/seam_test PROPERTIES TIMEOUT 900) # all short schedules, under ThreadSanitizer too
 target_link_options(http_seam_test PRIVATE ${sluice_fake_sockets} LINKER:--wrap=hub_publish)

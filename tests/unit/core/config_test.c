@@ -499,6 +499,7 @@ static const char *const every_option[] = {
     "RETRY_MS",
     "BUFFER_EVENTS",
     "BUFFER_BYTES",
+    "OVERFLOW",
     "SOCKET_BUFFER_BYTES",
     "FLUSH_WINDOW_MS",
     "WORKERS",

@@ -103,6 +103,8 @@ void worker_rig_forget_asked(void)
 
 struct worker_rig *worker_rig_new(const struct worker_rig_options *options)
 {
+    static char gap[] = "gap";
+    static char refill[] = "refill";
     struct worker_rig *rig = calloc(1, sizeof *rig);
 
     if (!rig)
@@ -115,6 +117,7 @@ struct worker_rig *worker_rig_new(const struct worker_rig_options *options)
         .retry_ms = 1000,
         .buffer_events = options->buffer_events,
         .buffer_bytes = options->buffer_bytes,
+        .overflow = options->refill ? refill : gap,
         .recent_events = options->recent_events,
         .recent_bytes = options->recent_bytes * RECENT_SHARE,
         .socket_buffer_bytes = 4096,

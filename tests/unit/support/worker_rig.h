@@ -24,6 +24,7 @@ struct worker_rig_options {
     int64_t buffer_bytes;
     int64_t recent_events;
     int64_t recent_bytes;
+    bool refill;
 };
 
 struct worker_rig *worker_rig_new(const struct worker_rig_options *options);
