@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/resume.h"
 #include "core/clock.h"
 
 enum {
@@ -323,7 +324,8 @@ static void page_send(struct hub *hub, const struct hub_read *read, struct hub_p
 static void page_add_gap(struct hub_page *page, const struct hub_read *read, enum gap_reason reason, const char *oldest,
                          int64_t missed)
 {
-    struct gap gap = {.reason = reason, .requested = read->requested, .oldest = oldest, .missed = missed};
+    struct gap gap = {
+        .reason = reason, .requested = read->requested[0] ? read->requested : NULL, .oldest = oldest, .missed = missed};
 
     page->reason = reason;
     page->gap = gap_frame(&gap);
@@ -385,8 +387,8 @@ static void answer_from_recent(struct hub *hub, const struct company *company, c
     uint64_t slot = ring_find(company->recent, read->after, &exact);
     struct hub_page *page = page_new(read, PAGE_EVENTS);
 
-    /* The place 0 in front of the first event: nothing behind it is missing here. */
-    if (read->first && !exact && !event_id_is_start(read->requested)) {
+    /* Behind a time, or the place 0 in front of the first event, nothing is missing here. */
+    if (read->first && !exact && !read->since && !event_id_is_start(read->requested)) {
         char oldest[EVENT_ID_SIZE];
 
         oldest_recent_id(company, oldest);
@@ -414,70 +416,6 @@ static void answer_unavailable(struct hub *hub, const struct company *company, c
     page_send(hub, read, page);
 }
 
-/* Whether the stream's place is older than all that the store shows. */
-static bool is_before_held(struct event_position after, const struct store_page *stored)
-{
-    if (stored->oldest.ms > 0)
-        return event_position_compare(after, stored->oldest) < 0;
-    return event_position_compare(after, stored->head.position) < 0;
-}
-
-/* Whether events behind the place were held once, and are not any more. */
-static bool is_expired(const struct hub *hub, struct event_position after, const struct store_page *stored)
-{
-    return event_position_compare(after, stored->head.floor) <= 0 ||
-           (int64_t)after.ms < clock_unix_ms() - hub->options.ttl_ms;
-}
-
-/* The number of the first event that is held: by the store, else in memory, else the one to come. */
-static uint64_t next_held(const struct company *company, const struct store_page *stored)
-{
-    /* A hole has the number of the event in front of it. */
-    if (stored->oldest.ms > 0)
-        return stored->oldest.seq + (stored->count > 0 && frame_kind(stored->frames[0]) == FRAME_HOLE &&
-                                     event_position_compare(frame_position(stored->frames[0]), stored->oldest) == 0);
-    return ring_before(company->recent, ring_begin(company->recent)).seq + 1;
-}
-
-/* Events between the place and the first that is held: known while the numbering is the same. */
-static int64_t count_expired(const struct company *company, struct event_position after,
-                             const struct store_page *stored)
-{
-    uint64_t next = next_held(company, stored);
-
-    if (stored->head.since_ms == 0 || after.ms < stored->head.since_ms || next <= after.seq)
-        return GAP_MISSED_UNKNOWN;
-    return (int64_t)(next - after.seq - 1);
-}
-
-/* What the stream must be told about its own id, which is not among the recent frames. */
-static enum gap_reason judge(const struct hub *hub, const struct company *company, const struct hub_read *read,
-                             const struct store_page *stored, int64_t *ret_missed)
-{
-    struct event_position after = read->after;
-
-    *ret_missed = GAP_MISSED_UNKNOWN;
-    if (stored->exact || (stored->head.exists && event_position_compare(after, stored->head.position) == 0))
-        return GAP_NONE;
-    /* The last event that was trimmed: all behind it is held. */
-    if (stored->head.floor.ms > 0 && event_position_compare(after, stored->head.floor) == 0)
-        return GAP_NONE;
-    if (event_id_is_start(read->requested)) {
-        /* In front of the first event: nothing is missing as long as that one is held, or still to come. */
-        uint64_t next = next_held(company, stored);
-
-        if (next > 1 && stored->head.since_ms >= after.ms)
-            *ret_missed = (int64_t)next - 1;
-        if (next > 1 || event_position_compare(stored->head.floor, after) > 0)
-            return GAP_EXPIRED;
-        return event_position_compare(company->floor, after) > 0 ? GAP_SOURCE : GAP_NONE;
-    }
-    if (!is_before_held(after, stored) || !is_expired(hub, after, stored))
-        return GAP_UNKNOWN_ID;
-    *ret_missed = count_expired(company, after, stored);
-    return GAP_EXPIRED;
-}
-
 static struct event_position later(struct event_position a, struct event_position b)
 {
     return event_position_compare(a, b) < 0 ? b : a;
@@ -491,7 +429,7 @@ static void answer_from_store(struct hub *hub, const struct company *company, co
     int64_t missed = 0;
 
     if (read->first)
-        reason = judge(hub, company, read, stored, &missed);
+        reason = resume_judge(company, read, stored, hub->options.ttl_ms, &missed);
     if (reason != GAP_NONE) {
         char oldest[EVENT_ID_SIZE];
 

@@ -97,6 +97,7 @@ struct hub_read {
     void *token;
     struct event_position after;
     bool first;                    /* the stream's own id: whether it is held is part of the answer */
+    bool since;                    /* that is no id but a time: the place behind which all of its events are */
     char requested[EVENT_ID_SIZE]; /* that id, as it came */
 };
 

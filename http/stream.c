@@ -111,16 +111,18 @@ void stream_start(struct stream_context *context, struct stream *stream)
     struct event_position begin = ring_before(ring, ring_begin(ring));
     bool exact = false;
     uint64_t slot = ring_end(ring);
+    bool has_place = stream->requested_cursor == STREAM_CURSOR_ID || stream->requested_cursor == STREAM_CURSOR_SINCE;
 
-    if (stream->requested_cursor == STREAM_CURSOR_ID)
+    if (has_place)
         slot = ring_find(ring, stream->last, &exact);
-    /* A `start` id is no event's: behind it nothing is missing as long as the ring reaches back to it. */
-    if (event_id_is_start(stream->requested) && event_position_compare(stream->last, begin) >= 0)
+    /* A time, and a `start` id, is no event's: behind it nothing is missing as long as the ring reaches back to it. */
+    if ((stream->requested_cursor == STREAM_CURSOR_SINCE || event_id_is_start(stream->requested)) &&
+        event_position_compare(stream->last, begin) >= 0)
         exact = true;
     stream_join_ring(stream, slot);
-    if (stream->requested_cursor == STREAM_CURSOR_ID && !exact) {
+    if (has_place && !exact) {
         stream_ask_history(context, stream, true);
-    } else if (stream->requested_cursor == STREAM_CURSOR_ID) {
+    } else if (has_place) {
         metrics_add(context->metrics, METRIC_REPLAY_HITS, 1);
     } else if (stream->requested_cursor == STREAM_CURSOR_MALFORMED) {
         const struct frame *oldest = ring_begin(ring) < ring_end(ring) ? ring_frame(ring, ring_begin(ring)) : NULL;

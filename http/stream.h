@@ -75,15 +75,16 @@ struct stream_context {
 enum stream_phase { STREAM_WAITING, STREAM_HISTORY, STREAM_RING };
 
 /* What the client said about where it was. */
-enum stream_cursor { STREAM_CURSOR_NONE, STREAM_CURSOR_ID, STREAM_CURSOR_MALFORMED };
+enum stream_cursor { STREAM_CURSOR_NONE, STREAM_CURSOR_ID, STREAM_CURSOR_SINCE, STREAM_CURSOR_MALFORMED };
 
 /* A request that passed the front door: what a worker makes a stream of. */
 struct stream_request {
     int fd; /* the socket, with the request read and nothing written */
     bool chunked;
     enum stream_cursor cursor;
-    struct event_position position; /* of STREAM_CURSOR_ID */
-    char requested[EVENT_ID_SIZE];  /* the id as it came, cut */
+    struct event_position
+        position; /* of STREAM_CURSOR_ID; of STREAM_CURSOR_SINCE: behind it are all events from then on */
+    char requested[EVENT_ID_SIZE]; /* the id as it came, cut */
     char company[129];
     char connection_id[24];
     struct pass *pass;           /* NULL: nobody was asked for one (tests) */

@@ -12,7 +12,10 @@
 
 void stream_ask_history(struct stream_context *context, struct stream *stream, bool first)
 {
-    struct hub_read read = {.worker = context->worker, .after = stream->last, .first = first};
+    struct hub_read read = {.worker = context->worker,
+                            .after = stream->last,
+                            .first = first,
+                            .since = first && stream->requested_cursor == STREAM_CURSOR_SINCE};
     struct stream_reading *reading = calloc(1, sizeof *reading);
 
     if (!reading)
@@ -92,10 +95,10 @@ static bool is_useless(const struct stream *stream)
     return (!page->gap || !page->available) && event_position_compare(frame_position(page->frames[0]), begin) > 0;
 }
 
-/* Whether the number of the stream's place says which one comes next: not where that is a `start` id of the client's. */
+/* Whether the number of the stream's place says which one comes next: not where that is the client's time, or `start` id. */
 static bool knows_its_place(const struct stream *stream)
 {
-    return !stream->page->first || stream->last.seq > 0;
+    return stream->last.seq < EVENT_NUMBER_MAX && (stream->last.seq > 0 || !stream->page->first);
 }
 
 /* Goes on in the ring, which lies behind the stream's last event, and says what is missing in between. */
@@ -104,7 +107,7 @@ static void skip_to_ring(struct stream_context *context, struct stream *stream)
     const struct ring *ring = stream->channel->ring;
     const struct frame *first = ring_begin(ring) < ring_end(ring) ? ring_frame(ring, ring_begin(ring)) : NULL;
 
-    if (!stream->gap && (stream->page->count == 0 || knows_its_place(stream)))
+    if (!stream->gap && (knows_its_place(stream) || (stream->page->count == 0 && stream->last.seq == 0)))
         tell_break(context, stream, first, ring_before(ring, ring_begin(ring)), stream->ready);
     stream_free_page(stream);
     stream_join_ring(stream, ring_begin(ring));

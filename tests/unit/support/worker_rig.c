@@ -15,6 +15,7 @@ struct worker_rig {
     struct config config;
     struct worker *worker;
     int64_t expires_ms;
+    int64_t since_ms;
     const char *pattern;
 };
 
@@ -152,6 +153,11 @@ void worker_rig_expire(struct worker_rig *rig, int64_t expires_ms)
     rig->expires_ms = expires_ms;
 }
 
+void worker_rig_since(struct worker_rig *rig, int64_t since_ms)
+{
+    rig->since_ms = since_ms;
+}
+
 void worker_rig_filter(struct worker_rig *rig, const char *pattern)
 {
     rig->pattern = pattern;
@@ -178,6 +184,10 @@ void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const c
         request.cursor = event_id_parse(requested, strlen(requested), &request.position) ? STREAM_CURSOR_ID
                                                                                          : STREAM_CURSOR_MALFORMED;
         snprintf(request.requested, sizeof request.requested, "%s", requested);
+    }
+    if (!requested && rig->since_ms > 0) {
+        request.cursor = STREAM_CURSOR_SINCE;
+        request.position = (struct event_position){.ms = (uint64_t)rig->since_ms - 1, .seq = EVENT_NUMBER_MAX};
     }
     snprintf(request.company, sizeof request.company, "%s", company);
     if (registry_enter(rig->worker->context.registry, company, &worker) < 0 || worker_open(rig->worker, &request) < 0)
