@@ -38,6 +38,7 @@ static const struct description descriptions[METRIC_COUNT] = {
     [METRIC_CLOSED_EXPIRED] = {"sluice_connections_closed_total", "reason=\"expired_token\"", "counter", NULL},
     [METRIC_CLOSED_REVOKED] = {"sluice_connections_closed_total", "reason=\"revoked\"", "counter", NULL},
     [METRIC_CLOSED_DISABLED] = {"sluice_connections_closed_total", "reason=\"disabled\"", "counter", NULL},
+    [METRIC_CLOSED_MAX_AGE] = {"sluice_connections_closed_total", "reason=\"max_age\"", "counter", NULL},
     [METRIC_ERROR_BAD_REQUEST] = {"sluice_connection_errors_total", "reason=\"bad_request\"", "counter",
                                   "Requests and streams that failed, by reason."},
     [METRIC_ERROR_UNAUTHORIZED] = {"sluice_connection_errors_total", "reason=\"unauthorized\"", "counter", NULL},

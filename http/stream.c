@@ -179,7 +179,9 @@ static bool put_ready(struct stream *stream)
 
 static bool put_closing(struct stream_context *context, struct stream *stream)
 {
-    int64_t retry_ms = context->retry_ms + stream_jitter(context, context->retry_ms);
+    /* In a shutdown all are told at once: they must not all come back at once. */
+    int64_t spread_ms = stream->end == STREAM_END_SHUTDOWN ? context->drain_spread_ms : context->retry_ms;
+    int64_t retry_ms = context->retry_ms + stream_jitter(context, spread_ms);
 
     stream->ending = true;
     return put(stream, stream_block_closing(stream_end_text(stream->end), retry_ms, stream->chunked));

@@ -56,6 +56,8 @@ struct stream_context {
     int64_t token_warning_ms;
     int64_t replay_ttl_ms;
     int64_t retry_ms;
+    int64_t drain_spread_ms;
+    int64_t max_age_ms; /* 0: none */
     uint64_t buffer_events;
     size_t buffer_bytes;
     bool refill; /* streams that fall behind go on from their place in the history, and lose nothing */
@@ -137,7 +139,8 @@ struct stream {
 
     int64_t opened_ns;
     int64_t heartbeat_at_ns;
-    int64_t acked_ns; /* when the client last acknowledged something, or had nothing to */
+    int64_t too_old_at_ns; /* INT64_MAX: never */
+    int64_t acked_ns;      /* when the client last acknowledged something, or had nothing to */
     uint64_t acked_bytes;
     uint64_t sent_bytes;
     int64_t replayed;

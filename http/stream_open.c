@@ -77,9 +77,10 @@ static enum MHD_Result send_away(struct http_context *context, struct MHD_Connec
                                  const struct asker *asker)
 {
     const struct refusal refusal = {.status = MHD_HTTP_OK, .reason = "draining"};
+    int64_t spread_ms = context->config->drain_spread_seconds * 1000;
 
     asker_log_refusal(context, asker, NULL, &refusal, "SSE connection refused");
-    return send_come_back(context, connection, reply_jittered(context, context->config->retry_ms),
+    return send_come_back(context, connection, context->config->retry_ms + reply_random(context, spread_ms),
                           METRIC_ERROR_DRAINING);
 }
 

@@ -40,6 +40,8 @@ sluice_unit_test(http/stream_refill_test ${sluice_http_parts})
 target_link_options(http_stream_refill_test PRIVATE ${sluice_fake_sockets})
 sluice_unit_test(http/stream_since_test ${sluice_http_parts})
 target_link_options(http_stream_since_test PRIVATE ${sluice_fake_sockets})
+sluice_unit_test(http/stream_spread_test ${sluice_http_parts})
+target_link_options(http_stream_spread_test PRIVATE ${sluice_fake_sockets})
 sluice_unit_test(http/seam_test sluice_test_seam ${sluice_http_parts})
 set_tests_properties(http/seam_test PROPERTIES TIMEOUT 900) # all short schedules, under ThreadSanitizer too
 target_link_options(http_seam_test PRIVATE ${sluice_fake_sockets} LINKER:--wrap=hub_publish)

@@ -116,6 +116,8 @@ struct worker_rig *worker_rig_new(const struct worker_rig_options *options)
         .dead_peer_seconds = 100000,
         .token_warning_seconds = 60,
         .retry_ms = 1000,
+        .drain_spread_seconds = options->drain_spread_seconds,
+        .max_stream_age_seconds = options->max_stream_age_seconds,
         .buffer_events = options->buffer_events,
         .buffer_bytes = options->buffer_bytes,
         .overflow = options->refill ? refill : gap,

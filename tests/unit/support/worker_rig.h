@@ -25,6 +25,8 @@ struct worker_rig_options {
     int64_t recent_events;
     int64_t recent_bytes;
     bool refill;
+    int64_t drain_spread_seconds;
+    int64_t max_stream_age_seconds;
 };
 
 struct worker_rig *worker_rig_new(const struct worker_rig_options *options);
