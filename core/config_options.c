@@ -172,7 +172,7 @@ const struct option config_options[] = {
     NUMBER("IDLE_TIMEOUT_SECONDS", idle_timeout_seconds, "900", 1, 86400,
            "time after which a client that acknowledges nothing of what was sent is closed"),
     NUMBER(
-        "MAX_STREAM_AGE_SECONDS", max_stream_age_seconds, "0", 0, 30 * 86400,
+        "MAX_STREAM_AGE_SECONDS", max_stream_age_seconds, "0", 0, INT64_C(30) * 86400,
         "age at which a stream is ended so that its client comes back, to a replica that is new; each stream gets up to a "
         "fifth more or less; 0: none"),
     NUMBER("DEAD_PEER_SECONDS", dead_peer_seconds, "60", 1, 3600,

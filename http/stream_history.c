@@ -101,14 +101,19 @@ static bool knows_its_place(const struct stream *stream)
     return stream->last.seq < EVENT_NUMBER_MAX && (stream->last.seq > 0 || !stream->page->first);
 }
 
+/* The first frame in the ring; NULL: it is empty. */
+static const struct frame *first_of(const struct ring *ring)
+{
+    return ring_begin(ring) < ring_end(ring) ? ring_frame(ring, ring_begin(ring)) : NULL;
+}
+
 /* Goes on in the ring, which lies behind the stream's last event, and says what is missing in between. */
 static void skip_to_ring(struct stream_context *context, struct stream *stream)
 {
     const struct ring *ring = stream->channel->ring;
-    const struct frame *first = ring_begin(ring) < ring_end(ring) ? ring_frame(ring, ring_begin(ring)) : NULL;
 
     if (!stream->gap && (knows_its_place(stream) || (stream->page->count == 0 && stream->last.seq == 0)))
-        tell_break(context, stream, first, ring_before(ring, ring_begin(ring)), stream->ready);
+        tell_break(context, stream, first_of(ring), ring_before(ring, ring_begin(ring)), stream->ready);
     stream_free_page(stream);
     stream_join_ring(stream, ring_begin(ring));
 }
@@ -159,6 +164,19 @@ static void send_page(struct stream_context *context, struct stream *stream)
     advance_page(context, stream, end, batch->count > 0 ? stream_io_send_batch(stream, batch) : 0);
 }
 
+/* The gap about the client's own id or time, which names what follows it: the page's frames, or those of the ring. */
+static struct frame *take_gap(const struct stream *stream, struct hub_page *page, bool useless)
+{
+    struct frame *gap = page->gap;
+
+    page->gap = NULL;
+    if (page->available || !useless)
+        return gap;
+    frame_unref(gap);
+    return stream_block_gap(page->reason, stream->requested[0] ? stream->requested : NULL,
+                            first_of(stream->channel->ring), GAP_MISSED_UNKNOWN);
+}
+
 void stream_take_page(struct stream_context *context, struct stream *stream, struct hub_page *page)
 {
     bool useless;
@@ -167,8 +185,7 @@ void stream_take_page(struct stream_context *context, struct stream *stream, str
     stream->page_next = 0;
     useless = is_useless(stream);
     if (page->gap)
-        stream_set_gap(context, stream, page->reason, page->gap);
-    page->gap = NULL;
+        stream_set_gap(context, stream, page->reason, take_gap(stream, page, useless));
     if (useless)
         skip_to_ring(context, stream);
     else if (!stream->gap && page->count > 0 && knows_its_place(stream))
