@@ -30,12 +30,6 @@ struct auth {
     struct token_cache *cache;
 };
 
-void identity_release(struct identity *identity)
-{
-    event_filter_unref(identity->filter);
-    identity->filter = NULL;
-}
-
 /* Refusing. */
 
 static int refuse_for_now(struct refusal *ret_refusal, const char *message)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/random_text.h"
 #include "auth/revocation_message.h"
 #include "core/clock.h"
 #include "core/thread.h"
@@ -210,6 +211,34 @@ static void on_state(void *context, bool connected, const char *reason)
         log_write(gate->log, LOG_LEVEL_INFO, "Redis is there for tickets, revocations and limits", NULL);
 }
 
+/* Passes that were given or given back before are in the counts by now; see limits.h. */
+static void on_replicas(void *context, size_t count)
+{
+    struct gate *gate = context;
+
+    atomic_store(&gate->has_others, count != 1);
+    if (count == 0)
+        return;
+    if (gate->has_redis)
+        log_write(gate->log, LOG_LEVEL_INFO, "Streams of users and keys are counted over the replicas there are",
+                  LOG_FIELDS(log_number("replicas", (int64_t)count)));
+    note_heard(gate, &gate->heard_replicas);
+}
+
+static int64_t count_streams(void *context, const char *name)
+{
+    const struct gate *gate = context;
+
+    return limits_count(gate->limits, name);
+}
+
+static void each_counted(void *context, void (*visit)(void *visitor, const char *name), void *visitor)
+{
+    const struct gate *gate = context;
+
+    limits_each_name(gate->limits, visit, visitor);
+}
+
 static void on_unreadable(void *context, const char *key, const char *reason)
 {
     struct gate *gate = context;
@@ -223,14 +252,22 @@ static void on_unreadable(void *context, const char *key, const char *reason)
 
 static struct shared *make_shared(struct gate *gate)
 {
+    unsigned char bytes[REPLICA_BYTES];
+
+    if (random_bytes(bytes, sizeof bytes) < 0)
+        return NULL;
+    hex_format(bytes, sizeof bytes, gate->replica);
     return shared_new(&(struct shared_options){
         .redis = redis_access_of(gate->config),
+        .replica = gate->replica,
+        .counts = {.context = gate, .count = count_streams, .each_name = each_counted},
         .listener = {.context = gate,
                      .on_revoked = on_revoked,
                      .on_features = on_features,
                      .on_keys = on_keys,
                      .on_state = on_state,
-                     .on_unreadable = on_unreadable},
+                     .on_unreadable = on_unreadable,
+                     .on_replicas = on_replicas},
     });
 }
 
@@ -247,6 +284,7 @@ struct gate *gate_new(const struct gate_options *options)
     gate->changed = options->changed;
     gate->context = options->context;
     gate->has_redis = *options->config->redis_url != '\0';
+    atomic_init(&gate->has_others, gate->has_redis);
     pthread_mutex_init(&gate->lock, NULL);
     thread_cond_init(&gate->heard);
     gate->limits = limits_new(gate->config);
@@ -267,7 +305,7 @@ void gate_await_start(struct gate *gate, int timeout_ms)
     bool in_time = true;
 
     pthread_mutex_lock(&gate->lock);
-    while (gate->has_redis && (!gate->heard_revoked || !gate->heard_features) && in_time)
+    while (gate->has_redis && !(gate->heard_revoked && gate->heard_features && gate->heard_replicas) && in_time)
         in_time = thread_wait_until(&gate->heard, &gate->lock, until_ns);
     pthread_mutex_unlock(&gate->lock);
 }

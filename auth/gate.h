@@ -33,7 +33,7 @@ void gate_stop(struct gate *gate);
 /* All passes must have been given back; auth may be gone. */
 void gate_free(struct gate *gate);
 
-/* Waits until it is known who is revoked and switched off, but for no longer than timeout_ms. */
+/* Waits until it is known who is revoked and switched off, and which replicas there are, but for no longer than timeout_ms. */
 void gate_await_start(struct gate *gate, int timeout_ms);
 
 /*

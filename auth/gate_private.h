@@ -2,6 +2,7 @@
 #define SLUICE_AUTH_GATE_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "auth/gate.h"
@@ -9,6 +10,8 @@
 #include "auth/revocation_keeper.h"
 #include "auth/verdicts.h"
 #include "replay/shared.h"
+
+enum { REPLICA_BYTES = 16 };
 
 /* What gate.c and pass.c share, and nobody else. */
 struct gate {
@@ -18,7 +21,9 @@ struct gate {
     struct metrics *metrics;
     void (*changed)(void *context);
     void *context;
-    bool has_redis; /* counts go over all replicas */
+    bool has_redis;
+    atomic_bool has_others; /* or may have: slots of a user and a key go over all replicas */
+    char replica[2 * REPLICA_BYTES + 1];
     struct limits *limits;
     struct verdicts *verdicts;
     struct revocation_keeper *keeper;
@@ -29,6 +34,7 @@ struct gate {
     pthread_cond_t heard;
     bool heard_revoked;
     bool heard_features;
+    bool heard_replicas;
 };
 
 /* Whether the identity may stream now. */

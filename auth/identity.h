@@ -2,6 +2,7 @@
 #define SLUICE_AUTH_IDENTITY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "auth/api_key.h"
@@ -24,5 +25,11 @@ struct identity {
 
 /* Gives up what it holds; it stays readable but for that. */
 void identity_release(struct identity *identity);
+
+/*
+ * A user by name, wherever one is kept or counted: `<company>|<user>`; with an empty company the user of that name in all of
+ * them. A company has no `|` in its name, so no user's can be taken for another's. Returns false when it is too long.
+ */
+bool identity_user_name(const char *company, const char *user, char *ret_name, size_t size);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/identity.h"
 #include "auth/named_rates.h"
 #include "core/rate.h"
 #include "core/table.h"
@@ -13,7 +14,9 @@
 #define NS_PER_S INT64_C(1000000000)
 
 enum { COUNTED = LIMIT_ADDRESS + 1 }; /* the limits that count streams stand first */
-enum { ASKER_NAME_SIZE = 512 };
+
+#define USER_PREFIX "user:"
+#define KEY_PREFIX "key:"
 
 struct count {
     int64_t streams;
@@ -22,6 +25,7 @@ struct count {
 
 struct limits_place {
     struct count *counts[COUNTED]; /* NULL: not counted there */
+    int64_t ranks[COUNTED];        /* how many there were then, with this one */
 };
 
 struct limits {
@@ -71,79 +75,66 @@ void limits_free(struct limits *limits)
     free(limits);
 }
 
-static struct count *count_named(const char *name)
-{
-    size_t size = strlen(name) + 1;
-    struct count *count = calloc(1, sizeof *count + size);
-
-    if (count)
-        memcpy(count->name, name, size);
-    return count;
-}
-
-/* A company has no '/' in its name, so that no two users of different companies have the same. */
-static struct count *count_of_user(const struct limits_who *who)
-{
-    size_t size = strlen(who->company) + strlen(who->user) + 2;
-    struct count *count = calloc(1, sizeof *count + size);
-
-    if (count)
-        snprintf(count->name, size, "%s/%s", who->company, who->user);
-    return count;
-}
-
-static struct count *count_of_address(const struct address *address)
-{
-    struct address limited = address_for_limits(address);
-    char name[ADDRESS_TEXT_SIZE];
-
-    address_format(&limited, name);
-    return count_named(name);
-}
-
 static int64_t max_of(const struct limits *limits, const struct limits_who *who, int limit)
 {
     return limit == LIMIT_KEY && who->key && who->key_max > 0 ? who->key_max : limits->max[limit];
 }
 
-/* What this one is counted by, not yet in the table. Returns 1, 0 when it is not counted there, or -ENOMEM. */
-static int make_count(const struct limits_who *who, int limit, struct count **ret_count)
+static void format_address(const struct address *address, char *ret_text)
 {
-    struct count *count = NULL;
+    struct address limited = address_for_limits(address);
 
-    switch (limit) {
-    case LIMIT_COMPANY:
-        count = count_named(who->company);
-        break;
-    case LIMIT_USER:
-        if (!who->user)
-            return 0;
-        count = count_of_user(who);
-        break;
-    case LIMIT_KEY:
-        if (!who->key)
-            return 0;
-        count = count_named(who->key);
-        break;
-    default:
-        if (!who->address || who->address->family == AF_UNSPEC)
-            return 0;
-        count = count_of_address(who->address);
-        break;
-    }
-    *ret_count = count;
-    return count ? 1 : -ENOMEM;
+    address_format(&limited, ret_text);
 }
 
-/* The count in the table in place of the one just made, which it takes over. Returns NULL without memory. */
-static struct count *share_count(struct table *table, struct count *made)
+/* The name of a user or a key: the same wherever one is counted. Returns false when there is none. */
+static bool name_user(const struct limits_who *who, char ret_name[LIMITS_NAME_SIZE])
 {
-    struct count *there = table_get(table, made->name);
+    size_t size = strlen(USER_PREFIX);
 
-    if (!there && table_add(table, made->name, made) == 0)
-        return made;
-    free(made);
-    return there;
+    strcpy(ret_name, USER_PREFIX);
+    return who->user && identity_user_name(who->company, who->user, ret_name + size, LIMITS_NAME_SIZE - size);
+}
+
+static bool name_key(const struct limits_who *who, char ret_name[LIMITS_NAME_SIZE])
+{
+    return who->key && snprintf(ret_name, LIMITS_NAME_SIZE, KEY_PREFIX "%s", who->key) < LIMITS_NAME_SIZE;
+}
+
+/* What this one is counted by. Returns false when it is not counted there. */
+static bool name_at(const struct limits_who *who, int limit, char ret_name[LIMITS_NAME_SIZE])
+{
+    switch (limit) {
+    case LIMIT_COMPANY:
+        return snprintf(ret_name, LIMITS_NAME_SIZE, "%s", who->company) < LIMITS_NAME_SIZE;
+    case LIMIT_USER:
+        return name_user(who, ret_name);
+    case LIMIT_KEY:
+        return name_key(who, ret_name);
+    default:
+        if (!who->address || who->address->family == AF_UNSPEC)
+            return false;
+        format_address(who->address, ret_name);
+        return true;
+    }
+}
+
+/* The count of that name, made without a stream where it is not there yet. NULL: no memory. */
+static struct count *find_count(struct table *table, const char *name)
+{
+    struct count *count = table_get(table, name);
+    size_t size = strlen(name) + 1;
+
+    if (count)
+        return count;
+    count = calloc(1, sizeof *count + size);
+    if (!count)
+        return NULL;
+    memcpy(count->name, name, size);
+    if (table_add(table, count->name, count) == 0)
+        return count;
+    free(count);
+    return NULL;
 }
 
 static void count_out(struct limits *limits, int limit, struct count *count)
@@ -155,22 +146,22 @@ static void count_out(struct limits *limits, int limit, struct count *count)
 }
 
 /* Counts the stream in at one limit. */
-static int count_in(struct limits *limits, const struct limits_who *who, int limit, struct count **ret_count)
+static int count_in(struct limits *limits, const struct limits_who *who, int limit, struct limits_place *place)
 {
     int64_t max = max_of(limits, who, limit);
-    struct count *count = NULL;
-    int status = max > 0 ? make_count(who, limit, &count) : 0;
+    char name[LIMITS_NAME_SIZE];
+    struct count *count;
 
-    if (status <= 0)
-        return status;
-    count = share_count(limits->counts[limit], count);
+    if (max <= 0 || !name_at(who, limit, name))
+        return 0;
+    count = find_count(limits->counts[limit], name);
     if (!count)
         return -ENOMEM;
     /* One just made has no stream, so that a refused count is never an empty one. */
     if (count->streams >= max)
         return -EBUSY;
-    count->streams++;
-    *ret_count = count;
+    place->counts[limit] = count;
+    place->ranks[limit] = ++count->streams;
     return 0;
 }
 
@@ -184,7 +175,7 @@ static void leave(struct limits *limits, struct limits_place *place)
 static int enter(struct limits *limits, const struct limits_who *who, struct limits_place *place, enum limit *ret_limit)
 {
     for (int i = 0; i < COUNTED; i++) {
-        int status = count_in(limits, who, i, &place->counts[i]);
+        int status = count_in(limits, who, i, place);
 
         if (status < 0) {
             leave(limits, place);
@@ -223,17 +214,66 @@ void limits_leave(struct limits *limits, struct limits_place *place)
     free(place);
 }
 
+/* Those that are counted over all replicas. */
+static const enum limit shared_limits[] = {LIMIT_USER, LIMIT_KEY};
+
+bool limits_slot(const struct limits *limits, const struct limits_who *who, enum limit limit,
+                 struct limits_slot *ret_slot)
+{
+    ret_slot->max = max_of(limits, who, limit);
+    return ret_slot->max > 0 && name_at(who, limit, ret_slot->name);
+}
+
+int64_t limits_rank(const struct limits_place *place, enum limit limit)
+{
+    return place->ranks[limit];
+}
+
+int64_t limits_count(struct limits *limits, const char *name)
+{
+    int64_t streams = 0;
+
+    pthread_mutex_lock(&limits->lock);
+    for (size_t i = 0; i < sizeof shared_limits / sizeof shared_limits[0]; i++) {
+        const struct count *count = table_get(limits->counts[shared_limits[i]], name);
+
+        streams += count ? count->streams : 0;
+    }
+    pthread_mutex_unlock(&limits->lock);
+    return streams;
+}
+
+/* Who goes through the names. */
+struct visit {
+    void (*visit)(void *context, const char *name);
+    void *context;
+};
+
+static void visit_name(const char *name, void *object, void *context)
+{
+    const struct visit *visit = context;
+
+    (void)object;
+    visit->visit(visit->context, name);
+}
+
+void limits_each_name(struct limits *limits, void (*visit)(void *context, const char *name), void *context)
+{
+    pthread_mutex_lock(&limits->lock);
+    for (size_t i = 0; i < sizeof shared_limits / sizeof shared_limits[0]; i++)
+        table_each(limits->counts[shared_limits[i]], visit_name, &(struct visit){visit, context});
+    pthread_mutex_unlock(&limits->lock);
+}
+
 static int find_address_rate(struct limits *limits, const struct address *address, int64_t now_ns,
                              struct rate_bucket **ret_bucket)
 {
-    struct address limited;
     char name[ADDRESS_TEXT_SIZE];
 
     *ret_bucket = NULL;
     if (!address || address->family == AF_UNSPEC)
         return 0;
-    limited = address_for_limits(address);
-    address_format(&limited, name);
+    format_address(address, name);
     return named_rates_find(limits->addresses, name, now_ns, ret_bucket);
 }
 
@@ -278,30 +318,21 @@ int limits_admit(struct limits *limits, const struct address *address, int64_t n
 }
 
 /* Whose tickets are counted together: a user's, a key's; else those that come from one address for a company. */
-static void name_of_asker(const struct limits_who *who, char ret_name[ASKER_NAME_SIZE])
+static void name_of_asker(const struct limits_who *who, char ret_name[LIMITS_NAME_SIZE])
 {
     char address[ADDRESS_TEXT_SIZE] = "";
 
-    if (who->user) {
-        snprintf(ret_name, ASKER_NAME_SIZE, "user:%s/%s", who->company, who->user);
+    if (name_user(who, ret_name) || name_key(who, ret_name))
         return;
-    }
-    if (who->key) {
-        snprintf(ret_name, ASKER_NAME_SIZE, "key:%s", who->key);
-        return;
-    }
-    if (who->address) {
-        struct address limited = address_for_limits(who->address);
-
-        address_format(&limited, address);
-    }
-    snprintf(ret_name, ASKER_NAME_SIZE, "address:%s/%s", who->company, address);
+    if (who->address)
+        format_address(who->address, address);
+    snprintf(ret_name, LIMITS_NAME_SIZE, "address:%s/%s", who->company, address);
 }
 
 int limits_take_ticket(struct limits *limits, const struct limits_who *who, int64_t now_ns, int64_t *ret_wait_seconds)
 {
     struct rate_bucket *bucket;
-    char name[ASKER_NAME_SIZE];
+    char name[LIMITS_NAME_SIZE];
     int64_t wait_ns = 0;
     int status;
 

@@ -1,6 +1,7 @@
 #ifndef SLUICE_AUTH_LIMITS_H
 #define SLUICE_AUTH_LIMITS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/address.h"
@@ -14,7 +15,7 @@
  */
 struct limits;
 
-enum { LIMITS_ADDRESSES = 65536 };
+enum { LIMITS_ADDRESSES = 65536, LIMITS_NAME_SIZE = 512 };
 
 enum limit {
     LIMIT_COMPANY,
@@ -52,6 +53,25 @@ int limits_enter(struct limits *limits, const struct limits_who *who, struct lim
 
 /* Counts a stream out, and frees its place. NULL is fine. */
 void limits_leave(struct limits *limits, struct limits_place *place);
+
+/* Under which name, and up to which number, the streams of a user or a key count over all replicas. */
+struct limits_slot {
+    char name[LIMITS_NAME_SIZE];
+    int64_t max;
+};
+
+/* limit: LIMIT_USER or LIMIT_KEY. Returns false when who is not counted by it. */
+bool limits_slot(const struct limits *limits, const struct limits_who *who, enum limit limit,
+                 struct limits_slot *ret_slot);
+
+/* Which of the streams counted here by that limit it was when it came; the first is 1. 0: it is not counted by it. */
+int64_t limits_rank(const struct limits_place *place, enum limit limit);
+
+/* How many streams of that slot there are here. */
+int64_t limits_count(struct limits *limits, const char *name);
+
+/* Visits the name of each slot that has streams here. The counts stand still meanwhile: visit must be quick, and ask nothing. */
+void limits_each_name(struct limits *limits, void (*visit)(void *context, const char *name), void *context);
 
 /*
  * Asks for one new connection: to be called before the costly parts of answering it. now_ns: monotonic. Returns 0; -EBUSY, the

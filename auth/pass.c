@@ -8,13 +8,14 @@
 #include "auth/gate_private.h"
 #include "core/clock.h"
 
-enum { HOLDER_SIZE = 24, SLOT_SIZE = 2 * IDENTITY_TEXT_SIZE + 8, RETRY_SECONDS = 5, TICKET_RETRY_SECONDS = 2 };
+enum { HOLDER_SIZE = 24, RETRY_SECONDS = 5, TICKET_RETRY_SECONDS = 2 };
 
 /* What stands between a request and its pass, in this order. */
 enum step { STEP_TICKET, STEP_PLACE, STEP_USER, STEP_KEY, STEP_SUCCESSOR, STEP_DONE };
 
 /* Of those who come by a ticket; the others' passes, which live as long as their streams, go without. */
 struct ticket_use {
+    char holder[HOLDER_SIZE];
     char company[IDENTITY_TEXT_SIZE]; /* that the ticket is to be for; empty: whatever it is for */
     char hash[TICKET_HASH_SIZE];
     char fingerprint[TICKET_HASH_SIZE];
@@ -27,11 +28,8 @@ struct pass {
     enum step step;
     struct identity identity;
     struct address address;
-    char holder[HOLDER_SIZE];
     struct ticket_use *ticket; /* NULL: none */
     struct limits_place *place;
-    bool holds_user_slot;
-    bool holds_key_slot;
     bool refused;
     struct refusal refusal;
     void (*done)(void *context);
@@ -62,24 +60,26 @@ static int enter_here(struct pass *pass)
     return 0;
 }
 
-static int64_t key_max(const struct pass *pass)
+/*
+ * Whether other replicas may have streams that count. Looked at once it is counted here: should the first other one come right
+ * behind it, that one is told of it (gate.c).
+ */
+static bool must_ask(const struct pass *pass, enum limit limit)
 {
-    return pass->identity.key_max > 0 ? pass->identity.key_max : pass->gate->config->max_connections_per_key;
+    return limits_rank(pass->place, limit) > 0 && atomic_load(&pass->gate->has_others);
 }
 
 /* Whether the step has to ask the others. */
 static bool must_wait(const struct pass *pass)
 {
-    const struct gate *gate = pass->gate;
-
     switch (pass->step) {
     case STEP_TICKET:
     case STEP_SUCCESSOR:
         return pass->ticket != NULL;
     case STEP_USER:
-        return gate->has_redis && *pass->identity.user && gate->config->max_connections_per_user > 0;
+        return must_ask(pass, LIMIT_USER);
     case STEP_KEY:
-        return gate->has_redis && *pass->identity.key_id && key_max(pass) > 0;
+        return must_ask(pass, LIMIT_KEY);
     case STEP_PLACE:
     case STEP_DONE:
         break;
@@ -232,41 +232,21 @@ static int put_ticket(struct gate *gate, const struct identity *identity, int64_
 static int start_ticket(struct pass *pass)
 {
     struct shared_take take = {.ticket_hash = pass->ticket->hash,
-                               .holder = pass->holder,
+                               .holder = pass->ticket->holder,
                                .fingerprint = pass->ticket->fingerprint,
                                .resume_ms = pass->gate->config->ticket_resume_seconds * 1000};
 
     return shared_ticket_take(pass->gate->shared, &take, on_ticket, pass);
 }
 
-static void name_user_slot(const struct pass *pass, char ret_name[SLOT_SIZE])
+static int start_slot(struct pass *pass, enum limit limit, shared_done done)
 {
-    snprintf(ret_name, SLOT_SIZE, "user:%s|%s", pass->identity.company, pass->identity.user);
-}
+    struct limits_who who = who_is(&pass->identity, &pass->address);
+    struct limits_slot slot;
 
-static void name_key_slot(const struct pass *pass, char ret_name[SLOT_SIZE])
-{
-    snprintf(ret_name, SLOT_SIZE, "key:%s", pass->identity.key_id);
-}
-
-/* The answer may come on the gate's thread before these return: what is held is noted first. */
-static int start_user_slot(struct pass *pass)
-{
-    char name[SLOT_SIZE];
-
-    name_user_slot(pass, name);
-    pass->holds_user_slot = true;
-    return shared_slots_enter(pass->gate->shared, name, pass->holder, pass->gate->config->max_connections_per_user,
-                              on_user_slot, pass);
-}
-
-static int start_key_slot(struct pass *pass)
-{
-    char name[SLOT_SIZE];
-
-    name_key_slot(pass, name);
-    pass->holds_key_slot = true;
-    return shared_slots_enter(pass->gate->shared, name, pass->holder, key_max(pass), on_key_slot, pass);
+    if (!limits_slot(pass->gate->limits, &who, limit, &slot))
+        return -EINVAL;
+    return shared_slots_enter(pass->gate->shared, slot.name, limits_rank(pass->place, limit), slot.max, done, pass);
 }
 
 /* Whoever opens stream after stream would fill Redis with tickets for later: those count like all others. */
@@ -290,16 +270,12 @@ static void start_step(struct pass *pass)
             on_ticket(pass, -EBUSY, NULL, 0);
         break;
     case STEP_USER:
-        if (start_user_slot(pass) < 0) {
-            pass->holds_user_slot = false;
+        if (start_slot(pass, LIMIT_USER, on_user_slot) < 0)
             on_user_slot(pass, -EBUSY);
-        }
         break;
     case STEP_KEY:
-        if (start_key_slot(pass) < 0) {
-            pass->holds_key_slot = false;
+        if (start_slot(pass, LIMIT_KEY, on_key_slot) < 0)
             on_key_slot(pass, -EBUSY);
-        }
         break;
     case STEP_SUCCESSOR:
         if (start_successor(pass) < 0)
@@ -321,7 +297,6 @@ static struct pass *pass_new(struct gate *gate, const struct pass_request *reque
         return NULL;
     pass->gate = gate;
     pass->address = request->address;
-    snprintf(pass->holder, sizeof pass->holder, "%s", request->connection_id);
     return pass;
 }
 
@@ -333,6 +308,7 @@ static int begin_ticket(struct pass *pass, const struct pass_request *request)
     pass->ticket = ticket;
     if (!ticket)
         return gate_refuse_for_now(&pass->refusal, "The server is out of memory; try again later");
+    snprintf(ticket->holder, sizeof ticket->holder, "%s", request->connection_id);
     if (ticket_hash(request->ticket, request->ticket_size, ticket->hash) < 0)
         return refusal_set(&pass->refusal, 401, "bad_ticket", "The ticket is malformed");
     if (ticket_fingerprint(&request->address, request->user_agent, ticket->fingerprint) < 0)
@@ -411,18 +387,25 @@ enum verdict pass_verdict(const struct pass *pass)
     return gate_judge(pass->gate, &pass->identity);
 }
 
-static void leave_slots(const struct pass *pass)
+static void tell_left(const struct pass *pass, enum limit limit)
 {
-    char name[SLOT_SIZE];
+    struct limits_who who = who_is(&pass->identity, &pass->address);
+    struct limits_slot slot;
 
-    if (pass->holds_user_slot) {
-        name_user_slot(pass, name);
-        (void)shared_slots_leave(pass->gate->shared, name, pass->holder, NULL, NULL);
-    }
-    if (pass->holds_key_slot) {
-        name_key_slot(pass, name);
-        (void)shared_slots_leave(pass->gate->shared, name, pass->holder, NULL, NULL);
-    }
+    if (limits_slot(pass->gate->limits, &who, limit, &slot))
+        (void)shared_slots_leave(pass->gate->shared, slot.name);
+}
+
+/* Counts the stream out here, and then tells the others, where there may be some. */
+static void leave_place(struct pass *pass)
+{
+    if (!pass->place)
+        return;
+    limits_leave(pass->gate->limits, pass->place);
+    if (!atomic_load(&pass->gate->has_others))
+        return;
+    tell_left(pass, LIMIT_USER);
+    tell_left(pass, LIMIT_KEY);
 }
 
 void pass_free(struct pass *pass)
@@ -430,10 +413,9 @@ void pass_free(struct pass *pass)
     if (!pass)
         return;
     identity_release(&pass->identity);
-    limits_leave(pass->gate->limits, pass->place);
-    leave_slots(pass);
+    leave_place(pass);
     if (pass->ticket && pass->ticket->held)
-        (void)shared_ticket_release(pass->gate->shared, pass->ticket->hash, pass->holder, NULL, NULL);
+        (void)shared_ticket_release(pass->gate->shared, pass->ticket->hash, pass->ticket->holder, NULL, NULL);
     free(pass->ticket);
     free(pass);
 }

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "auth/verdicts.h"
+#include "auth/identity.h"
 #include "core/config_value.h"
 
 /* The members as they came; NULL: not there. */
@@ -100,8 +100,8 @@ static const char *read_value(const struct members *members, char ret_value[REVO
     if (name && !is_name(name))
         return "userId, keyId and tokenId must be texts of 1 to 128 bytes without control characters";
     if (members->user)
-        (void)verdicts_user_value(members->company ? json_string_value(members->company) : "", json_string_value(name),
-                                  ret_value, REVOCATION_VALUE_SIZE);
+        (void)identity_user_name(members->company ? json_string_value(members->company) : "", json_string_value(name),
+                                 ret_value, REVOCATION_VALUE_SIZE);
     else
         snprintf(ret_value, REVOCATION_VALUE_SIZE, "%s", json_string_value(name ? name : members->company));
     return NULL;

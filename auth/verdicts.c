@@ -122,13 +122,6 @@ int verdicts_add_revoked(struct verdicts *verdicts, const struct shared_revocati
     return status;
 }
 
-bool verdicts_user_value(const char *company, const char *user, char *ret_value, size_t size)
-{
-    int length = snprintf(ret_value, size, "%s|%s", company, user);
-
-    return length >= 0 && (size_t)length < size;
-}
-
 /* Features. */
 
 /* The value of a flag: 0 or 1; -1 when it is none. */
@@ -205,7 +198,7 @@ static bool is_user_revoked(const struct verdicts *verdicts, const char *company
 {
     char value[SHARED_NAME_MAX + 1];
 
-    return verdicts_user_value(company, user, value, sizeof value) && is_revoked(verdicts, SHARED_USER, value, now_ms);
+    return identity_user_name(company, user, value, sizeof value) && is_revoked(verdicts, SHARED_USER, value, now_ms);
 }
 
 static bool is_anything_revoked(const struct verdicts *verdicts, const struct identity *identity, int64_t now_ms)

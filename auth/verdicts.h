@@ -45,10 +45,4 @@ int verdicts_set_features(struct verdicts *verdicts, const struct shared_field *
 /* now_ms: Unix time. */
 enum verdict verdicts_of(struct verdicts *verdicts, const struct identity *identity, int64_t now_ms);
 
-/*
- * Whom a revocation names, as it is kept: the value of struct shared_revocation. A user is `<company>|<user>`, with an
- * empty company for all of them, so that no user's name can be taken for another's. Returns false when it is too long.
- */
-bool verdicts_user_value(const char *company, const char *user, char *ret_value, size_t size);
-
 #endif

@@ -26,6 +26,8 @@ struct appender {
     size_t backlog_bytes; /* of those not yet stored */
     size_t unsynced;      /* companies whose head in the store is not known */
     bool appended_since_ready;
+    bool active;
+    bool owner_has_store; /* while not active */
     struct log_limiter backlog_limiter;
 };
 
@@ -123,9 +125,11 @@ static void give_up_backlog(struct appender *appender)
     to = from + (end - from + 7) / 8;
     while (to < end && frame_kind(ring_frame(company->recent, to - 1)) != FRAME_EVENT)
         to++;
-    metrics_add(appender->options.metrics, METRIC_REPLAY_BACKLOG_DROPPED, (int64_t)(to - from));
     set_stored(appender, company, to);
     trim_to_limits(appender, company);
+    if (!appender->active)
+        return;
+    metrics_add(appender->options.metrics, METRIC_REPLAY_BACKLOG_DROPPED, (int64_t)(to - from));
     if (log_limiter_allow(&appender->backlog_limiter, &suppressed))
         log_write(appender->options.log, LOG_LEVEL_ERROR,
                   "Events were lost to the replay: the backlog for the replay store is full",
@@ -133,14 +137,19 @@ static void give_up_backlog(struct appender *appender)
                              log_number("suppressed", suppressed)));
 }
 
+static bool is_caught_up(const struct appender *appender)
+{
+    return appender->unsynced == 0 && appender->backlog_bytes <= RESTORED_BACKLOG_BYTES &&
+           (appender->backlog_bytes == 0 || appender->appended_since_ready);
+}
+
 static void update_replay_state(struct appender *appender)
 {
-    bool ok = store_state(appender->options.store) == STORE_READY && appender->unsynced == 0 &&
-              appender->backlog_bytes <= RESTORED_BACKLOG_BYTES &&
-              (appender->backlog_bytes == 0 || appender->appended_since_ready);
+    bool ready = store_state(appender->options.store) == STORE_READY;
+    bool ok = ready && (appender->active ? is_caught_up(appender) : appender->owner_has_store);
 
-    /* Once it is said to be back, only the store itself says that it is lost. */
-    if (ok || store_state(appender->options.store) != STORE_READY)
+    /* Once it is said to be back, only the store itself says that it is lost, ours or the owner's. */
+    if (ok || !ready || !appender->active)
         hub_set_replay_state(appender->options.hub, ok);
 }
 
@@ -193,7 +202,7 @@ void appender_flush(struct appender *appender)
 {
     struct company *company = appender->first_due;
 
-    if (store_state(appender->options.store) != STORE_READY)
+    if (!appender->active || store_state(appender->options.store) != STORE_READY)
         return;
     if (appender->gathered < GATHER_EVENTS && clock_monotonic_ns() < appender->flush_ns)
         return;
@@ -221,6 +230,7 @@ static void sync(struct appender *appender, struct company *company, const struc
 {
     bool exact;
     uint64_t slot = ring_find(company->recent, head->position, &exact);
+    bool nothing_waits = event_position_compare(company->numbered, company->head) == 0;
 
     if (head->exists && company->head.seq == 0) {
         company->head.seq = head->position.seq;
@@ -229,6 +239,8 @@ static void sync(struct appender *appender, struct company *company, const struc
     }
     if (head->position.ms > company->head.ms)
         company->head.ms = head->position.ms;
+    if (nothing_waits || event_position_compare(company->numbered, company->head) < 0)
+        company->numbered = company->head;
     company->listed_ns = 0;
     set_stored(appender, company, slot);
     company->sent = slot;
@@ -263,6 +275,8 @@ static void ask_head(struct company *company, void *context)
 
 void appender_set_unsynced(struct appender *appender, struct company *company)
 {
+    if (!appender->active)
+        return;
     if (!company->unsynced)
         appender->unsynced++;
     company->unsynced = true;
@@ -270,10 +284,84 @@ void appender_set_unsynced(struct appender *appender, struct company *company)
         ask_head(company, appender);
 }
 
+/* Becoming active and not. */
+
 static void lose_sync(struct company *company, void *context)
 {
     if (!company->loading)
         appender_set_unsynced(context, company);
+}
+
+static void forget_sync(struct company *company, void *context)
+{
+    (void)context;
+    company->unsynced = false;
+    company->due = false;
+}
+
+void appender_set_active(struct appender *appender, bool active)
+{
+    if (appender->active == active)
+        return;
+    appender->active = active;
+    appender->appended_since_ready = false;
+    if (active) {
+        companies_each(appender->options.companies, lose_sync, appender);
+    } else {
+        companies_each(appender->options.companies, forget_sync, NULL);
+        appender->first_due = NULL;
+        appender->flush_ns = INT64_MAX;
+        appender->unsynced = 0;
+        appender->owner_has_store = true;
+    }
+    update_replay_state(appender);
+}
+
+struct stored {
+    struct appender *appender;
+    uint64_t ms;
+};
+
+static void hear_stored(struct company *company, void *context)
+{
+    const struct stored *stored = context;
+    uint64_t slot = company->stored;
+
+    while (slot < ring_end(company->recent) && frame_position(ring_frame(company->recent, slot)).ms < stored->ms)
+        slot++;
+    if (slot == company->stored)
+        return;
+    set_stored(stored->appender, company, slot);
+    trim_to_limits(stored->appender, company);
+}
+
+void appender_hear_owner(struct appender *appender, uint64_t stored_ms, bool has_store)
+{
+    if (appender->active)
+        return;
+    appender->owner_has_store = has_store;
+    companies_each(appender->options.companies, hear_stored, &(struct stored){.appender = appender, .ms = stored_ms});
+    update_replay_state(appender);
+}
+
+static void find_stored(struct company *company, void *context)
+{
+    struct stored *stored = context;
+    uint64_t ms;
+
+    if (company->stored == ring_end(company->recent))
+        return;
+    ms = frame_position(ring_frame(company->recent, company->stored)).ms;
+    if (ms < stored->ms)
+        stored->ms = ms;
+}
+
+uint64_t appender_stored_ms(const struct appender *appender)
+{
+    struct stored stored = {.ms = UINT64_MAX};
+
+    companies_each(appender->options.companies, find_stored, &stored);
+    return stored.ms;
 }
 
 static void on_store_state(void *context, enum store_state state, const char *reason)
@@ -286,8 +374,7 @@ static void on_store_state(void *context, enum store_state state, const char *re
         companies_each(appender->options.companies, ask_head, appender);
     } else {
         log_write(appender->options.log, LOG_LEVEL_ERROR,
-                  state == STORE_FENCED ? "Replay store taken over by another process: run one replica"
-                                        : "Replay store lost: live events go on, replays are served from memory",
+                  "Replay store lost: live events go on, replays are served from memory",
                   LOG_FIELDS(log_text("reason", reason)));
         companies_each(appender->options.companies, lose_sync, appender);
     }
@@ -296,7 +383,7 @@ static void on_store_state(void *context, enum store_state state, const char *re
 
 int64_t appender_deadline_ns(const struct appender *appender)
 {
-    return store_state(appender->options.store) == STORE_READY ? appender->flush_ns : INT64_MAX;
+    return appender->active && store_state(appender->options.store) == STORE_READY ? appender->flush_ns : INT64_MAX;
 }
 
 int appender_add(struct appender *appender, struct company *company, struct frame *frame)
@@ -311,7 +398,7 @@ int appender_add(struct appender *appender, struct company *company, struct fram
     /* A company without any event leaves nothing in the store, so that asking for companies does not fill it. */
     if (frame_position(frame).seq == 0)
         set_stored(appender, company, ring_end(company->recent));
-    else
+    else if (appender->active)
         set_due(appender, company);
     appender->gathered++;
     if (appender->backlog_bytes > appender->options.backlog_bytes)
@@ -345,7 +432,8 @@ int64_t appender_backlog_events(const struct appender *appender)
 {
     int64_t events = 0;
 
-    companies_each(appender->options.companies, count_unstored, &events);
+    if (appender->active)
+        companies_each(appender->options.companies, count_unstored, &events);
     return events;
 }
 
@@ -374,7 +462,7 @@ static void tick_company(struct company *company, void *context)
 void appender_tick(struct appender *appender)
 {
     companies_each(appender->options.companies, trim_old, appender);
-    if (store_state(appender->options.store) == STORE_READY)
+    if (appender->active && store_state(appender->options.store) == STORE_READY)
         companies_each(appender->options.companies, tick_company, appender);
 }
 
@@ -386,6 +474,7 @@ struct appender *appender_new(const struct appender_options *options)
         return NULL;
     appender->options = *options;
     appender->flush_ns = INT64_MAX;
+    appender->owner_has_store = true;
     store_observe(options->store, on_store_state, appender);
     update_replay_state(appender);
     return appender;

@@ -43,6 +43,18 @@ int appender_add(struct appender *appender, struct company *company, struct fram
 void appender_set_unsynced(struct appender *appender, struct company *company);
 
 /*
+ * Whether this replica appends: it does as long as it owns the intake. Those that do not keep what they hear in memory
+ * until the owner says that the store has it. In the beginning it does not.
+ */
+void appender_set_active(struct appender *appender, bool active);
+
+/* Of one that is not active: frames with a smaller ms are in the store, or given up; has_store: whether the owner has one. */
+void appender_hear_owner(struct appender *appender, uint64_t stored_ms, bool has_store);
+
+/* All frames with a smaller ms are in the store, or given up; UINT64_MAX: all are. */
+uint64_t appender_stored_ms(const struct appender *appender);
+
+/*
  * Sends to the store what is due. Frames gather for a few milliseconds: an append of several costs little more than one of
  * a single event.
  */
@@ -60,7 +72,7 @@ bool appender_is_done_with(const struct company *company);
 /* Gives up the company's recent frames, with which the appender is done. */
 void appender_forget(struct appender *appender, struct company *company);
 
-/* Events that the store does not hold yet. */
+/* Events that this replica has to append, and the store does not hold yet. */
 int64_t appender_backlog_events(const struct appender *appender);
 
 #endif

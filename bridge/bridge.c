@@ -5,11 +5,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "bridge/appender.h"
-#include "bridge/intake.h"
+#include "bridge/live.h"
+#include "bridge/replica.h"
 #include "bridge/source.h"
 #include "core/clock.h"
 #include "core/thread.h"
@@ -45,7 +45,7 @@ struct bridge {
     struct companies *companies;
     struct hub *hub;
     struct appender *appender;
-    struct intake *intake;
+    struct replica *replica;
     int64_t next_tick_ns;
     int64_t nap_end_ns; /* only requests are looked at before: what comes closely is dealt with together */
     int64_t nap_ns;
@@ -53,7 +53,7 @@ struct bridge {
     pthread_t thread;
     bool started;
     atomic_bool stopping;
-    atomic_bool source_begun; /* the hole in front of the first message was dealt with */
+    atomic_bool begun; /* somebody numbers what NATS gives, and nothing of it is missing here */
     /* Set by the thread when it looked and found nothing left to do while draining; read by bridge_drain(). */
     atomic_bool draining;
     atomic_bool drained;
@@ -67,21 +67,16 @@ static struct store *make_store(const struct config *config, struct metrics *met
         .max_events = config->replay_max_events,
         .max_bytes = config->replay_max_bytes,
     };
-    char holder[64];
     struct store_redis_options options = {
         .redis = redis_access_of(config),
         .limits = limits,
         .metrics = metrics,
-        .holder = holder,
     };
 
     if (!*config->redis_url) {
         metrics_set(metrics, METRIC_REDIS_CONNECTED, 1);
         return store_memory_new(&limits, MEMORY_STORE_SHARE * config->replay_max_bytes);
     }
-    if (gethostname(holder, sizeof holder) < 0)
-        strcpy(holder, "unknown");
-    holder[sizeof holder - 1] = '\0';
     return store_redis_new(&options);
 }
 
@@ -157,7 +152,7 @@ static void handle_message(struct bridge *bridge, struct bridge_message *message
         store_count_events(bridge->store, message->count_done, message->context);
         return;
     }
-    company = intake_company(bridge->intake, message->company);
+    company = replica_company(bridge->replica, message->company);
     if (!company)
         abort(); /* no memory: the stream that asked would wait for ever */
     switch ((enum bridge_message_type)message->message.type) {
@@ -166,7 +161,7 @@ static void handle_message(struct bridge *bridge, struct bridge_message *message
         break;
     case BRIDGE_UNSUBSCRIBE:
         hub_unsubscribe(bridge->hub, company, message->read.worker, message->read.token);
-        intake_release(bridge->intake, company);
+        replica_release(bridge->replica, company);
         break;
     case BRIDGE_READ:
         hub_read(bridge->hub, company, &message->read);
@@ -189,25 +184,19 @@ static void handle_mailbox(struct bridge *bridge)
     }
 }
 
-static bool may_take(const struct bridge *bridge)
-{
-    return intake_may_take(bridge->intake) && !hub_is_behind(bridge->hub);
-}
-
 static bool is_napping(const struct bridge *bridge)
 {
     return clock_monotonic_ns() < bridge->nap_end_ns;
 }
 
-static size_t take_from_source(struct bridge *bridge)
+static size_t take(struct bridge *bridge, enum source_lane lane,
+                   void (*take_one)(struct replica *replica, const struct source_item *item))
 {
     struct source_item items[TAKE_MAX];
-    size_t count = source_take(bridge->source, items, TAKE_MAX);
+    size_t count = source_take(bridge->source, lane, items, TAKE_MAX);
 
     for (size_t i = 0; i < count; i++)
-        intake_take(bridge->intake, &items[i]);
-    if (count > 0)
-        atomic_store(&bridge->source_begun, true);
+        take_one(bridge->replica, &items[i]);
     return count;
 }
 
@@ -231,6 +220,8 @@ static struct timespec timeout(const struct bridge *bridge)
         deadline_ns = hub_deadline_ns(bridge->hub);
     if (appender_deadline_ns(bridge->appender) < deadline_ns)
         deadline_ns = appender_deadline_ns(bridge->appender);
+    if (replica_deadline_ns(bridge->replica) < deadline_ns)
+        deadline_ns = replica_deadline_ns(bridge->replica);
     return timespec_of(deadline_ns - now_ns);
 }
 
@@ -240,10 +231,13 @@ static void tick(struct bridge *bridge)
         return;
     bridge->next_tick_ns = clock_monotonic_ns() + TICK_MS * NS_PER_MS;
     appender_tick(bridge->appender);
-    intake_tick(bridge->intake);
+    replica_tick(bridge->replica);
 }
 
-/* quiet: the source was looked at and had nothing. */
+/*
+ * quiet: the source was looked at and had nothing. What was numbered is seen to its end before another replica may go on, or
+ * the process ends.
+ */
 static void note_drained(struct bridge *bridge, bool quiet)
 {
     int64_t unstored;
@@ -251,9 +245,14 @@ static void note_drained(struct bridge *bridge, bool quiet)
     if (!atomic_load(&bridge->draining))
         return;
     hub_drain(bridge->hub);
-    unstored = appender_backlog_events(bridge->appender) + intake_parked(bridge->intake);
+    if (replica_has_peers(bridge->replica))
+        replica_retire(bridge->replica);
+    unstored = appender_backlog_events(bridge->appender) + replica_waiting(bridge->replica);
     atomic_store(&bridge->unstored, unstored);
-    atomic_store(&bridge->drained, quiet && unstored == 0);
+    if (unstored > 0 || !replica_is_settled(bridge->replica) || !(quiet || replica_has_peers(bridge->replica)))
+        return;
+    replica_leave(bridge->replica);
+    atomic_store(&bridge->drained, true);
 }
 
 static void *run(void *context)
@@ -261,24 +260,31 @@ static void *run(void *context)
     struct bridge *bridge = context;
 
     while (!atomic_load(&bridge->stopping)) {
-        struct pollfd fds[] = {
-            {.fd = mailbox_fd(bridge->mailbox), .events = POLLIN},
-            {.fd = -1, .events = POLLIN},
-            {.fd = -1},
+        enum { MAILBOX, LIVE, EVENTS, STORE, WAITED_FOR };
+        struct pollfd fds[WAITED_FOR] = {
+            [MAILBOX] = {.fd = mailbox_fd(bridge->mailbox), .events = POLLIN},
+            [LIVE] = {.fd = -1, .events = POLLIN},
+            [EVENTS] = {.fd = -1, .events = POLLIN},
+            [STORE] = {.fd = -1},
         };
         struct timespec wait;
         size_t taken = 0;
 
+        if (!hub_is_behind(bridge->hub))
+            fds[LIVE].fd = source_fd(bridge->source, SOURCE_LIVE);
         if (!is_napping(bridge))
-            fds[2].fd = store_poll_fd(bridge->store, &fds[2].events);
-        if (!is_napping(bridge) && may_take(bridge))
-            fds[1].fd = source_fd(bridge->source);
+            fds[STORE].fd = store_poll_fd(bridge->store, &fds[STORE].events);
+        if (!is_napping(bridge) && !hub_is_behind(bridge->hub) && replica_may_take(bridge->replica))
+            fds[EVENTS].fd = source_fd(bridge->source, SOURCE_EVENTS);
         wait = timeout(bridge);
-        if (ppoll(fds, sizeof fds / sizeof fds[0], &wait, NULL) < 0 && errno != EINTR)
+        if (ppoll(fds, WAITED_FOR, &wait, NULL) < 0 && errno != EINTR)
             break;
         handle_mailbox(bridge);
-        if (fds[1].revents)
-            taken = take_from_source(bridge);
+        if (fds[LIVE].revents)
+            (void)take(bridge, SOURCE_LIVE, replica_take_live);
+        if (fds[EVENTS].revents)
+            taken = take(bridge, SOURCE_EVENTS, replica_take_event);
+        replica_run(bridge->replica);
         /* Streams first: the store is not what people wait for. */
         hub_flush(bridge->hub);
         appender_flush(bridge->appender);
@@ -288,8 +294,13 @@ static void *run(void *context)
         if (taken > 0 && taken < TAKE_MAX)
             bridge->nap_end_ns = clock_monotonic_ns() + bridge->nap_ns;
         tick(bridge);
-        note_drained(bridge, fds[1].fd >= 0 && taken == 0);
+        if (replica_has_begun(bridge->replica))
+            atomic_store(&bridge->begun, true);
+        note_drained(bridge, fds[EVENTS].fd >= 0 && taken == 0);
     }
+    /* So that nobody waits for us. */
+    replica_leave(bridge->replica);
+    store_run(bridge->store);
     return NULL;
 }
 
@@ -342,6 +353,7 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
         .control = {.subject = options->on_control ? BRIDGE_CONTROL_SUBJECT : NULL,
                     .callback = options->on_control,
                     .context = options->control_context},
+        .live_subject = bridge->memory_store ? NULL : LIVE_SUBJECT,
         .max_pending_events = (size_t)config->source_pending_events,
         .max_pending_bytes = (size_t)config->source_pending_bytes,
         .log = options->log,
@@ -349,22 +361,18 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
     });
     if (!bridge->appender || !bridge->source)
         return -ENOMEM;
-    bridge->intake = intake_new(&(struct intake_options){
+    bridge->replica = replica_new(&(struct replica_options){
+        .config = config,
+        .source = bridge->source,
         .store = bridge->store,
         .appender = bridge->appender,
         .hub = bridge->hub,
-        .source = bridge->source,
-        .transform = bridge->transform,
         .companies = bridge->companies,
-        .dead_letter_subject = config->dead_letter_subject,
-        .max_event_bytes = (size_t)config->max_event_bytes,
-        .max_parked = (size_t)config->source_pending_events,
-        .events_per_second = config->publish_events_per_second,
-        .bytes_per_second = config->publish_bytes_per_second,
+        .transform = bridge->transform,
         .log = options->log,
         .metrics = options->metrics,
     });
-    return bridge->intake ? 0 : -ENOMEM;
+    return bridge->replica ? 0 : -ENOMEM;
 }
 
 int bridge_new(const struct bridge_options *options, struct bridge **ret_bridge)
@@ -391,7 +399,7 @@ void bridge_await_start(struct bridge *bridge, int timeout_ms)
 {
     int64_t deadline_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
 
-    while (clock_monotonic_ns() < deadline_ns && !(atomic_load(&bridge->source_begun) && bridge_replay_ok(bridge)))
+    while (clock_monotonic_ns() < deadline_ns && !(atomic_load(&bridge->begun) && bridge_replay_ok(bridge)))
         usleep(1000);
 }
 
@@ -399,7 +407,9 @@ int64_t bridge_drain(struct bridge *bridge, int64_t deadline_ns)
 {
     int64_t left_ms = (deadline_ns - clock_monotonic_ns()) / NS_PER_MS;
 
-    source_drain(bridge->source, left_ms > 0 ? (int)left_ms : 0);
+    /* With other replicas there is nothing to hurry for: what this one has not numbered, they have, too. */
+    if (metrics_get(bridge->metrics, METRIC_PEERS) == 0)
+        source_drain(bridge->source, left_ms > 0 ? (int)left_ms : 0);
     atomic_store(&bridge->draining, true);
     while (!atomic_load(&bridge->drained) && clock_monotonic_ns() < deadline_ns) {
         bridge_wake(bridge);
@@ -419,7 +429,7 @@ void bridge_free(struct bridge *bridge)
     }
     /* The store calls back while it is freed, so what it calls goes later; held messages go before the source. */
     store_free(bridge->store);
-    intake_free(bridge->intake);
+    replica_free(bridge->replica);
     source_free(bridge->source);
     appender_free(bridge->appender);
     companies_free(bridge->companies);

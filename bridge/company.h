@@ -18,13 +18,16 @@
  */
 enum { COMPANY_WORKERS_MAX = 256 };
 
-/* A message that waits until its company's numbering is known. */
+/* What waits until it is known where its company's order stands: a message, a frame that was heard, or else a hole. */
 struct parked {
     struct parked *next;
-    struct source_message *message; /* NULL: a hole */
-    enum gap_reason hole;           /* why, if it is one */
+    struct source_message *message;
+    struct transformed event;     /* of the message */
+    struct frame *frame;          /* with a reference */
+    struct event_position before; /* the place that the frame follows */
+    uint64_t since_ms;            /* when its numbering began */
+    enum gap_reason hole;         /* why, if it is one */
     int64_t received_ns;
-    struct transformed event;
 };
 
 /* A worker that gets the company's frames. */
@@ -34,17 +37,25 @@ struct subscription {
     void *token; /* the worker's own mark for the company */
 };
 
-struct intake;
+struct heads;
 struct appender;
 
 struct company {
     char name[COMPANY_ID_SIZE];
-    struct intake *intake;
+    struct heads *heads;
     struct appender *appender;
 
     /* Numbering. */
     bool loading;                        /* its head was asked for: what arrives is parked */
+    bool filling;                        /* frames behind its head are wanted from the store: likewise */
+    bool fetching;                       /* a page of them was asked for */
+    bool fetch_again;                    /* more may have come into the store since */
+    bool suspect;                        /* frames behind its head may have been missed */
+    bool settled;                        /* while what was parked goes on: what the store has is here */
+    bool blank;                          /* nothing is known: its order begins with the first frame heard */
     struct event_position head;          /* of the last event or hole */
+    struct event_position numbered;      /* of the last one that was given a number; behind the head while others
+                                            have not been told of it */
     enum gap_reason hole_due;            /* a hole goes before the next event: memory was short; GAP_NONE: none */
     struct event_position floor;         /* up to there events are not held, as far as we know */
     uint64_t since_ms;                   /* when this numbering began; 0: it has not yet */

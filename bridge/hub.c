@@ -232,7 +232,7 @@ void hub_subscribe(struct hub *hub, struct company *company, unsigned worker, vo
 
 void hub_unsubscribe(struct hub *hub, struct company *company, unsigned worker, void *token)
 {
-    struct hub_unsubscribed *answer = allocate_or_abort(sizeof *answer);
+    struct hub_mark *answer = allocate_or_abort(sizeof *answer);
 
     for (struct subscription **at = &company->subscriptions; *at; at = &(*at)->next) {
         struct subscription *subscription = *at;
@@ -245,6 +245,17 @@ void hub_unsubscribe(struct hub *hub, struct company *company, unsigned worker, 
     }
     answer->token = token;
     send(hub, worker, &answer->message, HUB_UNSUBSCRIBED, release_plain);
+}
+
+void hub_reset(struct hub *hub, struct company *company)
+{
+    for (struct subscription *at = company->subscriptions; at; at = at->next) {
+        struct hub_mark *mark = allocate_or_abort(sizeof *mark);
+
+        mark->token = at->token;
+        send(hub, at->worker, &mark->message, HUB_RESET, release_plain);
+        send_snapshot(hub, company, at);
+    }
 }
 
 static void outgoing_add(struct outgoing *outgoing, struct hub_event event)

@@ -28,6 +28,7 @@ enum hub_message_type {
     HUB_PAGE,
     HUB_UNSUBSCRIBED,
     HUB_REPLAY_STATE,
+    HUB_RESET,
 };
 
 /* The answer to a subscription, in front of the company's first HUB_EVENTS. */
@@ -67,8 +68,11 @@ struct hub_page {
     struct frame *frames[]; /* events and holes; control frames are gaps between two of them. Each with a reference */
 };
 
-/* The end of a subscription: no event with this token follows. */
-struct hub_unsubscribed {
+/*
+ * HUB_UNSUBSCRIBED: the end of a subscription, no event with this token follows. HUB_RESET: what streams got is not the company's order
+ * any more; they are to end at once, and another snapshot follows.
+ */
+struct hub_mark {
     struct message message;
     void *token;
 };
@@ -131,6 +135,9 @@ void hub_company_ready(struct hub *hub, struct company *company);
  * else leaves for the same worker or too many wait: a wake-up and a write then serve many frames.
  */
 void hub_publish(struct hub *hub, struct company *company, struct frame *frame);
+
+/* The company's order is another now, with what is in memory: the streams of all who subscribed start anew. */
+void hub_reset(struct hub *hub, struct company *company);
 
 /* Sends what is due. */
 void hub_flush(struct hub *hub);

@@ -6,12 +6,8 @@
 
 #include "core/clock.h"
 
-/* A company without subscribers leaves the memory when its last event is older than this; the store knows it still. */
-#define QUIET_MS (INT64_C(10) * 60 * 1000)
-
 struct intake {
     struct intake_options options;
-    size_t parked;
     struct log_limiter reject_limiter;
     struct log_limiter rate_limiter;
 };
@@ -63,25 +59,19 @@ static void reject(struct intake *intake, const struct source_message *message, 
 
 /* Numbering. */
 
-/* Gives the frame its place behind the head, and hands it to the hub and to the store. */
-static int add_frame(struct intake *intake, struct company *company, struct frame_event *event)
+/* Gives the frame its place behind the last one, and hands it on. */
+static int add_frame(struct intake *intake, struct company *company, const struct frame_event *event)
 {
     struct frame *frame = frame_new_event(event);
-    int status = frame ? appender_add(intake->options.appender, company, frame) : -ENOMEM;
+    int status = frame ? fanout_add(intake->options.fanout, company, frame) : -ENOMEM;
 
-    if (status == 0) {
-        company->head = event->position;
-        strcpy(company->subject, event->subject);
-        hub_publish(intake->options.hub, company, frame);
-    }
     frame_unref(frame);
     return status;
 }
 
-/* Writes down that the company's clients miss something behind its head, or may, at unix_ms. */
-static void add_hole(struct intake *intake, struct company *company, enum gap_reason reason, uint64_t unix_ms)
+void intake_add_hole(struct intake *intake, struct company *company, enum gap_reason reason, uint64_t unix_ms)
 {
-    struct event_position head = company->head;
+    struct event_position head = company->numbered;
     struct gap gap = {.reason = reason, .missed = GAP_MISSED_UNKNOWN};
     char *data = gap_data(&gap);
     struct frame_event hole = {
@@ -101,18 +91,14 @@ static void add_hole(struct intake *intake, struct company *company, enum gap_re
     if (!data)
         return;
     hole.payload_size = strlen(data);
-    if (add_frame(intake, company, &hole) == 0) {
+    if (add_frame(intake, company, &hole) == 0)
         company->hole_due = GAP_NONE;
-        /* In front of the first event the store does not have it, so it is remembered here. */
-        if (head.seq == 0)
-            company->floor = hole.position;
-    }
     free(data);
 }
 
-/* Numbers one message and hands its event on, or refuses it: only with its number is its size known. */
-static void number_message(struct intake *intake, struct company *company, const struct transformed *event,
-                           const struct source_message *message, int64_t received_ns)
+/* Gives an event its number and hands it on, or refuses it: only with its number is its size known. */
+static void number_event(struct intake *intake, struct company *company, const struct transformed *event,
+                         const struct source_item *item, uint64_t mark)
 {
     uint64_t now_ms = (uint64_t)clock_unix_ms();
     struct event_position head;
@@ -120,16 +106,17 @@ static void number_message(struct intake *intake, struct company *company, const
         .kind = FRAME_EVENT,
         .subject = event->subject,
         .event = event->event,
-        .received_ns = received_ns,
+        .mark = mark,
+        .received_ns = item->received_ns,
     };
 
-    numbered.payload = source_message_payload(message, &numbered.payload_size);
+    numbered.payload = source_message_payload(item->message, &numbered.payload_size);
     if (company->hole_due != GAP_NONE)
-        add_hole(intake, company, company->hole_due, now_ms);
-    head = company->head;
+        intake_add_hole(intake, company, company->hole_due, now_ms);
+    head = company->numbered;
     numbered.position = (struct event_position){.seq = head.seq + 1, .ms = now_ms > head.ms ? now_ms : head.ms};
     if (frame_encoded_size(&numbered) > intake->options.max_event_bytes) {
-        reject(intake, message, TRANSFORM_TOO_LARGE);
+        reject(intake, item->message, TRANSFORM_TOO_LARGE);
         return;
     }
     if (company->since_ms == 0)
@@ -142,132 +129,45 @@ static void number_message(struct intake *intake, struct company *company, const
     metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
 }
 
-/* Parking: what arrives for a company whose head is not known yet. */
-
-/* Returns false when there is no memory: then the item stays the caller's, and a hole goes before the next event. */
-static bool park(struct intake *intake, struct company *company, const struct parked *item)
+/*
+ * Numbers a message, which it frees; where other replicas are to be told, it is kept until the event is heard: should the
+ * telling fail, the next owner numbers it.
+ */
+static void number_message(struct intake *intake, struct company *company, const struct transformed *event,
+                           const struct source_item *item)
 {
-    struct parked *parked = malloc(sizeof *parked);
+    struct shadow *shadow = intake->options.shadow;
+    size_t size;
+    const char *payload = source_message_payload(item->message, &size);
+    uint64_t mark = shadow ? shadow_mark(source_message_subject(item->message), payload, size) : 0;
 
-    if (!parked) {
-        company->hole_due = item->message ? GAP_SOURCE : item->hole;
-        return false;
-    }
-    *parked = *item;
-    *company->parked_last = parked;
-    company->parked_last = &parked->next;
-    intake->parked++;
-    return true;
+    /* Not if the owner before had numbered it, and its event was quicker than the message. */
+    if (!shadow || !shadow_consume(shadow, mark))
+        number_event(intake, company, event, item, mark);
+    else
+        mark = 0;
+    if (mark != 0 && fanout_is_replicated(intake->options.fanout))
+        shadow_add(shadow, item);
+    else
+        source_message_free(item->message);
 }
 
-static void park_message(struct intake *intake, struct company *company, struct source_message *message,
-                         const struct transformed *event, int64_t received_ns)
-{
-    if (park(intake, company, &(struct parked){.message = message, .received_ns = received_ns, .event = *event}))
-        return;
-    metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
-    source_message_free(message);
-}
-
-/* Writes a hole down now, or in its place among the messages that wait. */
 static void write_hole(struct intake *intake, struct company *company, enum gap_reason reason)
 {
-    if (company->loading)
-        (void)park(intake, company, &(struct parked){.hole = reason});
+    if (heads_is_busy(company))
+        (void)heads_park(intake->options.heads, company, &(struct parked){.hole = reason});
     else
-        add_hole(intake, company, reason, (uint64_t)clock_unix_ms());
+        intake_add_hole(intake, company, reason, (uint64_t)clock_unix_ms());
 }
 
-static void unpark(struct intake *intake, struct company *company)
+void intake_unpark(struct intake *intake, struct company *company, const struct parked *parked)
 {
-    struct parked *parked = company->parked;
+    struct source_item item = {.message = parked->message, .received_ns = parked->received_ns};
 
-    company->parked = NULL;
-    company->parked_last = &company->parked;
-    while (parked) {
-        struct parked *next = parked->next;
-
-        if (parked->message)
-            number_message(intake, company, &parked->event, parked->message, parked->received_ns);
-        else
-            add_hole(intake, company, parked->hole, (uint64_t)clock_unix_ms());
-        source_message_free(parked->message);
-        free(parked);
-        intake->parked--;
-        parked = next;
-    }
-}
-
-/* Heads. */
-
-/* The company's numbering goes on from `head`; NULL: the store does not say, so it starts anew. */
-static void adopt_head(struct intake *intake, struct company *company, const struct store_head *head)
-{
-    uint64_t noted_hole_ms = store_noted_hole(intake->options.store);
-    struct ring *recent;
-
-    /* Not known: whatever a client has from before now is for the store to judge, once it is back. */
-    company->head = (struct event_position){.ms = (uint64_t)clock_unix_ms(), .seq = 0};
-    if (head && head->exists) {
-        company->head = head->position;
-        company->since_ms = head->since_ms;
-        company->floor = head->floor;
-        strcpy(company->subject, head->subject);
-    } else if (head) {
-        company->head = (struct event_position){.ms = noted_hole_ms > 0 ? noted_hole_ms + 1 : 0, .seq = 0};
-        company->floor = company->head;
-    }
-    recent = ring_new(company->head);
-    if (!recent)
-        abort(); /* without a ring the company could not say what it loses */
-    ring_free(company->recent);
-    company->recent = recent;
-    company->loading = false;
-    if (!head)
-        appender_set_unsynced(intake->options.appender, company);
-    hub_company_ready(intake->options.hub, company);
-    if (head && head->exists && head->position.ms < noted_hole_ms)
-        add_hole(intake, company, GAP_SOURCE, noted_hole_ms);
-    unpark(intake, company);
-}
-
-static void on_head(void *context, int status, const struct store_head *head)
-{
-    struct company *company = context;
-
-    adopt_head(company->intake, company, status < 0 ? NULL : head);
-}
-
-struct company *intake_company(struct intake *intake, const char *name)
-{
-    struct company *company = companies_get(intake->options.companies, name);
-
-    if (company)
-        return company;
-    company = companies_add(intake->options.companies, name);
-    if (!company)
-        return NULL;
-    company->intake = intake;
-    company->appender = intake->options.appender;
-    company->loading = true;
-    company->rate = publish_rate_make(intake->options.events_per_second, intake->options.bytes_per_second);
-    store_load(intake->options.store, name, on_head, company);
-    return company;
-}
-
-void intake_release(struct intake *intake, struct company *company)
-{
-    bool quiet =
-        company->head.seq == 0 || (!company->unsynced && (int64_t)company->head.ms < clock_unix_ms() - QUIET_MS);
-
-    if (!quiet || company->loading || company->readings || company->subscriptions || !appender_is_done_with(company))
-        return;
-    /* Or a company could have its burst again and again. */
-    if (!publish_rate_is_new(&company->rate, clock_monotonic_ns()))
-        return;
-    appender_forget(intake->options.appender, company);
-    hub_forget(intake->options.hub, company);
-    companies_remove(intake->options.companies, company);
+    if (parked->message)
+        number_message(intake, company, &parked->event, &item);
+    else
+        intake_add_hole(intake, company, parked->hole, (uint64_t)clock_unix_ms());
 }
 
 /* Messages. */
@@ -294,36 +194,45 @@ static bool is_within_rate(struct intake *intake, struct company *company, size_
     return false;
 }
 
-static void take_message(struct intake *intake, struct source_message *message, int64_t received_ns)
+static void park_message(struct intake *intake, struct company *company, const struct transformed *event,
+                         const struct source_item *item)
+{
+    struct parked parked = {.message = item->message, .received_ns = item->received_ns, .event = *event};
+
+    if (heads_park(intake->options.heads, company, &parked))
+        return;
+    metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
+    source_message_free(item->message);
+}
+
+static void take_message(struct intake *intake, const struct source_item *item)
 {
     struct transformed event;
     struct company *company;
     size_t size;
-    const char *payload = source_message_payload(message, &size);
+    const char *payload = source_message_payload(item->message, &size);
     enum transform_result result =
-        transform_message(intake->options.transform, source_message_subject(message), payload, size, &event);
+        transform_message(intake->options.transform, source_message_subject(item->message), payload, size, &event);
 
     if (result != TRANSFORM_ACCEPTED) {
-        reject(intake, message, result);
-        source_message_free(message);
+        reject(intake, item->message, result);
+        source_message_free(item->message);
         return;
     }
-    company = intake_company(intake, event.company);
+    company = heads_get(intake->options.heads, event.company);
     if (!company) {
         metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
-        source_message_free(message);
+        source_message_free(item->message);
         return;
     }
-    if (!is_within_rate(intake, company, size, received_ns)) {
-        source_message_free(message);
+    if (!is_within_rate(intake, company, size, item->received_ns)) {
+        source_message_free(item->message);
         return;
     }
-    if (company->loading) {
-        park_message(intake, company, message, &event, received_ns);
-        return;
-    }
-    number_message(intake, company, &event, message, received_ns);
-    source_message_free(message);
+    if (heads_is_busy(company))
+        park_message(intake, company, &event, item);
+    else
+        number_message(intake, company, &event, item);
 }
 
 static void take_hole(struct company *company, void *context)
@@ -331,27 +240,21 @@ static void take_hole(struct company *company, void *context)
     write_hole(context, company, GAP_SOURCE);
 }
 
-void intake_take(struct intake *intake, const struct source_item *item)
+void intake_take_hole(struct intake *intake, int64_t dropped)
 {
-    if (item->message) {
-        take_message(intake, item->message, item->received_ns);
-        return;
-    }
     log_write(intake->options.log, LOG_LEVEL_WARN, "Events may have been missed at the source: clients are told",
-              LOG_FIELDS(log_number("dropped", item->dropped),
+              LOG_FIELDS(log_number("dropped", dropped),
                          log_number("companies", (int64_t)companies_count(intake->options.companies))));
     companies_each(intake->options.companies, take_hole, intake);
     store_note_hole(intake->options.store, (uint64_t)clock_unix_ms());
 }
 
-bool intake_may_take(const struct intake *intake)
+void intake_take(struct intake *intake, const struct source_item *item)
 {
-    return intake->parked < intake->options.max_parked;
-}
-
-int64_t intake_parked(const struct intake *intake)
-{
-    return (int64_t)intake->parked;
+    if (item->message)
+        take_message(intake, item);
+    else
+        intake_take_hole(intake, item->dropped);
 }
 
 static void tick_company(struct company *company, void *context)
@@ -359,7 +262,6 @@ static void tick_company(struct company *company, void *context)
     /* Whoever came after the hole that dropping began with was told of nothing yet. */
     if (publish_rate_settle(&company->rate, clock_monotonic_ns()))
         write_hole(context, company, GAP_RATE_LIMITED);
-    intake_release(context, company);
 }
 
 void intake_tick(struct intake *intake)
@@ -376,22 +278,7 @@ struct intake *intake_new(const struct intake_options *options)
     return intake;
 }
 
-static void drop_parked(struct company *company, void *context)
-{
-    (void)context;
-    while (company->parked) {
-        struct parked *next = company->parked->next;
-
-        source_message_free(company->parked->message);
-        free(company->parked);
-        company->parked = next;
-    }
-}
-
 void intake_free(struct intake *intake)
 {
-    if (!intake)
-        return;
-    companies_each(intake->options.companies, drop_parked, NULL);
     free(intake);
 }

@@ -6,15 +6,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "bridge/inbox.h"
+#include "bridge/lane.h"
 #include "bridge/source_options.h"
 #include "bridge/source_report.h"
 #include "bridge/source_subscriptions.h"
 #include "core/clock.h"
 #include "core/thread.h"
+
+#define OWN_SUBJECTS "sluice."
 
 enum {
     REBUILD_WAIT_MS = 1000,
@@ -28,17 +28,16 @@ struct source {
     struct source_identity identity;
     const char *subjects;
     struct source_control control;
-    size_t max_pending_events;
-    size_t max_pending_bytes;
+    const char *live_subject;
     struct log *log;
     struct metrics *metrics;
     struct source_report report;      /* of our thread alone */
     struct log_limiter error_limiter; /* used under the lock */
     pthread_t thread;
-    int fd; /* an eventfd */
     /* From the loss of a connection (or its making) to the confirmation of the next: a message may be the first of a new one.
        The library waits much longer before it connects again than this takes to be seen, so relaxed will do. */
     atomic_bool unsettled;
+    atomic_bool connected;               /* and the server has our subscriptions; it stands alone, so relaxed */
     natsStatistics *delivery_statistics; /* of the delivery thread alone */
     natsStatistics *confirm_statistics;  /* of our thread alone */
     struct source_subscriptions subscriptions;
@@ -46,7 +45,7 @@ struct source {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     natsConnection *connection; /* NULL while there is none */
-    struct inbox *inbox;
+    struct lane *lanes[SOURCE_LANES];
     int64_t
         seen_connects; /* the present connection's count of reconnects when a hole was last written for one; -1: none */
     bool unconfirmed;  /* connected anew: the server has not yet said that it has our subscriptions */
@@ -59,37 +58,23 @@ struct source {
     atomic_bool abandoned;
 };
 
-static void wake(struct source *source)
+static void set_connected(struct source *source, bool connected)
 {
-    uint64_t one = 1;
-    ssize_t written = write(source->fd, &one, sizeof one);
-
-    (void)written; /* it fails only when the counter is full, and then the taker is awake */
+    atomic_store_explicit(&source->connected, connected, memory_order_relaxed);
+    metrics_set(source->metrics, METRIC_NATS_CONNECTED, connected);
 }
 
-/* Adds an item. The lock must be held. Returns 0 or -ENOMEM. */
-static int add_item(struct source *source, const struct source_item *item, size_t bytes)
-{
-    bool was_empty = inbox_count(source->inbox) == 0;
-    int status = inbox_add(source->inbox, item, bytes);
-
-    if (status == 0 && was_empty)
-        wake(source);
-    return status;
-}
-
-/*
- * Writes down that messages were missed here. The lock must be held. Holes that follow each other become one: nothing
- * stands between them.
- */
+/* Writes down that messages were missed here. The lock must be held. */
 static void add_hole(struct source *source, int64_t dropped)
 {
-    struct source_item *last = inbox_last(source->inbox);
+    lane_add_hole(source->lanes[SOURCE_EVENTS], clock_monotonic_ns(), dropped);
+}
 
-    if (last && !last->message)
-        last->dropped += dropped;
-    else
-        (void)add_item(source, &(struct source_item){.received_ns = clock_monotonic_ns(), .dropped = dropped}, 0);
+/* A connection begins: what was published before was missed, events and all else. The lock must be held. */
+static void add_beginning(struct source *source)
+{
+    add_hole(source, 0);
+    lane_add_hole(source->lanes[SOURCE_LIVE], clock_monotonic_ns(), 0);
 }
 
 /*
@@ -101,7 +86,7 @@ static void note_connects(struct source *source, int64_t connects)
     if (connects == source->seen_connects)
         return;
     source->seen_connects = connects;
-    add_hole(source, 0);
+    add_beginning(source);
 }
 
 static int64_t count_connects(natsConnection *connection, natsStatistics *statistics)
@@ -113,31 +98,46 @@ static int64_t count_connects(natsConnection *connection, natsStatistics *statis
     return (int64_t)connects;
 }
 
-static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
+static void take_message(struct source *source, natsConnection *connection, natsMsg *message, enum source_lane lane)
 {
-    struct source *source = context;
     size_t size = (size_t)natsMsg_GetDataLength(message);
     struct source_item item = {.message = (struct source_message *)message, .received_ns = clock_monotonic_ns()};
     bool unsettled = atomic_load_explicit(&source->unsettled, memory_order_relaxed);
     /* Not asked for each message: the library's lock is what its reader needs. */
     int64_t connects = unsettled ? count_connects(connection, source->delivery_statistics) : 0;
-    bool kept = false;
+    bool kept;
 
-    (void)subscription;
     pthread_mutex_lock(&source->lock);
     if (unsettled)
         note_connects(source, connects);
-    if (inbox_count(source->inbox) < source->max_pending_events &&
-        inbox_bytes(source->inbox) + size <= source->max_pending_bytes)
-        kept = add_item(source, &item, size) == 0;
-    if (!kept)
+    kept = lane_add(source->lanes[lane], &item, size);
+    /* What replicas tell each other is counted by them. */
+    if (!kept && lane == SOURCE_EVENTS)
         add_hole(source, 1);
     pthread_mutex_unlock(&source->lock);
-    metrics_add(source->metrics, METRIC_EVENTS_RECEIVED, 1);
-    if (!kept) {
-        metrics_add(source->metrics, METRIC_DROPPED_SOURCE, 1);
+    if (!kept)
         natsMsg_Destroy(message);
-    }
+    if (lane == SOURCE_LIVE)
+        return;
+    metrics_add(source->metrics, METRIC_EVENTS_RECEIVED, 1);
+    if (!kept)
+        metrics_add(source->metrics, METRIC_DROPPED_SOURCE, 1);
+}
+
+static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
+{
+    (void)subscription;
+    /* Whoever subscribes to everything subscribes to what is ours, too. */
+    if (strncmp(natsMsg_GetSubject(message), OWN_SUBJECTS, strlen(OWN_SUBJECTS)) == 0)
+        natsMsg_Destroy(message);
+    else
+        take_message(context, connection, message, SOURCE_EVENTS);
+}
+
+static void on_live(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
+{
+    (void)subscription;
+    take_message(context, connection, message, SOURCE_LIVE);
 }
 
 static void on_control(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
@@ -172,12 +172,12 @@ static void confirm(struct source *source, natsConnection *connection)
         return; /* lost again: the next connection has its own confirmation */
     pthread_mutex_lock(&source->lock);
     source->seen_connects = count_connects(connection, source->confirm_statistics);
-    add_hole(source, 0);
+    add_beginning(source);
     source->confirmed = true;
     if (!source->unconfirmed)
         atomic_store_explicit(&source->unsettled, false, memory_order_relaxed);
     pthread_mutex_unlock(&source->lock);
-    metrics_set(source->metrics, METRIC_NATS_CONNECTED, 1);
+    set_connected(source, true);
     log_write(source->log, LOG_LEVEL_INFO, "NATS connected", NULL);
 }
 
@@ -191,7 +191,7 @@ static void on_disconnected(natsConnection *connection, void *context)
     pthread_mutex_lock(&source->lock);
     expected = source->stopping || source->draining;
     pthread_mutex_unlock(&source->lock);
-    metrics_set(source->metrics, METRIC_NATS_CONNECTED, 0);
+    set_connected(source, false);
     if (expected)
         return;
     metrics_add(source->metrics, METRIC_NATS_DISCONNECTS, 1);
@@ -203,7 +203,7 @@ static void on_closed(natsConnection *connection, void *context)
     struct source *source = context;
 
     (void)connection;
-    metrics_set(source->metrics, METRIC_NATS_CONNECTED, 0);
+    set_connected(source, false);
     pthread_mutex_lock(&source->lock);
     source->closed = true;
     pthread_cond_broadcast(&source->changed);
@@ -259,6 +259,8 @@ static natsStatus subscribe_all(struct source *source, natsConnection *connectio
     if (source->control.subject)
         status =
             source_subscriptions_add(subscriptions, connection, source->control.subject, on_control, &source->control);
+    if (status == NATS_OK && source->live_subject)
+        status = source_subscriptions_add(subscriptions, connection, source->live_subject, on_live, source);
     if (status == NATS_OK)
         status = source_subscriptions_add_list(subscriptions, connection, source->subjects, on_message, source);
     return status;
@@ -411,22 +413,19 @@ static void *run(void *context)
     return NULL;
 }
 
-static void free_items(struct source *source)
+static void drop_items(struct source *source)
 {
-    struct source_item item;
-
-    while (source->inbox && inbox_take(source->inbox, &item))
-        source_message_free(item.message);
+    for (int i = 0; i < SOURCE_LANES; i++) {
+        lane_free(source->lanes[i]);
+        source->lanes[i] = NULL;
+    }
 }
 
 static void source_destroy(struct source *source)
 {
-    free_items(source);
-    inbox_free(source->inbox);
+    drop_items(source);
     natsStatistics_Destroy(source->delivery_statistics);
     natsStatistics_Destroy(source->confirm_statistics);
-    if (source->fd >= 0)
-        close(source->fd);
     source_subscriptions_release(&source->subscriptions);
     pthread_cond_destroy(&source->changed);
     pthread_mutex_destroy(&source->lock);
@@ -439,8 +438,6 @@ struct source *source_new(const struct source_options *options)
 
     if (!source)
         return NULL;
-    source->max_pending_events = options->max_pending_events;
-    source->max_pending_bytes = options->max_pending_bytes;
     source->log = options->log;
     source->report.log = options->log;
     source->metrics = options->metrics;
@@ -448,13 +445,14 @@ struct source *source_new(const struct source_options *options)
     pthread_mutex_init(&source->lock, NULL);
     thread_cond_init(&source->changed);
     source_subscriptions_init(&source->subscriptions);
-    source->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    source->inbox = inbox_new();
+    for (int i = 0; i < SOURCE_LANES; i++)
+        source->lanes[i] = lane_new(options->max_pending_events, options->max_pending_bytes);
     source->identity = options->identity;
     source->subjects = options->subjects;
     source->control = options->control;
+    source->live_subject = options->live_subject;
     /* 0: the library's locks must not spin on two cores. */
-    if (source->fd < 0 || !source->inbox || nats_Open(0) != NATS_OK ||
+    if (!source->lanes[SOURCE_EVENTS] || !source->lanes[SOURCE_LIVE] || nats_Open(0) != NATS_OK ||
         natsStatistics_Create(&source->delivery_statistics) != NATS_OK ||
         natsStatistics_Create(&source->confirm_statistics) != NATS_OK ||
         thread_start(&source->thread, "source", run, source) < 0) {
@@ -509,38 +507,54 @@ void source_free(struct source *source)
     }
     pthread_join(source->thread, NULL);
     /* Messages still held must go before the library does. */
-    free_items(source);
+    drop_items(source);
     nats_CloseAndWait(0);
     source_destroy(source);
 }
 
-int source_fd(const struct source *source)
+int source_fd(const struct source *source, enum source_lane lane)
 {
-    return source->fd;
+    return lane_fd(source->lanes[lane]);
 }
 
-size_t source_take(struct source *source, struct source_item *items, size_t max)
+size_t source_take(struct source *source, enum source_lane lane, struct source_item *items, size_t max)
 {
-    uint64_t count;
-    size_t taken = 0;
-    ssize_t read_bytes;
+    size_t taken;
 
     pthread_mutex_lock(&source->lock);
-    while (taken < max && inbox_take(source->inbox, &items[taken]))
-        taken++;
-    /* Items that stay keep the descriptor readable. */
-    if (inbox_count(source->inbox) == 0) {
-        read_bytes = read(source->fd, &count, sizeof count);
-        (void)read_bytes;
-    }
+    taken = lane_take(source->lanes[lane], items, max);
     pthread_mutex_unlock(&source->lock);
     return taken;
 }
 
-bool source_forward(struct source *source, const char *subject, const struct source_message *message)
+size_t source_pending(struct source *source, enum source_lane lane)
 {
-    size_t size;
-    const char *payload = source_message_payload(message, &size);
+    size_t count;
+
+    pthread_mutex_lock(&source->lock);
+    count = lane_count(source->lanes[lane]);
+    pthread_mutex_unlock(&source->lock);
+    return count;
+}
+
+bool source_is_connected(const struct source *source)
+{
+    return atomic_load_explicit(&source->connected, memory_order_relaxed);
+}
+
+size_t source_max_payload(struct source *source)
+{
+    int64_t max = 0;
+
+    pthread_mutex_lock(&source->lock);
+    if (source->connection)
+        max = natsConnection_GetMaxPayload(source->connection);
+    pthread_mutex_unlock(&source->lock);
+    return max > 0 ? (size_t)max : 0;
+}
+
+bool source_publish(struct source *source, const char *subject, const char *payload, size_t size)
+{
     bool sent = false;
 
     pthread_mutex_lock(&source->lock);
@@ -548,4 +562,12 @@ bool source_forward(struct source *source, const char *subject, const struct sou
         sent = natsConnection_Publish(source->connection, subject, payload, (int)size) == NATS_OK;
     pthread_mutex_unlock(&source->lock);
     return sent;
+}
+
+bool source_forward(struct source *source, const char *subject, const struct source_message *message)
+{
+    size_t size;
+    const char *payload = source_message_payload(message, &size);
+
+    return source_publish(source, subject, payload, size);
 }

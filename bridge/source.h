@@ -10,9 +10,9 @@
 #include "core/metrics.h"
 
 /*
- * The one user of NATS: subscriptions on one ordered path into one inbox. A thread of its own connects, and connects
+ * The one user of NATS: subscriptions on one ordered path into an inbox. A thread of its own connects, and connects
  * anew for ever. Wherever messages may have been missed (while not connected, or dropped because the inbox was full) the
- * inbox holds a hole, in its place among the messages.
+ * inbox holds a hole, in its place among the messages. Messages on subjects of our own (`sluice.…`) are never events.
  */
 struct source;
 
@@ -45,6 +45,7 @@ struct source_options {
     struct source_identity identity;
     const char *subjects; /* to subscribe to, comma-separated */
     struct source_control control;
+    const char *live_subject; /* what replicas tell each other; NULL: none */
     size_t max_pending_events;
     size_t max_pending_bytes;
     struct log *log;
@@ -69,13 +70,29 @@ void source_drain(struct source *source, int timeout_ms);
  */
 void source_free(struct source *source);
 
-/* Readable while the inbox holds items. */
-int source_fd(const struct source *source);
-
 /*
- * Takes up to `max` items, in order; the caller frees their messages. Returns how many. One thread.
+ * Events, and what replicas tell each other, lie in a lane each. A hole in the live lane stands where a connection began.
  */
-size_t source_take(struct source *source, struct source_item *items, size_t max);
+enum source_lane { SOURCE_EVENTS, SOURCE_LIVE };
+enum { SOURCE_LANES = 2 };
+
+/* Readable while the lane holds items. */
+int source_fd(const struct source *source, enum source_lane lane);
+
+/* Takes up to `max` items, in order; the caller frees their messages. Returns how many. One thread. */
+size_t source_take(struct source *source, enum source_lane lane, struct source_item *items, size_t max);
+
+/* Items in the lane. Any thread. */
+size_t source_pending(struct source *source, enum source_lane lane);
+
+/* Whether NATS is connected and has all our subscriptions. Any thread. */
+bool source_is_connected(const struct source *source);
+
+/* The largest message that the server takes; 0: not connected. Any thread. */
+size_t source_max_payload(struct source *source);
+
+/* Sends a message: it is with the kernel when this returns. False: not connected, or NATS refused it. Any thread. */
+bool source_publish(struct source *source, const char *subject, const char *payload, size_t size);
 
 /* Publishes a copy of the message to `subject`. False: not connected, or NATS refused it. Any thread. */
 bool source_forward(struct source *source, const char *subject, const struct source_message *message);

@@ -244,6 +244,9 @@ natsStatus source_options_make(const struct source_identity *identity, natsOptio
     /* One thread delivers all subscriptions: the order of the wire is the order of the inbox. */
     if (status == NATS_OK)
         status = natsOptions_UseGlobalMessageDelivery(options, true);
+    /* What replicas tell each other must not wait for the library's flusher. */
+    if (status == NATS_OK)
+        status = natsOptions_SetSendAsap(options, true);
     if (status == NATS_OK)
         status = set_times(options);
     if (status != NATS_OK) {

@@ -8,7 +8,7 @@
  * The subscriptions of one connection at a time, from their making to the moment at which the library is done with the last of
  * them. A value that must not move and must outlive the library's use of it; one thread calls the functions below.
  */
-enum { SOURCE_SUBSCRIPTIONS_MAX = 65 }; /* as many as NATS_SUBJECTS may name, and one of our own */
+enum { SOURCE_SUBSCRIPTIONS_MAX = 66 }; /* as many as NATS_SUBJECTS may name, and two of our own */
 
 struct source_subscriptions {
     natsSubscription *list[SOURCE_SUBSCRIPTIONS_MAX];

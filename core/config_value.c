@@ -188,11 +188,11 @@ const char *config_check_subjects(const char *value)
     return count > 0 && count <= 64 ? NULL : expected;
 }
 
-static bool is_event_name(const char *text, size_t size)
+bool config_is_event_name(const char *text, size_t size)
 {
     static const char *const taken[] = {"open", "error", "message"};
 
-    if (size == 0 || size > 64 || (size > 7 && strncmp(text, "stream.", 7) == 0))
+    if (size == 0 || size > CONFIG_EVENT_NAME_MAX || (size > 7 && strncmp(text, "stream.", 7) == 0))
         return false;
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
         if (strlen(taken[i]) == size && memcmp(taken[i], text, size) == 0)
@@ -216,7 +216,7 @@ const char *config_check_event_names(const char *value)
         const char *divider = config_item_divider(item, size);
 
         if (!divider || !is_subject(item, (size_t)(divider - item), SUBJECT_PATTERN) ||
-            !is_event_name(divider + 1, size - (size_t)(divider - item) - 1))
+            !config_is_event_name(divider + 1, size - (size_t)(divider - item) - 1))
             return expected;
     }
     return count > 0 && count <= 64 ? NULL : expected;

@@ -19,6 +19,7 @@ struct frame {
     enum frame_kind kind;
     struct event_position position;
     int64_t received_ns;
+    uint64_t mark;
     uint32_t subject_size; /* the subject and the event name stand in front of the bytes, each with a NUL */
     uint32_t names_size;
     uint32_t chunk_head_size;
@@ -159,6 +160,7 @@ struct frame *frame_new_event(const struct frame_event *event)
     frame->kind = event->kind;
     frame->position = event->position;
     frame->received_ns = event->received_ns;
+    frame->mark = event->mark;
     frame->subject_size = (uint32_t)subject_size;
     frame->data_offset = (uint32_t)head_size;
     frame->data_size = (uint32_t)data_size;
@@ -215,6 +217,11 @@ int64_t frame_received_ns(const struct frame *frame)
     return frame->received_ns;
 }
 
+uint64_t frame_mark(const struct frame *frame)
+{
+    return frame->mark;
+}
+
 size_t frame_memory_size(const struct frame *frame)
 {
     return sizeof *frame + frame->names_size + frame->chunk_head_size + frame->sse_size + frame->chunk_tail_size;
@@ -235,19 +242,48 @@ const char *frame_event_name(const struct frame *frame)
     return frame->memory + frame->subject_size;
 }
 
+static const char *data_lines(const struct frame *frame)
+{
+    return frame->memory + frame->names_size + frame->chunk_head_size + frame->data_offset;
+}
+
+/* The text of the data line at *line, without its LF; moves *line behind that. */
+static const char *next_data(const char **line, const char *end, size_t *ret_size)
+{
+    const char *text = *line + strlen("data: ");
+    const char *lf = memchr(text, '\n', (size_t)(end - text));
+
+    *ret_size = (size_t)(lf - text);
+    *line = lf + 1;
+    return text;
+}
+
+size_t frame_payload_size(const struct frame *frame)
+{
+    const char *line = data_lines(frame);
+    const char *end = line + frame->data_size;
+    size_t total = 0;
+    size_t size;
+
+    while (line < end) {
+        next_data(&line, end, &size);
+        total += size + 1;
+    }
+    return total > 0 ? total - 1 : 0;
+}
+
 void frame_append_payload(const struct frame *frame, struct buffer *buffer)
 {
-    const char *line = frame->memory + frame->names_size + frame->chunk_head_size + frame->data_offset;
+    const char *line = data_lines(frame);
     const char *end = line + frame->data_size;
+    size_t size;
 
     for (bool first = true; line < end; first = false) {
-        const char *text = line + strlen("data: ");
-        const char *lf = memchr(text, '\n', (size_t)(end - text));
+        const char *text = next_data(&line, end, &size);
 
         if (!first)
             buffer_append(buffer, "\n", 1);
-        buffer_append(buffer, text, (size_t)(lf - text));
-        line = lf + 1;
+        buffer_append(buffer, text, size);
     }
 }
 

@@ -35,6 +35,7 @@ struct frame_event {
     size_t payload_size;            /* bytes */
     struct event_position position; /* the frame's place in its company's order */
     int64_t received_ns;            /* clock_monotonic_ns() at the receipt from NATS; 0 in a replay */
+    uint64_t mark; /* what replicas recognise the message by: the shadow's mark, or JetStream's sequence; 0: none */
 };
 
 /* A new event or hole, with one reference for the caller. NULL: no memory. */
@@ -55,6 +56,7 @@ void frame_unref(struct frame *frame);
 enum frame_kind frame_kind(const struct frame *frame);
 struct event_position frame_position(const struct frame *frame);
 int64_t frame_received_ns(const struct frame *frame);
+uint64_t frame_mark(const struct frame *frame);
 
 /* Bytes that the frame takes in memory. */
 size_t frame_memory_size(const struct frame *frame);
@@ -64,6 +66,9 @@ void frame_id(const struct frame *frame, char ret_text[EVENT_ID_SIZE]);
 
 const char *frame_subject(const struct frame *frame);
 const char *frame_event_name(const struct frame *frame);
+
+/* Bytes that frame_append_payload() adds. */
+size_t frame_payload_size(const struct frame *frame);
 
 /* Appends the payload, its lines joined by LF. */
 void frame_append_payload(const struct frame *frame, struct buffer *buffer);

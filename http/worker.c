@@ -240,6 +240,13 @@ static void close_stream(struct stream_context *context, struct stream *stream)
     stream_close(context, stream, STREAM_END_SHUTDOWN);
 }
 
+/* Backwards: a stream that closes has its place taken by one that was visited. */
+static void close_all(struct stream_context *context, const struct channel *channel)
+{
+    for (size_t i = channel->count; i > 0; i--)
+        stream_close(context, channel->streams[i - 1], STREAM_END_ERROR);
+}
+
 struct visit {
     struct worker *worker;
     void (*visit)(struct stream_context *context, struct stream *stream);
@@ -295,7 +302,10 @@ static void handle_message(struct worker *worker, struct message *message)
         on_snapshot(worker, (struct hub_snapshot *)(void *)message);
         break;
     case HUB_UNSUBSCRIBED:
-        on_unsubscribed(worker, ((struct hub_unsubscribed *)(void *)message)->token);
+        on_unsubscribed(worker, ((struct hub_mark *)(void *)message)->token);
+        break;
+    case HUB_RESET:
+        close_all(&worker->context, ((struct hub_mark *)(void *)message)->token);
         break;
     case HUB_REPLAY_STATE:
         worker->context.replay_ok = ((struct hub_replay_state *)(void *)message)->ok;

@@ -18,7 +18,7 @@ static void end_argument(struct redis_command *command, size_t offset)
 
 void redis_command_add(struct redis_command *command, const char *format, ...)
 {
-    char text[256];
+    char text[512];
     size_t offset = command->text.size;
     va_list arguments;
     int size;

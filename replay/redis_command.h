@@ -6,7 +6,7 @@
 #include "replay/redis_connection.h"
 #include "replay/store.h"
 
-enum { REDIS_ARGUMENTS_MAX = 16 + 3 * STORE_APPEND_MAX };
+enum { REDIS_ARGUMENTS_MAX = 16 + 4 * STORE_APPEND_MAX };
 
 /* A command while it is put together: its arguments stand in `text`, one behind the other. */
 struct redis_command {

@@ -46,16 +46,9 @@ static void on_script_loaded(void *context, const redisReply *reply)
     handshake_step(handshake, reply);
 }
 
-static void on_claimed(void *context, const redisReply *reply)
+static void on_probed(void *context, const redisReply *reply)
 {
-    struct handshake *handshake = context;
-    const redisReply *word = redis_reply_element(reply, 0);
-
-    if (word && word->type == REDIS_REPLY_STRING && strcmp(word->str, "OK") == 0)
-        handshake->requests->epoch = redis_reply_number(redis_reply_element(reply, 1));
-    else
-        handshake->result.fenced = true;
-    handshake_step(handshake, reply);
+    handshake_step(context, reply);
 }
 
 static void on_noted_hole(void *context, const redisReply *reply)
@@ -87,18 +80,16 @@ static int send_script(struct handshake *handshake, enum redis_script script)
     return send_step(handshake, &command, on_script_loaded);
 }
 
-static int send_claim(struct handshake *handshake, const char *holder)
+/* A write that changes nothing but an empty Redis: one that is full or read-only does not replay, and says so here. */
+static int send_probe(struct handshake *handshake)
 {
     struct redis_command command = redis_command_make();
-    const char *text = redis_script_text(REDIS_SCRIPT_CLAIM);
 
-    redis_command_add(&command, "EVAL");
-    redis_command_add_bytes(&command, text, strlen(text));
-    redis_command_add(&command, "1");
+    redis_command_add(&command, "HSETNX");
     redis_command_add(&command, "sluice:owner");
-    redis_command_add(&command, "%" PRIu64, handshake->requests->epoch);
-    redis_command_add(&command, "%s", holder);
-    return send_step(handshake, &command, on_claimed);
+    redis_command_add(&command, "epoch");
+    redis_command_add(&command, "0");
+    return send_step(handshake, &command, on_probed);
 }
 
 static int send_get_hole(struct handshake *handshake)
@@ -110,20 +101,20 @@ static int send_get_hole(struct handshake *handshake)
     return send_step(handshake, &command, on_noted_hole);
 }
 
-static int send_all(struct handshake *handshake, const char *holder)
+static int send_all(struct handshake *handshake)
 {
     int status = 0;
 
     for (int i = 0; i < REDIS_SCRIPTS_NAMED && status == 0; i++)
         status = send_script(handshake, (enum redis_script)i);
     if (status == 0)
-        status = send_claim(handshake, holder);
+        status = send_probe(handshake);
     if (status == 0)
         status = send_get_hole(handshake);
     return status;
 }
 
-int redis_handshake_start(struct redis_requests *requests, const char *holder,
+int redis_handshake_start(struct redis_requests *requests,
                           void (*done)(void *context, const struct redis_handshake *result), void *context)
 {
     struct handshake *handshake = calloc(1, sizeof *handshake);
@@ -132,7 +123,7 @@ int redis_handshake_start(struct redis_requests *requests, const char *holder,
     if (!handshake)
         return -ENOMEM;
     *handshake = (struct handshake){.requests = requests, .done = done, .context = context};
-    status = send_all(handshake, holder);
+    status = send_all(handshake);
     if (handshake->waiting == 0) {
         free(handshake);
         return status;

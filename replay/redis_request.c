@@ -9,12 +9,13 @@
 
 #include "core/clock.h"
 #include "replay/redis_command.h"
+#include "replay/redis_count.h"
 #include "replay/redis_member.h"
 #include "replay/redis_reply.h"
 
 /* The beginning of a script call: by its name, or whole where Redis does not know the name any more. */
-static void command_add_script(struct redis_command *command, const struct redis_request *request,
-                               enum redis_script script)
+static void command_add_named_script(struct redis_command *command, const struct redis_request *request,
+                                     enum redis_script script)
 {
     const char *text = redis_script_text(script);
 
@@ -25,12 +26,22 @@ static void command_add_script(struct redis_command *command, const struct redis
         redis_command_add(command, "%s", request->requests->scripts[script]);
 }
 
-static int64_t cutoff_ms(const struct redis_requests *requests)
+/* The same for a script of one key that is always sent whole: it is not called often. */
+static void command_add_script(struct redis_command *command, enum redis_script script)
+{
+    const char *text = redis_script_text(script);
+
+    redis_command_add(command, "EVAL");
+    redis_command_add_bytes(command, text, strlen(text));
+    redis_command_add(command, "1");
+}
+
+int64_t redis_requests_cutoff_ms(const struct redis_requests *requests)
 {
     return clock_unix_ms() - requests->limits.ttl_ms;
 }
 
-static struct redis_request *request_new(int kind, const char *company, void *context, size_t frame_count)
+static struct redis_request *request_new(int kind, const char *name, void *context, size_t frame_count)
 {
     struct redis_request *request = calloc(1, sizeof *request + frame_count * sizeof request->frames[0]);
 
@@ -38,26 +49,41 @@ static struct redis_request *request_new(int kind, const char *company, void *co
         abort();
     request->kind = kind;
     request->context = context;
-    snprintf(request->company, sizeof request->company, "%s", company);
+    snprintf(request->name, sizeof request->name, "%s", name);
     return request;
 }
 
 static void request_free(struct redis_request *request)
 {
     for (size_t i = 0; i < request->frame_count; i++)
-        frame_unref(request->frames[i]);
+        frame_unref(request->frames[i].frame);
     free(request);
 }
 
-struct redis_request *redis_request_append(const struct store_append *append, store_append_done done, void *context)
+struct redis_request *redis_request_claim(const struct store_claim *claim, store_claim_done done, void *context)
+{
+    struct redis_request *request = request_new(REDIS_CLAIM, claim->holder, context, 0);
+
+    request->done.claim = done;
+    request->epoch = claim->epoch;
+    request->lease_ms = claim->lease_ms;
+    return request;
+}
+
+struct redis_request *redis_request_append(const struct store_append *append, uint64_t epoch, store_append_done done,
+                                           void *context)
 {
     struct redis_request *request = request_new(REDIS_APPEND, append->company, context, append->count);
 
     request->done.append = done;
+    request->epoch = epoch;
     request->since_ms = append->since_ms;
+    request->has_sources = append->sources != NULL;
     request->frame_count = append->count;
     for (size_t i = 0; i < append->count; i++)
-        request->frames[i] = frame_ref(append->frames[i]);
+        request->frames[i].frame = frame_ref(append->frames[i]);
+    for (size_t i = 0; append->sources && i < append->count; i++)
+        request->frames[i].source = append->sources[i];
     return request;
 }
 
@@ -89,26 +115,40 @@ struct redis_request *redis_request_count(size_t max_companies, store_count_done
     return request;
 }
 
-void redis_request_fail(struct redis_request *request)
+struct redis_request *redis_request_place(const char *stream, store_place_done done, void *context)
+{
+    struct redis_request *request = request_new(REDIS_PLACE, stream, context, 0);
+
+    request->done.place = done;
+    return request;
+}
+
+void redis_request_fail(struct redis_request *request, int status)
 {
     switch (request->kind) {
+    case REDIS_CLAIM:
+        request->done.claim(request->context, status, NULL);
+        break;
     case REDIS_APPEND:
-        request->done.append(request->context, -EAGAIN);
+        request->done.append(request->context, status);
         break;
     case REDIS_LOAD:
-        request->done.load(request->context, -EAGAIN, NULL);
+        request->done.load(request->context, status, NULL);
         break;
     case REDIS_READ:
-        request->done.read(request->context, -EAGAIN, NULL);
+        request->done.read(request->context, status, NULL);
         break;
     case REDIS_COUNT:
-        request->done.count(request->context, -EAGAIN, NULL, 0);
+        request->done.count(request->context, status, NULL, 0);
+        break;
+    case REDIS_PLACE:
+        request->done.place(request->context, status, 0);
         break;
     }
     request_free(request);
 }
 
-/* The fields that load_command() and the read script ask for: seq, ms, subject, floor_seq, floor_ms, since. */
+/* The fields that load_command() and the read script ask for: seq, ms, subject, floor_seq, floor_ms, since, source. */
 static struct store_head reply_head(const redisReply *reply)
 {
     const redisReply *subject = redis_reply_element(reply, 2);
@@ -118,6 +158,7 @@ static struct store_head reply_head(const redisReply *reply)
         .floor = {.seq = redis_reply_number(redis_reply_element(reply, 3)),
                   .ms = redis_reply_number(redis_reply_element(reply, 4))},
         .since_ms = redis_reply_number(redis_reply_element(reply, 5)),
+        .source = redis_reply_number(redis_reply_element(reply, 6)),
     };
 
     head.exists = head.position.ms > 0;
@@ -126,14 +167,31 @@ static struct store_head reply_head(const redisReply *reply)
     return head;
 }
 
-static void on_append(struct redis_request *request, const redisReply *reply)
+static bool is_word(const redisReply *reply, const char *word)
+{
+    return reply && reply->type == REDIS_REPLY_STRING && strcmp(reply->str, word) == 0;
+}
+
+static void on_claim(struct redis_request *request, const redisReply *reply)
 {
     const redisReply *word = redis_reply_element(reply, 0);
-    bool fenced = word && word->type == REDIS_REPLY_STRING && strcmp(word->str, "FENCED") == 0;
+    struct store_lease lease = {
+        .mine = is_word(word, "MINE"),
+        .epoch = redis_reply_number(redis_reply_element(reply, 1)),
+        .left_ms = (int64_t)redis_reply_number(redis_reply_element(reply, 2)),
+    };
 
-    if (fenced)
-        request->requests->on_fenced(request->requests->context);
-    request->done.append(request->context, fenced ? -EAGAIN : 0);
+    if (lease.mine ? lease.epoch == 0 : !is_word(word, "HELD"))
+        request->done.claim(request->context, -EAGAIN, NULL);
+    else
+        request->done.claim(request->context, 0, &lease);
+}
+
+static void on_append(struct redis_request *request, const redisReply *reply)
+{
+    bool fenced = is_word(redis_reply_element(reply, 0), "FENCED");
+
+    request->done.append(request->context, fenced ? -EPERM : 0);
 }
 
 static void on_load(struct redis_request *request, const redisReply *reply)
@@ -189,92 +247,6 @@ static void on_read(struct redis_request *request, const redisReply *reply)
     free(frames);
 }
 
-/* Counting: one command for each company, one answer for all of them. */
-struct counting {
-    store_count_done done;
-    void *context;
-    size_t waiting;
-    size_t size;
-    bool failed;
-    struct store_count counts[];
-};
-
-struct counted {
-    struct counting *counting;
-    size_t index;
-    char company[129];
-};
-
-static void counting_finish(struct counting *counting)
-{
-    if (--counting->waiting > 0)
-        return;
-    counting->done(counting->context, counting->failed ? -EAGAIN : 0, counting->counts,
-                   counting->failed ? 0 : counting->size);
-    for (size_t i = 0; i < counting->size; i++)
-        free((void *)(uintptr_t)((const char *)counting->counts[i].company - offsetof(struct counted, company)));
-    free(counting);
-}
-
-static void on_counted(void *context, const redisReply *reply)
-{
-    struct counted *counted = context;
-    struct counting *counting = counted->counting;
-
-    if (!reply || reply->type != REDIS_REPLY_INTEGER)
-        counting->failed = true;
-    else
-        counting->counts[counted->index].events = reply->integer;
-    counting_finish(counting);
-}
-
-static int send_counted(struct redis_requests *requests, struct counted *counted)
-{
-    struct redis_command command = redis_command_make();
-    const char *text = redis_script_text(REDIS_SCRIPT_COUNT);
-
-    redis_command_add(&command, "EVAL");
-    redis_command_add_bytes(&command, text, strlen(text));
-    redis_command_add(&command, "2");
-    redis_command_add(&command, "sluice:{%s}:log", counted->company);
-    redis_command_add(&command, "sluice:{%s}:holes", counted->company);
-    redis_command_add(&command, "%" PRId64, cutoff_ms(requests));
-    return redis_command_send(&command, requests->connection, on_counted, counted);
-}
-
-static void on_companies(struct redis_request *request, const redisReply *reply)
-{
-    size_t most = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
-    struct counting *counting = calloc(1, sizeof *counting + most * sizeof counting->counts[0]);
-
-    if (!counting) {
-        request->done.count(request->context, -ENOMEM, NULL, 0);
-        return;
-    }
-    counting->done = request->done.count;
-    counting->context = request->context;
-    counting->waiting = 1;
-    for (size_t i = 0; i < most; i++) {
-        const redisReply *company = reply->element[i];
-        struct counted *counted = calloc(1, sizeof *counted);
-
-        if (!counted || company->type != REDIS_REPLY_STRING || company->len >= sizeof counted->company) {
-            free(counted);
-            continue;
-        }
-        memcpy(counted->company, company->str, company->len);
-        counted->counting = counting;
-        counted->index = counting->size;
-        counting->counts[counting->size++].company = counted->company;
-        counting->waiting++;
-        if (send_counted(request->requests, counted) < 0) {
-            counting->failed = true;
-            counting->waiting--;
-        }
-    }
-    counting_finish(counting);
-}
-
 static void on_reply(void *context, const redisReply *reply)
 {
     struct redis_request *request = context;
@@ -287,11 +259,15 @@ static void on_reply(void *context, const redisReply *reply)
     }
     if (!reply || reply->type == REDIS_REPLY_ERROR) {
         if (reply)
-            requests->on_error(requests->context, reply->str, request->kind == REDIS_APPEND);
-        redis_request_fail(request);
+            requests->on_error(requests->context, reply->str,
+                               request->kind == REDIS_APPEND || request->kind == REDIS_CLAIM);
+        redis_request_fail(request, -EAGAIN);
         return;
     }
     switch (request->kind) {
+    case REDIS_CLAIM:
+        on_claim(request, reply);
+        break;
     case REDIS_APPEND:
         on_append(request, reply);
         break;
@@ -302,54 +278,71 @@ static void on_reply(void *context, const redisReply *reply)
         on_read(request, reply);
         break;
     case REDIS_COUNT:
-        on_companies(request, reply);
+        redis_count_companies(requests, reply, request->done.count, request->context);
+        break;
+    case REDIS_PLACE:
+        request->done.place(request->context, 0, redis_reply_number(reply));
         break;
     }
     request_free(request);
+}
+
+static void claim_command(struct redis_command *command, const struct redis_request *request)
+{
+    command_add_script(command, REDIS_SCRIPT_CLAIM);
+    redis_command_add(command, "sluice:owner");
+    redis_command_add(command, "%s", request->name);
+    redis_command_add(command, "%" PRIu64, request->epoch);
+    redis_command_add(command, "%" PRId64, request->lease_ms);
 }
 
 static void append_command(struct redis_command *command, const struct redis_request *request)
 {
     const struct redis_requests *requests = request->requests;
 
-    command_add_script(command, request, REDIS_SCRIPT_APPEND);
+    command_add_named_script(command, request, REDIS_SCRIPT_APPEND);
     redis_command_add(command, "3");
-    redis_command_add(command, "sluice:{%s}:log", request->company);
-    redis_command_add(command, "sluice:{%s}:head", request->company);
-    redis_command_add(command, "sluice:{%s}:holes", request->company);
-    redis_command_add(command, "%" PRIu64, requests->epoch);
-    redis_command_add(command, "%" PRId64, cutoff_ms(requests));
+    redis_command_add(command, "sluice:{%s}:log", request->name);
+    redis_command_add(command, "sluice:{%s}:head", request->name);
+    redis_command_add(command, "sluice:{%s}:holes", request->name);
+    redis_command_add(command, "%" PRIu64, request->epoch);
+    redis_command_add(command, "%" PRId64, redis_requests_cutoff_ms(requests));
     redis_command_add(command, "%" PRId64, requests->limits.ttl_ms);
     redis_command_add(command, "%" PRId64, requests->limits.max_events);
     redis_command_add(command, "%" PRId64, requests->limits.max_bytes);
     redis_command_add(command, "%" PRIu64, request->since_ms);
-    redis_command_add(command, "%s", frame_subject(request->frames[request->frame_count - 1]));
+    redis_command_add(command, "%s", frame_subject(request->frames[request->frame_count - 1].frame));
+    redis_command_add(command, request->has_sources ? "4" : "3");
     for (size_t i = 0; i < request->frame_count; i++) {
-        redis_command_add(command, "%" PRIu64, frame_position(request->frames[i]).seq);
-        redis_command_add(command, "%" PRIu64, frame_position(request->frames[i]).ms);
-        redis_command_add_frame(command, request->frames[i]);
+        const struct frame *frame = request->frames[i].frame;
+
+        redis_command_add(command, "%" PRIu64, frame_position(frame).seq);
+        redis_command_add(command, "%" PRIu64, frame_position(frame).ms);
+        redis_command_add_frame(command, frame);
+        if (request->has_sources)
+            redis_command_add(command, "%" PRIu64, request->frames[i].source);
     }
 }
 
 static void load_command(struct redis_command *command, const struct redis_request *request)
 {
-    static const char *const fields[] = {"seq", "ms", "subject", "floor_seq", "floor_ms", "since"};
+    static const char *const fields[] = {"seq", "ms", "subject", "floor_seq", "floor_ms", "since", "source"};
 
     redis_command_add(command, "HMGET");
-    redis_command_add(command, "sluice:{%s}:head", request->company);
+    redis_command_add(command, "sluice:{%s}:head", request->name);
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         redis_command_add(command, "%s", fields[i]);
 }
 
 static void read_command(struct redis_command *command, const struct redis_request *request)
 {
-    command_add_script(command, request, REDIS_SCRIPT_READ);
+    command_add_named_script(command, request, REDIS_SCRIPT_READ);
     redis_command_add(command, "2");
-    redis_command_add(command, "sluice:{%s}:log", request->company);
-    redis_command_add(command, "sluice:{%s}:head", request->company);
+    redis_command_add(command, "sluice:{%s}:log", request->name);
+    redis_command_add(command, "sluice:{%s}:head", request->name);
     redis_command_add(command, "%" PRIu64, request->after.ms);
     redis_command_add(command, "%" PRIu64, request->after.seq);
-    redis_command_add(command, "%" PRId64, cutoff_ms(request->requests));
+    redis_command_add(command, "%" PRId64, redis_requests_cutoff_ms(request->requests));
     redis_command_add(command, "%zu", request->max_events);
     redis_command_add(command, "%zu", request->max_bytes);
 }
@@ -359,10 +352,17 @@ static void count_command(struct redis_command *command, const struct redis_requ
     redis_command_add(command, "ZREVRANGEBYSCORE");
     redis_command_add(command, "sluice:companies");
     redis_command_add(command, "+inf");
-    redis_command_add(command, "%" PRId64, cutoff_ms(request->requests));
+    redis_command_add(command, "%" PRId64, redis_requests_cutoff_ms(request->requests));
     redis_command_add(command, "LIMIT");
     redis_command_add(command, "0");
     redis_command_add(command, "%zu", request->max_events);
+}
+
+static void place_command(struct redis_command *command, const struct redis_request *request)
+{
+    redis_command_add(command, "HGET");
+    redis_command_add(command, "sluice:source:%s", request->name);
+    redis_command_add(command, "sequence");
 }
 
 int redis_request_send(struct redis_requests *requests, struct redis_request *request)
@@ -371,6 +371,9 @@ int redis_request_send(struct redis_requests *requests, struct redis_request *re
 
     request->requests = requests;
     switch (request->kind) {
+    case REDIS_CLAIM:
+        claim_command(&command, request);
+        break;
     case REDIS_APPEND:
         append_command(&command, request);
         break;
@@ -383,6 +386,9 @@ int redis_request_send(struct redis_requests *requests, struct redis_request *re
     case REDIS_COUNT:
         count_command(&command, request);
         break;
+    case REDIS_PLACE:
+        place_command(&command, request);
+        break;
     }
     return redis_command_send(&command, requests->connection, on_reply, request);
 }
@@ -393,6 +399,29 @@ static void on_ignored(void *context, const redisReply *reply)
 
     if (reply && reply->type == REDIS_REPLY_ERROR)
         requests->on_error(requests->context, reply->str, true);
+}
+
+void redis_request_release(struct redis_requests *requests, const char *holder)
+{
+    struct redis_command command = redis_command_make();
+
+    command_add_script(&command, REDIS_SCRIPT_RELEASE);
+    redis_command_add(&command, "sluice:owner");
+    redis_command_add(&command, "%s", holder);
+    /* Without memory for it the lease runs out by itself. */
+    (void)redis_command_send(&command, requests->connection, on_ignored, requests);
+}
+
+void redis_request_save_place(struct redis_requests *requests, const char *stream, uint64_t sequence, uint64_t epoch)
+{
+    struct redis_command command = redis_command_make();
+
+    command_add_script(&command, REDIS_SCRIPT_PLACE);
+    redis_command_add(&command, "sluice:source:%s", stream);
+    redis_command_add(&command, "%" PRIu64, sequence);
+    redis_command_add(&command, "%" PRIu64, epoch);
+    /* Without memory for it the next one says more. */
+    (void)redis_command_send(&command, requests->connection, on_ignored, requests);
 }
 
 void redis_request_list_company(struct redis_requests *requests, const char *company)
@@ -407,7 +436,7 @@ void redis_request_list_company(struct redis_requests *requests, const char *com
     redis_command_add(&trim, "ZREMRANGEBYSCORE");
     redis_command_add(&trim, "sluice:companies");
     redis_command_add(&trim, "-inf");
-    redis_command_add(&trim, "(%" PRId64, cutoff_ms(requests));
+    redis_command_add(&trim, "(%" PRId64, redis_requests_cutoff_ms(requests));
     /* Without memory for it the company is missing from the counts until the next time. */
     (void)redis_command_send(&add, requests->connection, on_ignored, requests);
     (void)redis_command_send(&trim, requests->connection, on_ignored, requests);
@@ -417,10 +446,9 @@ void redis_request_note_hole(struct redis_requests *requests, uint64_t unix_ms)
 {
     struct redis_command command = redis_command_make();
 
-    redis_command_add(&command, "SET");
+    command_add_script(&command, REDIS_SCRIPT_HOLE);
     redis_command_add(&command, "sluice:hole");
     redis_command_add(&command, "%" PRIu64, unix_ms);
-    redis_command_add(&command, "PX");
     redis_command_add(&command, "%" PRId64, requests->limits.ttl_ms);
     (void)redis_command_send(&command, requests->connection, on_ignored, requests);
 }

@@ -1,30 +1,48 @@
 #include "replay/redis_scripts.h"
 
 /*
- * Takes the intake over: a new epoch, greater than every epoch before it even when Redis lost its data in between, since
- * the clock plays a part. With an epoch already given, renews the claim.
+ * Takes the lease of the intake, or renews it, by Redis's clock. Who takes it from nobody gets a new epoch, greater than
+ * every epoch before it even when Redis lost its data in between, since the clock plays a part; or the one that it assumed
+ * while Redis was away, if that is greater than the one held. An owner without `until` was written by a version without
+ * leases: it is free. A lease that seems to last for more than a minute is one of before the clock was set back: who holds
+ * it renews it much sooner.
  *
- * KEYS: the owner hash. ARGV: the epoch held (0: none yet), who claims. Returns {'OK', epoch} or {'FENCED', epoch}.
+ * KEYS: the owner hash. ARGV: who claims, its epoch (0: none), ms. Returns {'MINE', epoch} or {'HELD', epoch, ms left}.
  */
 static const char claim_text[] =
-    "local held = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')\n"
-    "local mine = tonumber(ARGV[1])\n"
-    "if mine == 0 then\n"
-    "  local now = redis.call('TIME')\n"
-    "  mine = math.max(held + 1, now[1] * 1000000 + now[2])\n"
-    "elseif held > mine then\n"
-    "  return {'FENCED', string.format('%.0f', held)}\n"
+    "local o = redis.call('HMGET', KEYS[1], 'epoch', 'holder', 'until')\n"
+    "local held, ends = tonumber(o[1] or '0') or 0, tonumber(o[3] or '')\n"
+    "if not (held > 0 and held <= 9007199254740991) then held = 0 end\n"
+    "local asked, lease = tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+    "local time = redis.call('TIME')\n"
+    "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
+    "local function whole(number) return string.format('%.0f', number) end\n"
+    "if ends and ends > now and o[2] ~= ARGV[1] then\n"
+    "  if ends - now > 60000 then\n"
+    "    ends = now + lease\n"
+    "    redis.call('HSET', KEYS[1], 'until', whole(ends))\n"
+    "  end\n"
+    "  return {'HELD', whole(held), whole(ends - now)}\n"
     "end\n"
-    "redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', mine), 'holder', ARGV[2])\n"
-    "return {'OK', string.format('%.0f', mine)}\n";
+    "local epoch = math.max(held, asked)\n"
+    "if (not ends or o[2] ~= ARGV[1]) and asked <= held then\n"
+    "  epoch = math.max(held + 1, time[1] * 1000000 + time[2])\n"
+    "end\n"
+    "redis.call('HSET', KEYS[1], 'epoch', whole(epoch), 'holder', ARGV[1], 'until', whole(now + lease))\n"
+    "return {'MINE', whole(epoch)}\n";
+
+/* KEYS: the owner hash. ARGV: who gives the lease back. */
+static const char release_text[] = "if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then\n"
+                                   "  redis.call('HSET', KEYS[1], 'until', '0')\n"
+                                   "end\n";
 
 /*
  * Appends events with the numbers that they were given. Those at or below the head are held already and skipped, so a
- * repeated append changes nothing. Trims a bounded number of members by age, count and bytes, now and then: when a
+ * repeated append changes nothing; likewise those whose place in their stream is not behind the last one's. Trims a bounded number of members by age, count and bytes, now and then: when a
  * tenth of the retention has passed (ten minutes at most), every 64 events, or while there are too many bytes.
  *
  * KEYS: log, head, holes. ARGV: epoch, oldest ms to keep, retention ms, most events, most bytes, since, subject of the
- * last event, then seq, ms and member of each. Returns {'OK'} or {'FENCED'}.
+ * last event, 3 or 4, then so many for each event: seq, ms, member and, of 4, its place in the stream (0: none). Returns {'OK'} or {'FENCED'}.
  */
 static const char append_text[] =
     "local log, head, holes = KEYS[1], KEYS[2], KEYS[3]\n"
@@ -40,10 +58,12 @@ static const char append_text[] =
     "  set[#set + 1], set[#set + 2] = 'floor_seq', h[1]\n"
     "  set[#set + 1], set[#set + 2] = 'floor_ms', h[2]\n"
     "end\n"
-    "local add, gaps = {}, {}\n"
-    "for i = 8, #ARGV, 3 do\n"
+    "local add, gaps, step, source = {}, {}, tonumber(ARGV[8]), nil\n"
+    "if step == 4 then source = tonumber(redis.call('HGET', head, 'source') or '0') end\n"
+    "for i = 9, #ARGV, step do\n"
     "  local s, m = tonumber(ARGV[i]), tonumber(ARGV[i + 1])\n"
-    "  if m > ms or (m == ms and s > seq) then\n"
+    "  local place = source and tonumber(ARGV[i + 3]) or 0\n"
+    "  if (m > ms or (m == ms and s > seq)) and (place == 0 or place > source) then\n"
     "    local member = ARGV[i + 2]\n"
     "    add[#add + 1], add[#add + 2] = ARGV[i + 1], member\n"
     "    if string.sub(member, 18, 33) == 'hole|stream.gap|' then\n"
@@ -51,6 +71,7 @@ static const char append_text[] =
     "    end\n"
     "    bytes = bytes + #member\n"
     "    seq, ms = s, m\n"
+    "    if place > 0 then source = place end\n"
     "    set[2], set[4] = ARGV[i], ARGV[i + 1]\n"
     "  end\n"
     "end\n"
@@ -86,6 +107,7 @@ static const char append_text[] =
     "end\n"
     "set[#set + 1], set[#set + 2] = 'bytes', string.format('%.0f', bytes)\n"
     "set[#set + 1], set[#set + 2] = 'subject', ARGV[7]\n"
+    "if source and source > 0 then set[#set + 1], set[#set + 2] = 'source', string.format('%.0f', source) end\n"
     "redis.call('HSET', head, unpack(set))\n"
     "redis.call('PEXPIRE', log, ARGV[3])\n"
     "redis.call('PEXPIRE', head, math.max(2592000000, 2 * ttl))\n"
@@ -130,13 +152,30 @@ static const char read_text[] =
     "    bytes = bytes + #part[i]\n"
     "  end\n"
     "end\n"
-    "local h = redis.call('HMGET', KEYS[2], 'seq', 'ms', 'subject', 'floor_seq', 'floor_ms', 'since')\n"
+    "local h = redis.call('HMGET', KEYS[2], 'seq', 'ms', 'subject', 'floor_seq', 'floor_ms', 'since', 'source')\n"
     "if first > 0 then\n"
     "  local hidden = redis.call('ZRANGE', log, first - 1, first - 1, 'WITHSCORES')\n"
     "  h[4], h[5] = string.match(hidden[1], '^%d+') or h[4], hidden[2]\n"
     "end\n"
     "return {exact, last, h,\n"
     "  oldest[1] and string.match(oldest[1], '^[^|]*|[^|]*|') or '', oldest[2] or '0', page}\n";
+
+/*
+ * Saves a reader's place in a stream, only forwards, and not when a later owner has saved one. Without an end of life: who
+ * came back after it would take old events for new ones.
+ *
+ * KEYS: the place. ARGV: sequence, epoch.
+ */
+static const char place_text[] =
+    "local p = redis.call('HMGET', KEYS[1], 'sequence', 'epoch')\n"
+    "if (tonumber(p[1] or '') or 0) < tonumber(ARGV[1]) and (tonumber(p[2] or '') or 0) <= tonumber(ARGV[2]) then\n"
+    "  redis.call('HSET', KEYS[1], 'sequence', ARGV[1], 'epoch', ARGV[2])\n"
+    "end\n";
+
+/* Several processes note holes: the last one counts. KEYS: the hole. ARGV: its ms, retention ms. */
+static const char hole_text[] = "if (tonumber(redis.call('GET', KEYS[1]) or '') or 0) < tonumber(ARGV[1]) then\n"
+                                "  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
+                                "end\n";
 
 /* KEYS: log, holes. ARGV: oldest ms to count. Returns the number of events. */
 static const char count_text[] =
@@ -147,10 +186,16 @@ const char *redis_script_text(enum redis_script script)
     switch (script) {
     case REDIS_SCRIPT_CLAIM:
         return claim_text;
+    case REDIS_SCRIPT_RELEASE:
+        return release_text;
     case REDIS_SCRIPT_APPEND:
         return append_text;
     case REDIS_SCRIPT_READ:
         return read_text;
+    case REDIS_SCRIPT_PLACE:
+        return place_text;
+    case REDIS_SCRIPT_HOLE:
+        return hole_text;
     case REDIS_SCRIPT_COUNT:
         return count_text;
     }

@@ -146,6 +146,7 @@ static void *run(void *context)
     } while (!stopping);
     while (shared->first)
         answer(shared->first, -ECANCELED, NULL, 0);
+    shared->backend->stop(shared->backend);
     shared->backend->free(shared->backend);
     shared->backend = NULL;
     return NULL;
@@ -327,41 +328,43 @@ int shared_ticket_take(struct shared *shared, const struct shared_take *take, sh
     return submit(shared, request);
 }
 
-static int submit_held(struct shared *shared, enum shared_kind kind, const struct texts *texts, int64_t number,
-                       shared_done done, void *context)
+int shared_ticket_release(struct shared *shared, const char *ticket_hash, const char *holder, shared_done done,
+                          void *context)
 {
+    struct texts texts = {.name = ticket_hash, .holder = holder};
     struct shared_request *request;
 
-    if (!is_name(texts->name) || !is_name(texts->holder) || number < 0 || number > SHARED_NUMBER_MAX)
+    if (!is_name(ticket_hash) || !is_name(holder))
         return -EINVAL;
-    request = request_new(shared, kind, texts);
-    request->number = number;
+    request = request_new(shared, SHARED_TICKET_RELEASE, &texts);
     request->done = done;
     request->context = context;
     return submit(shared, request);
 }
 
-int shared_ticket_release(struct shared *shared, const char *ticket_hash, const char *holder, shared_done done,
-                          void *context)
-{
-    struct texts texts = {.name = ticket_hash, .holder = holder};
-
-    return submit_held(shared, SHARED_TICKET_RELEASE, &texts, 0, done, context);
-}
-
-int shared_slots_enter(struct shared *shared, const char *name, const char *holder, int64_t max, shared_done done,
+int shared_slots_enter(struct shared *shared, const char *name, int64_t rank, int64_t max, shared_done done,
                        void *context)
 {
-    struct texts texts = {.name = name, .holder = holder};
+    struct texts texts = {.name = name};
+    struct shared_request *request;
 
-    return submit_held(shared, SHARED_SLOTS_ENTER, &texts, max, done, context);
+    if (!is_name(name) || rank < 0 || rank > SHARED_NUMBER_MAX || max < 0 || max > SHARED_NUMBER_MAX)
+        return -EINVAL;
+    request = request_new(shared, SHARED_SLOTS_ENTER, &texts);
+    request->rank = rank;
+    request->number = max;
+    request->done = done;
+    request->context = context;
+    return submit(shared, request);
 }
 
-int shared_slots_leave(struct shared *shared, const char *name, const char *holder, shared_done done, void *context)
+int shared_slots_leave(struct shared *shared, const char *name)
 {
-    struct texts texts = {.name = name, .holder = holder};
+    struct texts texts = {.name = name};
 
-    return submit_held(shared, SHARED_SLOTS_LEAVE, &texts, 0, done, context);
+    if (!is_name(name))
+        return -EINVAL;
+    return submit(shared, request_new(shared, SHARED_SLOTS_LEAVE, &texts));
 }
 
 int shared_revoke(struct shared *shared, enum shared_subject subject, const char *value, int64_t until_ms,

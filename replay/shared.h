@@ -25,6 +25,7 @@ struct shared;
 enum {
     SHARED_WAITING_MAX = 10000,
     SHARED_NAME_MAX = 512, /* bytes of a hash, a holder, a name */
+    SHARED_REPLICA_MAX = 48,
     SHARED_VALUE_MAX = 4096,
     SHARED_FIELDS_MAX = 100000, /* of a hash; and revocations */
     SHARED_CONTENT_MAX = 16 * 1024 * 1024,
@@ -59,18 +60,40 @@ struct shared_listener {
     void (*on_state)(void *context, bool connected, const char *reason);
     /* A key that cannot be read (too large, or no such thing): what was known of it stays. Told once until it is read. */
     void (*on_unreadable)(void *context, const char *key, const char *reason);
+    /*
+     * How many replicas there are, this one with them; 0: that is not known, as at the start and while Redis is away. While it
+     * is 1, nobody needs to ask for slots or to give them back.
+     */
+    void (*on_replicas)(void *context, size_t count);
+};
+
+/*
+ * The streams of this replica by the names that are counted over all replicas. Called on shared's thread, when others are told;
+ * both are needed where there is a Redis.
+ */
+struct shared_counts {
+    void *context;
+    int64_t (*count)(void *context, const char *name);
+    /* Visits all that have streams. */
+    void (*each_name)(void *context, void (*visit)(void *visitor, const char *name), void *visitor);
 };
 
 struct shared_options {
     struct redis_access redis; /* no URL: in this process; timeout_ms is each request's too */
     int64_t lease_ms;          /* how long what a killed replica held stays held; renewed three times in it. 0: 15 s */
+    /* Of this process, and of no other: at most SHARED_REPLICA_MAX letters and digits. Needed where there is a Redis. */
+    const char *replica;
+    struct shared_counts counts;
     struct shared_listener listener;
 };
 
 /* Starts the thread. NULL: not a URL, or no memory, descriptor or thread. */
 struct shared *shared_new(const struct shared_options *options);
 
-/* Ends the thread: requests that still wait get -ECANCELED before it returns. Not from a callback. */
+/*
+ * Ends the thread: requests that still wait get -ECANCELED before it returns, within a second. Other replicas count none of
+ * its streams from then on, if Redis answers by then. Not from a callback.
+ */
 void shared_stop(struct shared *shared);
 
 /* Stops, if that was not done, and frees. No thread may use it any more. */
@@ -108,13 +131,14 @@ int shared_revoke(struct shared *shared, enum shared_subject subject, const char
                   shared_done done, void *context);
 
 /*
- * Takes one of `max` slots of that name. -EDQUOT: all are taken. After 0 and after -EAGAIN the holder has one, which is
- * entered in Redis as soon as it is back; shared_slots_leave() is due, also for one who was then not let in.
+ * Asks whether there is a slot of that name, of which there are `max` over all replicas, for a stream that is counted here
+ * already (struct shared_counts): its count on the others and rank, which is how many there were here when it came, with itself,
+ * may be max together. -EDQUOT: all are taken; it is to be counted out again, and shared_slots_leave() is due.
  */
-int shared_slots_enter(struct shared *shared, const char *name, const char *holder, int64_t max, shared_done done,
+int shared_slots_enter(struct shared *shared, const char *name, int64_t rank, int64_t max, shared_done done,
                        void *context);
 
-/* Gives the slot back. It may be called before shared_slots_enter() has answered. Never -EBUSY. */
-int shared_slots_leave(struct shared *shared, const char *name, const char *holder, shared_done done, void *context);
+/* A stream of that name was counted out here: the others are told. Never -EBUSY. */
+int shared_slots_leave(struct shared *shared, const char *name);
 
 #endif

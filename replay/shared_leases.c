@@ -1,6 +1,5 @@
 #include "replay/shared_leases.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,28 +7,22 @@
 #include "core/table.h"
 #include "replay/shared.h"
 
-/* All holders of one name. */
+/* All holders of one ticket. */
 struct lease {
     struct lease *next;
     struct lease *previous;
     int64_t due_ns;
     struct table *holders;
-    char key[SHARED_NAME_MAX + 2]; /* a letter for the kind, and the name */
+    char ticket[SHARED_NAME_MAX + 1];
 };
 
 struct leases {
     int64_t interval_ns;
-    struct table *by_key;
+    struct table *by_ticket;
     /* In the order in which they are due: each renewal sends a lease to the end. */
     struct lease *first;
     struct lease *last;
 };
-
-static void write_key(char *key, enum lease_kind kind, const char *name)
-{
-    key[0] = kind == LEASE_TICKET ? 't' : 's';
-    strcpy(key + 1, name);
-}
 
 struct leases *leases_new(int64_t interval_ms)
 {
@@ -38,8 +31,8 @@ struct leases *leases_new(int64_t interval_ms)
     if (!leases)
         return NULL;
     leases->interval_ns = interval_ms * 1000000;
-    leases->by_key = table_new();
-    if (leases->by_key)
+    leases->by_ticket = table_new();
+    if (leases->by_ticket)
         return leases;
     free(leases);
     return NULL;
@@ -88,24 +81,21 @@ void leases_free(struct leases *leases)
         lease_free(lease);
         lease = next;
     }
-    table_free(leases->by_key);
+    table_free(leases->by_ticket);
     free(leases);
 }
 
-void leases_add(struct leases *leases, enum lease_kind kind, const char *name, const char *holder)
+void leases_add(struct leases *leases, const char *ticket, const char *holder)
 {
-    char key[SHARED_NAME_MAX + 2];
-    struct lease *lease;
+    struct lease *lease = table_get(leases->by_ticket, ticket);
 
-    write_key(key, kind, name);
-    lease = table_get(leases->by_key, key);
     if (!lease) {
         lease = calloc(1, sizeof *lease);
         if (!lease)
             abort();
-        strcpy(lease->key, key);
+        strcpy(lease->ticket, ticket);
         lease->holders = table_new();
-        if (!lease->holders || table_add(leases->by_key, key, lease) < 0)
+        if (!lease->holders || table_add(leases->by_ticket, ticket, lease) < 0)
             abort();
         append(leases, lease);
     }
@@ -113,19 +103,16 @@ void leases_add(struct leases *leases, enum lease_kind kind, const char *name, c
         abort();
 }
 
-void leases_remove(struct leases *leases, enum lease_kind kind, const char *name, const char *holder)
+void leases_remove(struct leases *leases, const char *ticket, const char *holder)
 {
-    char key[SHARED_NAME_MAX + 2];
-    struct lease *lease;
+    struct lease *lease = table_get(leases->by_ticket, ticket);
 
-    write_key(key, kind, name);
-    lease = table_get(leases->by_key, key);
     if (!lease)
         return;
     table_remove(lease->holders, holder);
     if (table_count(lease->holders) > 0)
         return;
-    table_remove(leases->by_key, key);
+    table_remove(leases->by_ticket, ticket);
     unlink_lease(leases, lease);
     lease_free(lease);
 }
@@ -143,7 +130,7 @@ int64_t leases_deadline_ns(const struct leases *leases)
     return leases->first ? leases->first->due_ns : INT64_MAX;
 }
 
-/* Holders of one name on their way into a call of renew. */
+/* Holders of one ticket on their way into a call of renew. */
 struct lot {
     const struct lease *lease;
     leases_renew renew;
@@ -154,10 +141,8 @@ struct lot {
 
 static void give(struct lot *lot)
 {
-    enum lease_kind kind = lot->lease->key[0] == 't' ? LEASE_TICKET : LEASE_SLOTS;
-
     if (lot->count > 0)
-        lot->renew(lot->context, kind, lot->lease->key + 1, lot->holders, lot->count);
+        lot->renew(lot->context, lot->lease->ticket, lot->holders, lot->count);
     lot->count = 0;
 }
 

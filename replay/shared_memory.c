@@ -34,7 +34,6 @@ struct shared_memory {
     struct shared_listener listener;
     struct table *tickets; /* by hash */
     struct table *revoked; /* by member */
-    struct table *slots;   /* by name: tables by holder */
     int64_t next_sweep_ns;
     bool told;            /* what is known at the start */
     bool revoked_changed; /* since it was told */
@@ -162,35 +161,6 @@ static int revoke(struct shared_memory *memory, const struct shared_request *req
     return 0;
 }
 
-static int enter(struct shared_memory *memory, const struct shared_request *request)
-{
-    struct table *holders = table_get(memory->slots, request->name);
-
-    if (holders && table_get(holders, request->holder))
-        return 0;
-    if ((int64_t)(holders ? table_count(holders) : 0) >= request->number)
-        return -EDQUOT;
-    if (!holders) {
-        holders = kept(table_new());
-        add(memory->slots, request->name, holders);
-    }
-    add(holders, request->holder, holders);
-    return 0;
-}
-
-static void leave(struct shared_memory *memory, const struct shared_request *request)
-{
-    struct table *holders = table_get(memory->slots, request->name);
-
-    if (!holders)
-        return;
-    table_remove(holders, request->holder);
-    if (table_count(holders) > 0)
-        return;
-    table_remove(memory->slots, request->name);
-    table_free(holders);
-}
-
 static void memory_perform(struct shared_backend *backend, struct shared_request *request)
 {
     struct shared_memory *memory = memory_of(backend);
@@ -211,10 +181,8 @@ static void memory_perform(struct shared_backend *backend, struct shared_request
         status = revoke(memory, request);
         break;
     case SHARED_SLOTS_ENTER:
-        status = enter(memory, request);
-        break;
     case SHARED_SLOTS_LEAVE:
-        leave(memory, request);
+        /* Nobody else counts. */
         break;
     }
     shared_request_finish(request, status, ticket ? ticket->value : NULL, ticket ? ticket->size : 0);
@@ -297,6 +265,8 @@ static void tell_start(struct shared_memory *memory)
         listener->on_features(listener->context, NULL, 0);
     if (listener->on_keys)
         listener->on_keys(listener->context, NULL, 0);
+    if (listener->on_replicas)
+        listener->on_replicas(listener->context, 1);
 }
 
 static void memory_run(struct shared_backend *backend)
@@ -314,6 +284,11 @@ static void memory_run(struct shared_backend *backend)
         tell_revoked(memory);
 }
 
+static void memory_stop(struct shared_backend *backend)
+{
+    (void)backend;
+}
+
 static void free_ticket(const char *hash, void *object, void *context)
 {
     (void)hash;
@@ -326,13 +301,6 @@ static void free_object(const char *key, void *object, void *context)
     (void)key;
     (void)context;
     free(object);
-}
-
-static void free_holders(const char *name, void *object, void *context)
-{
-    (void)name;
-    (void)context;
-    table_free(object);
 }
 
 static void free_table(struct table *table, void (*visit)(const char *key, void *object, void *context))
@@ -348,7 +316,6 @@ static void memory_free(struct shared_backend *backend)
 
     free_table(memory->tickets, free_ticket);
     free_table(memory->revoked, free_object);
-    free_table(memory->slots, free_holders);
     free(memory);
 }
 
@@ -362,12 +329,12 @@ struct shared_backend *shared_memory_new(const struct shared_options *options)
                                            .poll_fd = memory_poll_fd,
                                            .deadline_ns = memory_deadline_ns,
                                            .run = memory_run,
+                                           .stop = memory_stop,
                                            .free = memory_free};
     memory->listener = options->listener;
     memory->tickets = table_new();
     memory->revoked = table_new();
-    memory->slots = table_new();
-    if (memory->tickets && memory->revoked && memory->slots)
+    if (memory->tickets && memory->revoked)
         return &memory->base;
     memory_free(&memory->base);
     /* cppcheck-suppress memleak ; memory_free() frees it, by its first member */

@@ -7,6 +7,8 @@
 /* Above it Redis's scripts lose digits. */
 #define SHARED_NUMBER_MAX (INT64_C(1) << 53)
 
+enum { SHARED_RENEWALS_PER_LEASE = 3 };
+
 /* What shared.c and its two backends have in common. All but the making of requests is on shared's thread. */
 enum shared_kind {
     SHARED_TICKET_PUT,
@@ -31,6 +33,7 @@ struct shared_request {
     void *context;
     enum shared_subject subject;
     int64_t number; /* ttl_ms, resume_ms, until_ms or max, by kind */
+    int64_t rank;   /* of a stream that wants a slot */
     char *name;     /* the ticket, the slots, or what is revoked; all texts stand behind the request */
     char *holder;
     char *fingerprint;
@@ -48,6 +51,8 @@ struct shared_backend {
     int (*poll_fd)(const struct shared_backend *backend, short *ret_events); /* -1: none now */
     int64_t (*deadline_ns)(const struct shared_backend *backend);
     void (*run)(struct shared_backend *backend);
+    /* Takes leave of the other replicas, behind the last request. Takes a second at most. */
+    void (*stop)(struct shared_backend *backend);
     void (*free)(struct shared_backend *backend); /* finishes what it still has */
 };
 

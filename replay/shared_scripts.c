@@ -1,5 +1,9 @@
 #include "replay/shared_scripts.h"
 
+#include <string.h>
+
+#include "replay/shared.h"
+
 /* Leases are kept by Redis's clock alone: those of the replicas may differ. */
 #define NOW                                                       \
     "local clock = redis.call('TIME')\n"                          \
@@ -58,26 +62,46 @@ static const char revoke_text[] = NOW "local held = redis.call('ZSCORE', KEYS[1]
                                       "redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[3])\n"
                                       "return 1\n";
 
-/* KEYS: the slots. ARGV: holder, max, lease_ms. Returns 1, or 0 when all are taken. */
-static const char slots_enter_text[] =
-    NOW "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', number(now))\n"
-        "if not redis.call('ZSCORE', KEYS[1], ARGV[1]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then\n"
-        "  return 0\n"
-        "end\n"
-        "redis.call('ZADD', KEYS[1], number(now + ARGV[3]), ARGV[1])\n"
-        "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
-        "return 1\n";
-
 /*
- * Also enters those who are not there: let in while Redis was away, or it lost its data.
+ * Among the counts in the hash are those of replicas that live no more: whoever asks says which do.
  *
- * KEYS: the slots. ARGV: lease_ms, holders. Returns 1.
+ * KEYS: the slots. ARGV: id, its count, how many of them come before the others, max, keep_ms, the other ids that live.
+ * Returns 1, or 0 when all are taken.
  */
-static const char slots_renew_text[] = NOW "for i = 2, #ARGV do\n"
-                                           "  redis.call('ZADD', KEYS[1], number(now + ARGV[1]), ARGV[i])\n"
-                                           "end\n"
-                                           "redis.call('PEXPIRE', KEYS[1], ARGV[1])\n"
-                                           "return 1\n";
+static const char slots_enter_text[] = "local others = 0\n"
+                                       "for i = 6, #ARGV do\n"
+                                       "  others = others + (redis.call('HGET', KEYS[1], ARGV[i]) or 0)\n"
+                                       "end\n"
+                                       "if others + ARGV[3] > tonumber(ARGV[4]) then return 0 end\n"
+                                       "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\n"
+                                       "redis.call('PEXPIRE', KEYS[1], ARGV[5])\n"
+                                       "return 1\n";
+
+/* KEYS: the slots. ARGV: id, its count, keep_ms. Returns 1. */
+static const char slots_count_text[] = "if ARGV[2] == '0' then\n"
+                                       "  redis.call('HDEL', KEYS[1], ARGV[1])\n"
+                                       "else\n"
+                                       "  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\n"
+                                       "  redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
+                                       "end\n"
+                                       "return 1\n";
+
+/* KEYS: the replicas. ARGV: id, the id it had before, lease_ms. Returns 1. */
+static const char replica_text[] = NOW "redis.call('ZADD', KEYS[1], number(now + ARGV[3]), ARGV[1])\n"
+                                       "redis.call('ZREM', KEYS[1], ARGV[2])\n"
+                                       "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
+                                       "return 1\n";
+
+/* KEYS: the replicas. ARGV: most of them. Returns the ids of those that live, in an order of their own, as fields without values. */
+static const char read_replicas_text[] = NOW "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', number(now))\n"
+                                             "local ids = redis.call('ZRANGE', KEYS[1], 0, ARGV[1] - 1)\n"
+                                             "local fields = {}\n"
+                                             "table.sort(ids)\n"
+                                             "for i = 1, #ids do\n"
+                                             "  fields[2 * i - 1] = ids[i]\n"
+                                             "  fields[2 * i] = ''\n"
+                                             "end\n"
+                                             "return fields\n";
 
 /* KEYS: the revocations. ARGV: most of them. Returns members and scores. */
 static const char read_revoked_text[] = NOW "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', number(now))\n"
@@ -93,7 +117,7 @@ static const char read_hash_text[] =
     "if bytes > tonumber(ARGV[2]) then return redis.error_reply('TOOLARGE ' .. bytes .. ' bytes') end\n"
     "return all\n";
 
-const char *shared_script_text(enum shared_script script)
+static const char *script_text(enum shared_script script)
 {
     switch (script) {
     case SHARED_SCRIPT_TICKET_PUT:
@@ -108,12 +132,29 @@ const char *shared_script_text(enum shared_script script)
         return revoke_text;
     case SHARED_SCRIPT_SLOTS_ENTER:
         return slots_enter_text;
-    case SHARED_SCRIPT_SLOTS_RENEW:
-        return slots_renew_text;
+    case SHARED_SCRIPT_SLOTS_COUNT:
+        return slots_count_text;
+    case SHARED_SCRIPT_REPLICA:
+        return replica_text;
     case SHARED_SCRIPT_READ_REVOKED:
         return read_revoked_text;
     case SHARED_SCRIPT_READ_HASH:
         return read_hash_text;
+    case SHARED_SCRIPT_READ_REPLICAS:
+        return read_replicas_text;
     }
     return "";
+}
+
+void shared_script_begin(struct redis_command *command, enum shared_script script, const char *prefix, const char *name)
+{
+    const char *text = script_text(script);
+    char key[32 + SHARED_NAME_MAX];
+
+    /* A request's name has SHARED_NAME_MAX bytes at most. */
+    strcpy(stpcpy(key, prefix), name);
+    redis_command_add(command, "EVAL");
+    redis_command_add_bytes(command, text, strlen(text));
+    redis_command_add(command, "1");
+    redis_command_add_bytes(command, key, strlen(key));
 }

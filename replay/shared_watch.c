@@ -18,7 +18,9 @@ enum {
     /* Reading is paced, so that large and busy keys do not keep Redis busy: this much for each millisecond in between. */
     CHANGED_BYTES_PER_MS = 8 * 1024,
     UNCHANGED_BYTES_PER_MS = 1024,
-    LISTS = 3,
+    LISTS = 4,
+    /* The last is not watched: its leases are renewed all the time, and it is small enough to be read with each look. */
+    WATCHED = 3,
 };
 
 /* One of the keys, and what was last read of it. */
@@ -36,6 +38,7 @@ struct list {
 
 struct shared_watch {
     const struct shared_listener *listener;
+    struct slots *slots;
     struct redis_connection *connection; /* while it looks */
     struct list lists[LISTS];
     int64_t next_look_ns;
@@ -48,16 +51,18 @@ static struct list list_make(struct shared_watch *watch, const char *key, enum s
         .watch = watch, .key = key, .script = script, .content = buffer_make((size_t)4 * SHARED_CONTENT_MAX)};
 }
 
-struct shared_watch *shared_watch_new(const struct shared_listener *listener)
+struct shared_watch *shared_watch_new(const struct shared_listener *listener, struct slots *slots)
 {
     struct shared_watch *watch = calloc(1, sizeof *watch);
 
     if (!watch)
         return NULL;
     watch->listener = listener;
+    watch->slots = slots;
     watch->lists[0] = list_make(watch, "sluice:revoked", SHARED_SCRIPT_READ_REVOKED);
     watch->lists[1] = list_make(watch, "sluice:features", SHARED_SCRIPT_READ_HASH);
     watch->lists[2] = list_make(watch, "sluice:keys", SHARED_SCRIPT_READ_HASH);
+    watch->lists[3] = list_make(watch, "sluice:replicas", SHARED_SCRIPT_READ_REPLICAS);
     return watch;
 }
 
@@ -101,6 +106,8 @@ static void tell(const struct list *list, const struct shared_field *fields, siz
         listener->on_features(listener->context, fields, count);
     else if (list == &list->watch->lists[2] && listener->on_keys)
         listener->on_keys(listener->context, fields, count);
+    else if (list == &list->watch->lists[3])
+        slots_take_replicas(list->watch->slots, fields, count);
 }
 
 /* What cannot be read keeps its last content, and is tried again at the pace of a large one. */
@@ -191,12 +198,8 @@ static void on_read(void *context, const redisReply *reply)
 static void read_list(struct list *list)
 {
     struct redis_command command = redis_command_make();
-    const char *text = shared_script_text(list->script);
 
-    redis_command_add(&command, "EVAL");
-    redis_command_add_bytes(&command, text, strlen(text));
-    redis_command_add(&command, "1");
-    redis_command_add(&command, "%s", list->key);
+    shared_script_begin(&command, list->script, list->key, "");
     redis_command_add(&command, "%d", SHARED_FIELDS_MAX);
     redis_command_add(&command, "%d", SHARED_CONTENT_MAX);
     list->is_reading = redis_command_send(&command, list->watch->connection, on_read, list) == 0;
@@ -217,6 +220,13 @@ static bool is_read_due(const struct list *list, int64_t now_ns)
     return now_ns - list->read_ns >= pause_ms * NS_PER_MS;
 }
 
+static void read_due(struct shared_watch *watch, int64_t now_ns)
+{
+    for (size_t i = 0; i < LISTS; i++)
+        if (is_read_due(&watch->lists[i], now_ns))
+            read_list(&watch->lists[i]);
+}
+
 /*
  * The watches stand again, behind the transaction that ended the last ones. What was touched between the two is not told;
  * reading anyhow, now and then, makes up for it. What cannot be watched (by an old proxy, say) counts as touched.
@@ -231,14 +241,10 @@ static void on_looked(void *context, const redisReply *reply)
         return;
     watch->is_looking = false;
     watch->next_look_ns = now_ns + LOOK_INTERVAL_MS * NS_PER_MS;
-    for (size_t i = 0; i < LISTS; i++) {
-        struct list *list = &watch->lists[i];
-
-        if (!is_untouched)
-            list->is_touched = true;
-        if (is_read_due(list, now_ns))
-            read_list(list);
-    }
+    /* One that is being read may have been touched behind its reading. */
+    for (size_t i = 0; i < LISTS; i++)
+        watch->lists[i].is_touched |= !is_untouched;
+    read_due(watch, now_ns);
 }
 
 static void on_ignored(void *context, const redisReply *reply)
@@ -259,14 +265,18 @@ static int send_word(struct shared_watch *watch, const char *word, const char *a
 
 void shared_watch_run(struct shared_watch *watch, struct redis_connection *connection)
 {
-    if (watch->is_looking || clock_monotonic_ns() < watch->next_look_ns)
+    int64_t now_ns = clock_monotonic_ns();
+
+    if (watch->is_looking || now_ns < watch->next_look_ns)
         return;
     watch->connection = connection;
-    watch->next_look_ns = clock_monotonic_ns() + LOOK_INTERVAL_MS * NS_PER_MS;
+    watch->next_look_ns = now_ns + LOOK_INTERVAL_MS * NS_PER_MS;
     /* Nothing of ours may stand between these two: it would become part of the transaction. */
     if (send_word(watch, "MULTI", NULL, on_ignored) < 0)
         return;
     watch->is_looking = send_word(watch, "EXEC", NULL, on_looked) == 0;
-    for (size_t i = 0; i < LISTS; i++)
+    for (size_t i = 0; i < WATCHED; i++)
         (void)send_word(watch, "WATCH", watch->lists[i].key, on_ignored);
+    /* Behind the new watches, with the same write: only what is too large for that waits for the answer. */
+    read_due(watch, now_ns);
 }

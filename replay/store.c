@@ -29,6 +29,21 @@ void store_set_state(struct store *store, enum store_state state, const char *re
         store->observer(store->observer_context, state, reason);
 }
 
+void store_claim(struct store *store, const struct store_claim *claim, store_claim_done done, void *context)
+{
+    store->operations->claim(store, claim, done, context);
+}
+
+void store_release(struct store *store, const char *holder)
+{
+    store->operations->release(store, holder);
+}
+
+void store_set_epoch(struct store *store, uint64_t epoch)
+{
+    store->epoch = epoch;
+}
+
 void store_append(struct store *store, const struct store_append *append, store_append_done done, void *context)
 {
     store->operations->append(store, append, done, context);
@@ -47,6 +62,18 @@ void store_read(struct store *store, const struct store_read *read, store_page_d
 void store_count_events(struct store *store, store_count_done done, void *context)
 {
     store->operations->count_events(store, done, context);
+}
+
+void store_save_place(struct store *store, const char *stream, uint64_t sequence)
+{
+    /* Only the owner of the intake knows what was appended. */
+    if (store->epoch > 0)
+        store->operations->save_place(store, stream, sequence);
+}
+
+void store_load_place(struct store *store, const char *stream, store_place_done done, void *context)
+{
+    store->operations->load_place(store, stream, done, context);
 }
 
 void store_note_hole(struct store *store, uint64_t unix_ms)

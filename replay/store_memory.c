@@ -21,7 +21,7 @@ struct history {
     char company[];
 };
 
-enum request_kind { REQUEST_APPEND, REQUEST_LOAD, REQUEST_READ, REQUEST_COUNT };
+enum request_kind { REQUEST_CLAIM, REQUEST_APPEND, REQUEST_LOAD, REQUEST_READ, REQUEST_COUNT, REQUEST_PLACE };
 
 /* A request that was carried out or waits for it; answered by the next run. */
 struct request {
@@ -29,10 +29,12 @@ struct request {
     enum request_kind kind;
     int status;
     union {
+        store_claim_done claim;
         store_append_done append;
         store_head_done load;
         store_page_done read;
         store_count_done count;
+        store_place_done place;
     } done;
     void *context;
     struct event_position after;
@@ -41,12 +43,17 @@ struct request {
     char company[];
 };
 
+struct place {
+    uint64_t sequence;
+};
+
 struct store_memory {
     struct store base;
     struct store_limits limits;
     int64_t total_max_bytes;
     int64_t total_bytes;
     struct table *histories;
+    struct table *places; /* of readers: streams by name */
     struct request *first;
     struct request **last;
     int64_t next_sweep_ns;
@@ -155,10 +162,23 @@ static struct request *request_new(struct store_memory *memory, enum request_kin
     return request;
 }
 
+static void memory_claim(struct store *store, const struct store_claim *claim, store_claim_done done, void *context)
+{
+    request_new(memory_of(store), REQUEST_CLAIM, claim->holder, context)->done.claim = done;
+}
+
+static void memory_release(struct store *store, const char *holder)
+{
+    (void)store;
+    (void)holder;
+}
+
 static int append_frames(struct store_memory *memory, const struct store_append *append)
 {
     struct history *history = history_get(memory, append->company);
 
+    if (memory->base.epoch == 0)
+        return -EPERM;
     if (!history)
         history = history_add(memory, append->company);
     if (!history)
@@ -166,7 +186,11 @@ static int append_frames(struct store_memory *memory, const struct store_append 
     for (size_t i = 0; i < append->count; i++) {
         struct frame *frame = append->frames[i];
 
+        uint64_t source = append->sources ? append->sources[i] : 0;
+
         if (event_position_compare(frame_position(frame), history->head.position) <= 0)
+            continue;
+        if (source > 0 && source <= history->head.source)
             continue;
         if (ring_push(history->ring, frame) < 0)
             return -ENOMEM;
@@ -175,6 +199,8 @@ static int append_frames(struct store_memory *memory, const struct store_append 
         history->head.exists = true;
         history->head.position = frame_position(frame);
         strcpy(history->head.subject, frame_subject(frame));
+        if (source > 0)
+            history->head.source = source;
     }
     history->head.since_ms = append->since_ms;
     history_trim(memory, history);
@@ -210,6 +236,25 @@ static void memory_read(struct store *store, const struct store_read *read, stor
 static void memory_count_events(struct store *store, store_count_done done, void *context)
 {
     request_new(memory_of(store), REQUEST_COUNT, "", context)->done.count = done;
+}
+
+static void memory_save_place(struct store *store, const char *stream, uint64_t sequence)
+{
+    struct store_memory *memory = memory_of(store);
+    struct place *place = table_get(memory->places, stream);
+
+    if (!place) {
+        place = calloc(1, sizeof *place);
+        if (!place || table_add(memory->places, stream, place) < 0)
+            abort(); /* as in request_new() */
+    }
+    if (sequence > place->sequence)
+        place->sequence = sequence;
+}
+
+static void memory_load_place(struct store *store, const char *stream, store_place_done done, void *context)
+{
+    request_new(memory_of(store), REQUEST_PLACE, stream, context)->done.place = done;
 }
 
 static void memory_note_hole(struct store *store, uint64_t unix_ms)
@@ -300,9 +345,19 @@ static void answer_count(struct store_memory *memory, struct request *request)
     free(counting.counts);
 }
 
+static void answer_place(const struct store_memory *memory, const struct request *request)
+{
+    const struct place *place = table_get(memory->places, request->company);
+
+    request->done.place(request->context, 0, place ? place->sequence : 0);
+}
+
 static void answer(struct store_memory *memory, struct request *request)
 {
     switch (request->kind) {
+    case REQUEST_CLAIM:
+        request->done.claim(request->context, 0, &(struct store_lease){.mine = true, .epoch = 1});
+        return;
     case REQUEST_APPEND:
         request->done.append(request->context, request->status);
         return;
@@ -314,6 +369,9 @@ static void answer(struct store_memory *memory, struct request *request)
         return;
     case REQUEST_COUNT:
         answer_count(memory, request);
+        return;
+    case REQUEST_PLACE:
+        answer_place(memory, request);
         return;
     }
 }
@@ -345,6 +403,12 @@ static void free_one(const char *company, void *object, void *context)
     history_free(context, object);
 }
 
+static void free_place(const char *stream, void *object, void *context)
+{
+    table_remove(context, stream);
+    free(object);
+}
+
 static void memory_free(struct store *store)
 {
     struct store_memory *memory = memory_of(store);
@@ -353,14 +417,20 @@ static void memory_free(struct store *store)
         memory_run(store);
     table_each(memory->histories, free_one, memory);
     table_free(memory->histories);
+    table_each(memory->places, free_place, memory->places);
+    table_free(memory->places);
     free(memory);
 }
 
 static const struct store_operations operations = {
+    .claim = memory_claim,
+    .release = memory_release,
     .append = memory_append,
     .load = memory_load,
     .read = memory_read,
     .count_events = memory_count_events,
+    .save_place = memory_save_place,
+    .load_place = memory_load_place,
     .note_hole = memory_note_hole,
     .poll_fd = memory_poll_fd,
     .deadline_ns = memory_deadline_ns,
@@ -381,7 +451,10 @@ struct store *store_memory_new(const struct store_limits *limits, int64_t total_
     memory->total_max_bytes = total_max_bytes;
     memory->last = &memory->first;
     memory->histories = table_new();
-    if (!memory->histories) {
+    memory->places = table_new();
+    if (!memory->histories || !memory->places) {
+        table_free(memory->histories);
+        table_free(memory->places);
         free(memory);
         return NULL;
     }

@@ -1,6 +1,6 @@
 #include "replay/store_redis.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "replay/redis_handshake.h"
@@ -11,10 +11,9 @@ enum { COMPANIES_COUNTED_MAX = 10000 };
 
 struct store_redis {
     struct store base;
-    struct redis_requests requests; /* what commands need: connection, scripts, limits, epoch */
+    struct redis_requests requests; /* what commands need: connection, scripts, limits */
     struct redis_link *link;
     struct metrics *metrics;
-    char holder[64];
     bool ready;                    /* the handshake on the present connection is over */
     struct redis_request *refused; /* asked while there was no connection; failed by the next run */
 };
@@ -41,15 +40,9 @@ static void on_request_error(void *context, const char *error, bool is_write)
         redis_link_give_up(redis->link, "Redis refused a write", error);
 }
 
-static void on_fenced(void *context)
+static void refuse(struct store_redis *redis, struct redis_request *request, int status)
 {
-    struct store_redis *redis = context;
-
-    store_set_state(&redis->base, STORE_FENCED, "another process claimed the intake of this Redis");
-}
-
-static void refuse(struct store_redis *redis, struct redis_request *request)
-{
+    request->status = status;
     request->next = redis->refused;
     redis->refused = request;
 }
@@ -58,18 +51,29 @@ static void submit(struct store_redis *redis, struct redis_request *request)
 {
     if (is_ready(redis) && redis_request_send(&redis->requests, request) == 0)
         return;
-    refuse(redis, request);
+    refuse(redis, request, -EAGAIN);
+}
+
+static void redis_claim(struct store *store, const struct store_claim *claim, store_claim_done done, void *context)
+{
+    submit(redis_of(store), redis_request_claim(claim, done, context));
+}
+
+static void redis_release(struct store *store, const char *holder)
+{
+    struct store_redis *redis = redis_of(store);
+
+    if (is_ready(redis))
+        redis_request_release(&redis->requests, holder);
 }
 
 static void redis_append(struct store *store, const struct store_append *append, store_append_done done, void *context)
 {
     struct store_redis *redis = redis_of(store);
+    struct redis_request *request = redis_request_append(append, store->epoch, done, context);
 
-    struct redis_request *request = redis_request_append(append, done, context);
-
-    /* The scripts would not refuse it for a company that the new owner has not written to yet. */
-    if (store->state == STORE_FENCED) {
-        refuse(redis, request);
+    if (store->epoch == 0) {
+        refuse(redis, request, -EPERM);
         return;
     }
     submit(redis, request);
@@ -90,6 +94,19 @@ static void redis_read(struct store *store, const struct store_read *read, store
 static void redis_count_events(struct store *store, store_count_done done, void *context)
 {
     submit(redis_of(store), redis_request_count(COMPANIES_COUNTED_MAX, done, context));
+}
+
+static void redis_save_place(struct store *store, const char *stream, uint64_t sequence)
+{
+    struct store_redis *redis = redis_of(store);
+
+    if (is_ready(redis))
+        redis_request_save_place(&redis->requests, stream, sequence, store->epoch);
+}
+
+static void redis_load_place(struct store *store, const char *stream, store_place_done done, void *context)
+{
+    submit(redis_of(store), redis_request_place(stream, done, context));
 }
 
 static void redis_note_hole(struct store *store, uint64_t unix_ms)
@@ -130,10 +147,7 @@ static void on_handshake(void *context, const struct redis_handshake *result)
         redis->base.noted_hole_ms = result->noted_hole_ms;
     else if (redis->base.noted_hole_ms > result->noted_hole_ms)
         redis_request_note_hole(&redis->requests, redis->base.noted_hole_ms);
-    if (result->fenced)
-        on_fenced(redis);
-    else
-        store_set_state(&redis->base, STORE_READY, "connected");
+    store_set_state(&redis->base, STORE_READY, "connected");
 }
 
 static void on_up(void *context)
@@ -141,7 +155,7 @@ static void on_up(void *context)
     struct store_redis *redis = context;
 
     redis->requests.connection = redis_link_connection(redis->link);
-    if (redis_handshake_start(&redis->requests, redis->holder, on_handshake, redis) < 0)
+    if (redis_handshake_start(&redis->requests, on_handshake, redis) < 0)
         redis_link_give_up(redis->link, "Redis cannot be used", "no memory");
 }
 
@@ -154,8 +168,7 @@ static void on_down(void *context, const char *reason)
     redis->ready = false;
     redis->requests.connection = NULL;
     metrics_set(redis->metrics, METRIC_REDIS_CONNECTED, 0);
-    if (redis->base.state != STORE_FENCED)
-        store_set_state(&redis->base, STORE_LOST, reason);
+    store_set_state(&redis->base, STORE_LOST, reason);
 }
 
 static void fail_refused(struct store_redis *redis)
@@ -166,7 +179,7 @@ static void fail_refused(struct store_redis *redis)
     while (request) {
         struct redis_request *next = request->next;
 
-        redis_request_fail(request);
+        redis_request_fail(request, request->status);
         request = next;
     }
 }
@@ -192,10 +205,14 @@ static void redis_free(struct store *store)
 }
 
 static const struct store_operations operations = {
+    .claim = redis_claim,
+    .release = redis_release,
     .append = redis_append,
     .load = redis_load,
     .read = redis_read,
     .count_events = redis_count_events,
+    .save_place = redis_save_place,
+    .load_place = redis_load_place,
     .note_hole = redis_note_hole,
     .poll_fd = redis_poll_fd,
     .deadline_ns = redis_deadline_ns,
@@ -220,9 +237,7 @@ struct store *store_redis_new(const struct store_redis_options *options)
     redis->base.state = STORE_LOST;
     redis->requests.limits = options->limits;
     redis->requests.on_error = on_request_error;
-    redis->requests.on_fenced = on_fenced;
     redis->requests.context = redis;
     redis->metrics = options->metrics;
-    snprintf(redis->holder, sizeof redis->holder, "%s", options->holder);
     return &redis->base;
 }

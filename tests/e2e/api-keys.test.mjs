@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { untilReplicas } from '../support/access.mjs';
 import { ADMIN_KEY, ask, assertRefused, assertUnseen, OTHER_COMPANY } from '../support/auth.mjs';
 import { forEachCase } from '../support/cases.mjs';
 import { assertExactly, payload } from '../support/events.mjs';
@@ -222,6 +223,7 @@ e2e('the streams of a key are counted over all replicas that share a Redis', asy
   const env = { AUTH_MODE: 'apikey', API_KEYS_FILE: keyFile(world, [line]) };
   const [nats, redis] = [await world.nats(), await world.redis()];
   const replicas = [await world.sluice({ nats, redis, env }), await world.sluice({ nats, redis, env })];
+  for (const sluice of replicas) await untilReplicas(sluice, 2);
   const streams = [];
   for (const sluice of replicas) streams.push(await streamOf(world, sluice, key));
   for (const sluice of replicas) assertRefused(await askWith(sluice, key), 429);

@@ -21,7 +21,7 @@ const UNKNOWN = 'The ticket is not known, or not any more: get a new one from PO
 const PLACES = { memory: { store: 'memory', replicas: 1 }, 'redis, two replicas': { store: 'redis', replicas: 2 } };
 
 function siege(world, place, env = {}) {
-  // A replica whose store was taken over would wait for it at its end.
+  // The replica without the lease would wait for it at its end.
   return besieged(world, { ...place, env: { ...JWT_ENV, LOG_LEVEL: 'debug', DRAIN_SECONDS: '1', ...env }, headers: WITNESS });
 }
 

@@ -15,6 +15,7 @@ import {
   untilComeBack,
   untilLive,
   untilRefused,
+  untilReplicas,
   untilStreams,
 } from '../support/access.mjs';
 import { range } from '../support/events.mjs';
@@ -254,6 +255,44 @@ for (const [what, options, setting] of [
   });
 }
 
+e2e('streams that were opened alone count for a replica that starts later', async (world) => {
+  const env = { ...JWT_ENV, MAX_CONNECTIONS_PER_USER: '3', DRAIN_SECONDS: '1' };
+  const { sluice: one, nats, redis } = await world.bridge({ store: 'redis', env });
+  const first = await world.liveStream(one, user('u1'));
+  const second = await world.liveStream(one, user('u1'));
+  const two = await world.sluice({ nats, redis, env });
+  await untilReplicas(one, 2);
+  const third = await world.liveStream(two, user('u1'));
+  await untilRefused(world, two, user('u1'), 429);
+  assertRefused(await askForStream(one, user('u1')), 429);
+  // Alone again, and then not: who left in between is not remembered by Redis.
+  await two.stop();
+  await third.untilClosed();
+  await untilLive(world, one, user('u1'));
+  await eventually(() => one.logs.findLast(({ replicas: count }) => count).replicas === 1, 'to be alone');
+  first.leave();
+  second.leave();
+  await untilStreams(one, 1);
+  const three = await world.sluice({ nats, redis, env });
+  for (const _ of range(1, 2)) await untilLive(world, three, user('u1'));
+  await untilRefused(world, three, user('u1'), 429);
+});
+
+e2e('a Redis that comes back empty is told who streams', async (world) => {
+  const env = { ...JWT_ENV, MAX_CONNECTIONS_PER_USER: '2', REDIS_TIMEOUT_MS: '500' };
+  const { sluices, redis } = await replicas(world, 2, { env });
+  const [one, two] = sluices;
+  const clients = [];
+  for (const _ of range(1, 2)) clients.push(await world.liveStream(one, user('u1')));
+  await redis.kill();
+  for (const sluice of sluices) await sluice.untilHealth('degraded');
+  await redis.start();
+  await untilRefused(world, two, user('u1'), 429);
+  clients[0].leave();
+  await untilLive(world, two, user('u1'));
+  assertOpen(clients[1]);
+});
+
 e2e('a replica that stops gives its places back at once', async (world) => {
   const { sluices } = await replicas(world, 2, { env: { ...JWT_ENV, MAX_CONNECTIONS_PER_USER: '4' } });
   const [one, two] = sluices;
@@ -308,7 +347,8 @@ e2e('without Redis each replica counts its own, and together again when it is ba
 
 e2e('a client that leaves while Redis is asked leaves no place behind', async (world) => {
   const env = { ...JWT_ENV, MAX_CONNECTIONS_PER_USER: '2', REDIS_TIMEOUT_MS: '20000' };
-  const { sluice, redis } = await world.bridge({ store: 'redis', env });
+  const { sluices, redis } = await replicas(world, 2, { env });
+  const [sluice] = sluices;
   redis.hang();
   const { headers } = user('u1');
   const waiting = [];
@@ -326,7 +366,8 @@ e2e('a client that leaves while Redis is asked leaves no place behind', async (w
 
 e2e('a stop does not wait for a Redis that hangs longer than its time-out', async (world) => {
   const env = { ...JWT_ENV, REDIS_TIMEOUT_MS: '1000', DRAIN_SECONDS: '1' };
-  const { sluice, redis } = await world.bridge({ store: 'redis', env });
+  const { sluices, redis } = await replicas(world, 2, { env });
+  const [sluice] = sluices;
   const stays = await world.liveStream(sluice, user('u1'));
   redis.hang();
   const connection = await world.connection(sluice);
@@ -335,14 +376,17 @@ e2e('a stop does not wait for a Redis that hangs longer than its time-out', asyn
   await stays.untilClosed();
 });
 
-e2e('streams go on to open while Redis hangs, counted by this replica', async (world) => {
-  const env = { ...JWT_ENV, MAX_CONNECTIONS_PER_USER: '2', REDIS_TIMEOUT_MS: '200' };
-  const { sluice, redis } = await world.bridge({ store: 'redis', env });
-  redis.hang();
-  for (const _ of range(1, 2)) await world.liveStream(sluice, user('u1'));
-  assertRefused(await askForStream(sluice, user('u1')), 429);
-  redis.wake();
-});
+for (const count of [1, 2]) {
+  e2e(`streams go on to open while Redis hangs, counted by this replica, one of ${count}`, async (world) => {
+    const env = { ...JWT_ENV, MAX_CONNECTIONS_PER_USER: '2', REDIS_TIMEOUT_MS: '200' };
+    const { sluices, redis } = await replicas(world, count, { env });
+    const [sluice] = sluices;
+    redis.hang();
+    for (const _ of range(1, 2)) await world.liveStream(sluice, user('u1'));
+    assertRefused(await askForStream(sluice, user('u1')), 429);
+    redis.wake();
+  });
+}
 
 e2e('tickets have a rate for each user', async (world) => {
   const { sluice } = await world.bridge({ env: { ...JWT_ENV, ...ADMIN_ENV, TICKET_RATE_PER_USER: '1' } });

@@ -396,7 +396,9 @@ for (const how of ['stop', 'crash']) {
     assert.deepEqual(client.gaps.map((gap) => gap.reason), ['source']);
     const kinds = client.blocks.filter((block) => ['event', 'control'].includes(block.kind));
     const gapAt = kinds.findIndex((block) => block.event === 'stream.gap');
-    assert.ok(kinds[gapAt - 1].position.seq === 8, 'the gap stands behind the last event before the stop');
+    /* Behind a crash the lease of the old process ends first: then the gap comes behind stream.ready. */
+    const before = kinds.slice(0, gapAt).filter((block) => block.kind === 'event');
+    assert.equal(before.at(-1).position.seq, 8, 'the gap stands behind the last event before the stop');
     // Also for those who resume from before all of it, and once only for those who have seen it.
     const all = await world.liveStream(next, { company: 'acme', lastEventId: start });
     assert.deepEqual(numbersOf(all.events), range(1, 12));

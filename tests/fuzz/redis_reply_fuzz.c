@@ -12,7 +12,6 @@
 /* What asked, and how often it was answered. */
 struct asked {
     int answers;
-    bool fenced;
 };
 
 static void check_position(struct event_position position)
@@ -33,6 +32,7 @@ static void check_head(const struct store_head *head)
     check_position(head->position);
     check_position(head->floor);
     MUST(head->since_ms <= EVENT_NUMBER_MAX);
+    MUST(head->source <= EVENT_NUMBER_MAX);
     event_id_subject(head->subject, strlen(head->subject), subject);
     MUST(strcmp(subject, head->subject) == 0);
 }
@@ -41,7 +41,17 @@ static void on_append(void *context, int status)
 {
     struct asked *asked = context;
 
-    MUST(status == 0 || status == -EAGAIN);
+    MUST(status == 0 || status == -EAGAIN || status == -EPERM);
+    asked->answers++;
+}
+
+static void on_claim(void *context, int status, const struct store_lease *lease)
+{
+    struct asked *asked = context;
+
+    MUST((status == 0 && lease) || (status == -EAGAIN && !lease));
+    if (lease)
+        MUST(lease->epoch >= (uint64_t)lease->mine && lease->epoch <= EVENT_NUMBER_MAX && lease->left_ms >= 0);
     asked->answers++;
 }
 
@@ -82,6 +92,15 @@ static void on_count(void *context, int status, const struct store_count *counts
     asked->answers++;
 }
 
+static void on_place(void *context, int status, uint64_t sequence)
+{
+    struct asked *asked = context;
+
+    MUST(status == 0 || (status == -EAGAIN && sequence == 0));
+    MUST(sequence <= EVENT_NUMBER_MAX);
+    asked->answers++;
+}
+
 static void on_handshake(void *context, const struct redis_handshake *result)
 {
     struct asked *asked = context;
@@ -98,13 +117,6 @@ static void on_error(void *context, const char *error, bool is_write)
     MUST(error != NULL);
 }
 
-static void on_fenced(void *context)
-{
-    struct asked *asked = context;
-
-    asked->fenced = true;
-}
-
 static struct redis_request *append_request(struct asked *asked)
 {
     struct frame_event event = {.kind = FRAME_EVENT,
@@ -115,7 +127,7 @@ static struct redis_request *append_request(struct asked *asked)
                                 .position = {.ms = 1699999999999, .seq = 7}};
     struct frame *frame = frame_new_event(&event);
     struct store_append append = {.company = "acme", .frames = &frame, .count = 1};
-    struct redis_request *request = redis_request_append(&append, on_append, asked);
+    struct redis_request *request = redis_request_append(&append, 1, on_append, asked);
 
     frame_unref(frame);
     return request;
@@ -125,15 +137,20 @@ static struct redis_request *append_request(struct asked *asked)
 static void ask(struct redis_requests *requests, char letter, struct asked *asked)
 {
     struct store_read read = {.company = "acme", .after = {.ms = 1, .seq = 1}, .max_events = 100, .max_bytes = 65536};
+    struct store_claim claim = {.holder = "fuzz", .epoch = 1, .lease_ms = 1000};
 
-    if (letter == 'a')
+    if (letter == 'o')
+        MUST(redis_request_send(requests, redis_request_claim(&claim, on_claim, asked)) == 0);
+    else if (letter == 'a')
         MUST(redis_request_send(requests, append_request(asked)) == 0);
     else if (letter == 'l')
         MUST(redis_request_send(requests, redis_request_load("acme", on_load, asked)) == 0);
+    else if (letter == 'p')
+        MUST(redis_request_send(requests, redis_request_place("EVENTS", on_place, asked)) == 0);
     else if (letter == 'c')
         MUST(redis_request_send(requests, redis_request_count(100, on_count, asked)) == 0);
     else if (letter == 'h')
-        MUST(redis_handshake_start(requests, "fuzz", on_handshake, asked) == 0);
+        MUST(redis_handshake_start(requests, on_handshake, asked) == 0);
     else
         MUST(redis_request_send(requests, redis_request_read(&read, on_read, asked)) == 0);
 }
@@ -144,7 +161,6 @@ static void run(char letter, const uint8_t *replies, size_t size)
     struct redis_requests requests = {
         .limits = {.ttl_ms = 1000, .max_events = 100, .max_bytes = 65536},
         .on_error = on_error,
-        .on_fenced = on_fenced,
         .context = &asked,
     };
     int ends[2];
@@ -163,7 +179,6 @@ static void run(char letter, const uint8_t *replies, size_t size)
     MUST(asked.answers == 1);
     for (size_t i = 0; i < REDIS_SCRIPTS_NAMED; i++)
         MUST(memchr(requests.scripts[i], '\0', REDIS_SHA_SIZE) != NULL);
-    MUST(requests.epoch <= EVENT_NUMBER_MAX);
     close(ends[1]);
 }
 

@@ -109,6 +109,25 @@ static void on_unreadable(void *context, const char *key, const char *reason)
     MUST(strncmp(key, "sluice:", 7) == 0 && reason);
 }
 
+static void check_replicas(void *context, size_t count)
+{
+    (void)context;
+    MUST(count <= RESP_MAX_BYTES);
+}
+
+static int64_t count_streams(void *context, const char *slots)
+{
+    (void)context;
+    MUST(strcmp(slots, "n") == 0);
+    return 2;
+}
+
+static void each_name(void *context, void (*visit)(void *visitor, const char *name), void *visitor)
+{
+    (void)context;
+    visit(visitor, "n");
+}
+
 static char name[] = "n";
 static char holder[] = "h";
 static char fingerprint[] = "f";
@@ -118,10 +137,13 @@ static void run(enum shared_kind kind, const uint8_t *replies, size_t size)
 {
     struct shared_options options = {
         .lease_ms = 1000,
+        .replica = "r",
+        .counts = {.count = count_streams, .each_name = each_name},
         .listener = {.on_revoked = check_revoked,
                      .on_features = check_fields,
                      .on_keys = check_fields,
-                     .on_unreadable = on_unreadable},
+                     .on_unreadable = on_unreadable,
+                     .on_replicas = check_replicas},
     };
     struct shared_backend *backend;
     int ends[2];
@@ -132,6 +154,7 @@ static void run(enum shared_kind kind, const uint8_t *replies, size_t size)
     answers = 0;
     request = (struct shared_request){.kind = kind,
                                       .number = 1,
+                                      .rank = 1,
                                       .name = name,
                                       .holder = holder,
                                       .fingerprint = fingerprint,
@@ -140,6 +163,8 @@ static void run(enum shared_kind kind, const uint8_t *replies, size_t size)
     backend = shared_redis_new(&options);
     MUST(backend != NULL);
     backend->perform(backend, &request);
+    backend->run(backend);
+    /* The counts that others are told. */
     backend->run(backend);
     MUST(answers <= 1);
     backend->free(backend);

@@ -66,13 +66,20 @@ export async function ticketFor(sluice, claims) {
   return answer.json().ticket;
 }
 
-/** NATS, Redis where `store` is `redis`, and `count` replicas of the same settings. */
+/** Waits until the replica knows that there are so many that share its Redis. */
+export function untilReplicas(sluice, count) {
+  const isLine = ({ message, replicas }) => message.startsWith('Streams of users and keys') && replicas === count;
+  return sluice.untilLog(isLine, `${count} replicas`);
+}
+
+/** NATS, Redis where `store` is `redis`, and `count` replicas of the same settings, which know each other. */
 export async function replicas(world, count, { store = 'redis', env: settings = JWT_ENV } = {}) {
   // One of them owns the replay store; the other waits at its end for what it could not append.
   const env = count > 1 ? { DRAIN_SECONDS: '1', ...settings } : settings;
   const { nats, redis, publisher, sluice } = await world.bridge({ store, env });
   const sluices = [sluice];
   while (sluices.length < count) sluices.push(await world.sluice({ nats, redis, env }));
+  if (store === 'redis') for (const each of sluices) await untilReplicas(each, count);
   return { nats, redis, publisher, sluices };
 }
 

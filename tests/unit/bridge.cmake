@@ -1,7 +1,7 @@
 # Tests named here are built; see CMakeLists.txt.
 
 # What several tests stand on: a clock, a source, a store, sockets and clients that the test drives.
-add_library(sluice_test_bridge OBJECT support/bridge_rig.c support/fake_clock.c support/fake_source.c
+add_library(sluice_test_bridge OBJECT support/bridge_rig.c support/fake_clock.c support/fake_shelf.c support/fake_source.c
                                       support/fake_store.c)
 target_link_libraries(sluice_test_bridge PRIVATE sluice_flags)
 target_include_directories(sluice_test_bridge PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
@@ -22,6 +22,8 @@ set(sluice_http_parts sluice_test_http sluice_test_bridge sluice_http sluice_bri
 set(sluice_fake_sockets LINKER:--wrap=send,--wrap=sendmsg,--wrap=close)
 
 sluice_unit_test(bridge/publish_rate_test sluice_bridge sluice_core)
+sluice_unit_test(bridge/live_test sluice_bridge sluice_core)
+sluice_unit_test(bridge/shadow_test ${sluice_bridge_parts})
 sluice_unit_test(bridge/intake_test ${sluice_bridge_parts})
 sluice_unit_test(bridge/source_control_test sluice_test_loopback sluice_bridge sluice_core Threads::Threads)
 target_sources(bridge_source_control_test PRIVATE bridge/nats_server.c)

@@ -17,24 +17,27 @@
 #include "core/clock.h"
 #include "core/config.h"
 #include "tests/unit/auth/token_maker.h"
+#include "tests/unit/replay/redis_server.h"
 
 #define SECRET "a secret of the tests, long enough for HS256"
 
-/* A gate over what one process shares with itself, with limits of two. */
+/* A gate over what one process shares with itself, or over a Redis, with limits of two. */
 struct world {
     struct config config;
     struct metrics *metrics;
     struct auth *auth;
     struct gate *gate;
     atomic_int changes; /* how often streams were to be looked at again */
+    bool waited;        /* whoever asked last */
 };
+
+static const char *redis_url = "";
 
 static const char *lookup(void *context, const char *name)
 {
     static const char *const settings[][2] = {
         {"AUTH_MODE", "jwt"},
         {"JWT_SECRET", SECRET},
-        {"REDIS_URL", ""},
         {"JWT_ADMIN_CLAIM", "admin"},
         {"MAX_CONNECTIONS_PER_USER", "2"},
         {"MAX_CONNECTIONS_PER_COMPANY", "3"},
@@ -42,6 +45,8 @@ static const char *lookup(void *context, const char *name)
     };
 
     (void)context;
+    if (strcmp(name, "REDIS_URL") == 0)
+        return redis_url;
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         if (strcmp(settings[i][0], name) == 0)
             return settings[i][1];
@@ -151,8 +156,8 @@ static int ask(struct world *world, const struct visitor *visitor, struct pass *
 
     snprintf(connection_id, sizeof connection_id, "c%d", count++);
     status = pass_ask(world->gate, &request, ret_pass, &identity, ret_refusal);
-    assert_int_equal(status == -EAGAIN, visitor->ticket != NULL);
-    if (status != -EAGAIN)
+    world->waited = status == -EAGAIN;
+    if (!world->waited)
         return status;
     sem_init(&answer.given, 0, 0);
     pass_wait(*ret_pass, on_done, &answer);
@@ -163,12 +168,22 @@ static int ask(struct world *world, const struct visitor *visitor, struct pass *
     return status;
 }
 
+/* Likewise, where nobody but the ticket's keeper is to be asked. */
+static int ask_alone(struct world *world, const struct visitor *visitor, struct pass **ret_pass,
+                     struct refusal *ret_refusal)
+{
+    int status = ask(world, visitor, ret_pass, ret_refusal);
+
+    assert_int_equal(world->waited, visitor->ticket != NULL);
+    return status;
+}
+
 static struct pass *let_in(struct world *world, const struct visitor *visitor)
 {
     struct refusal refusal = {.status = 0};
     struct pass *pass = NULL;
 
-    if (ask(world, visitor, &pass, &refusal) < 0)
+    if (ask_alone(world, visitor, &pass, &refusal) < 0)
         fail_msg("refused with %u %s: %s", refusal.status, refusal.reason, refusal.message);
     return pass;
 }
@@ -178,7 +193,7 @@ static struct refusal refused(struct world *world, const struct visitor *visitor
     struct refusal refusal = {.status = 0};
     struct pass *pass;
 
-    assert_int_equal(ask(world, visitor, &pass, &refusal), -EACCES);
+    assert_int_equal(ask_alone(world, visitor, &pass, &refusal), -EACCES);
     assert_string_equal(refusal.reason, reason);
     assert_int_equal(refusal.status, status);
     return refusal;
@@ -480,6 +495,57 @@ static void test_a_gate_that_has_stopped_still_answers(void **state)
     world_free(world);
 }
 
+/* Asks until the first has heard of the second, which is soon; gives all but the refusal back. */
+static void await_refusal(struct world *world, const struct visitor *visitor)
+{
+    int64_t until_ns = clock_monotonic_ns() + INT64_C(20000000000);
+    struct refusal refusal;
+    struct pass *pass;
+
+    while (ask(world, visitor, &pass, &refusal) == 0) {
+        pass_free(pass);
+        assert_true(clock_monotonic_ns() < until_ns);
+    }
+    assert_string_equal(refusal.reason, "user_limit");
+    assert_true(world->waited);
+}
+
+static void test_replicas_are_asked_where_there_are_others(void **state)
+{
+    struct redis_server server = {0};
+    char url[64];
+    char *token = anna();
+    struct visitor visitor = {.token = token};
+    struct world *worlds[2];
+    struct pass *passes[2];
+    struct refusal refusal;
+
+    (void)state;
+    redis_server_start(&server);
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d", server.port);
+    redis_url = url;
+    worlds[0] = world_new();
+    gate_await_start(worlds[0]->gate, 20000);
+    passes[0] = let_in(worlds[0], &visitor);
+    worlds[1] = world_new();
+    gate_await_start(worlds[1]->gate, 20000);
+    assert_int_equal(ask(worlds[1], &visitor, &passes[1], &refusal), 0);
+    assert_true(worlds[1]->waited);
+    await_refusal(worlds[0], &visitor);
+    await_refusal(worlds[1], &visitor);
+    /* Who was refused counts nowhere, and who has left counts no more. */
+    pass_free(passes[1]);
+    gate_stop(worlds[1]->gate);
+    assert_int_equal(ask(worlds[0], &visitor, &passes[1], &refusal), 0);
+    pass_free(passes[0]);
+    pass_free(passes[1]);
+    redis_url = "";
+    free(token);
+    world_free(worlds[0]);
+    world_free(worlds[1]);
+    redis_server_kill(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -494,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_the_revoked_see_no_numbers),
         cmocka_unit_test(test_streams_come_at_a_rate),
         cmocka_unit_test(test_a_gate_that_has_stopped_still_answers),
+        cmocka_unit_test(test_replicas_are_asked_where_there_are_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,6 +147,68 @@ static void test_a_key_may_have_a_limit_of_its_own(void **state)
     limits_free(limits);
 }
 
+static void test_slots_have_one_name_and_each_stream_its_rank(void **state)
+{
+    struct limits *limits = limits_with(0, 3, 4, 0);
+    struct limits_who who = {.company = "acme", .user = "ann", .key = "k_1", .key_max = 5};
+    struct limits_who nobody = {.company = "acme"};
+    struct limits_slot slot;
+    struct limits_place *places[4];
+
+    (void)state;
+    assert_true(limits_slot(limits, &who, LIMIT_USER, &slot));
+    assert_string_equal(slot.name, "user:acme|ann");
+    assert_int_equal(slot.max, 3);
+    assert_true(limits_slot(limits, &who, LIMIT_KEY, &slot));
+    assert_string_equal(slot.name, "key:k_1");
+    assert_int_equal(slot.max, 5);
+    assert_false(limits_slot(limits, &nobody, LIMIT_USER, &slot));
+    assert_false(limits_slot(limits, &nobody, LIMIT_KEY, &slot));
+    for (int i = 0; i < 3; i++) {
+        places[i] = entered(limits, &who);
+        assert_int_equal(limits_rank(places[i], LIMIT_USER), i + 1);
+        assert_int_equal(limits_rank(places[i], LIMIT_KEY), i + 1);
+    }
+    places[3] = entered(limits, &nobody);
+    assert_int_equal(limits_rank(places[3], LIMIT_USER), 0);
+    assert_int_equal(limits_count(limits, "user:acme|ann"), 3);
+    limits_leave(limits, places[0]);
+    /* A rank is that of the coming; the count is that of now. */
+    assert_int_equal(limits_rank(places[2], LIMIT_USER), 3);
+    assert_int_equal(limits_count(limits, "user:acme|ann"), 2);
+    assert_int_equal(limits_count(limits, "key:k_1"), 2);
+    assert_int_equal(limits_count(limits, "user:acme|bob"), 0);
+    for (int i = 1; i < 4; i++)
+        limits_leave(limits, places[i]);
+    assert_int_equal(limits_count(limits, "user:acme|ann"), 0);
+    limits_free(limits);
+}
+
+static void note_name(void *context, const char *name)
+{
+    strcat(strcat(context, name), "\n");
+}
+
+static void test_all_that_have_streams_are_named_once(void **state)
+{
+    struct address address = address_of("192.0.2.1");
+    struct limits *limits = limits_with(5, 5, 5, 5);
+    struct limits_who ann = {.company = "acme", .user = "ann", .key = "k_1", .address = &address};
+    struct limits_who bob = {.company = "acme", .user = "bob", .address = &address};
+    struct limits_place *places[] = {entered(limits, &ann), entered(limits, &ann), entered(limits, &bob)};
+    char names[256] = "";
+
+    (void)state;
+    limits_each_name(limits, note_name, names);
+    assert_string_equal(names, "user:acme|ann\nuser:acme|bob\nkey:k_1\n");
+    for (int i = 0; i < 3; i++)
+        limits_leave(limits, places[i]);
+    names[0] = '\0';
+    limits_each_name(limits, note_name, names);
+    assert_string_equal(names, "");
+    limits_free(limits);
+}
+
 static void test_an_ipv6_network_is_one_address(void **state)
 {
     struct limits *limits = limits_with(0, 0, 0, 1);
@@ -343,6 +405,8 @@ int main(void)
         cmocka_unit_test(test_a_refusal_counts_nowhere),
         cmocka_unit_test(test_users_of_other_companies_are_others),
         cmocka_unit_test(test_a_key_may_have_a_limit_of_its_own),
+        cmocka_unit_test(test_slots_have_one_name_and_each_stream_its_rank),
+        cmocka_unit_test(test_all_that_have_streams_are_named_once),
         cmocka_unit_test(test_an_ipv6_network_is_one_address),
         cmocka_unit_test(test_without_rates_all_are_admitted),
         cmocka_unit_test(test_a_rate_says_how_long_to_wait),

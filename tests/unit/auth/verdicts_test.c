@@ -209,14 +209,14 @@ static void test_a_field_that_is_no_company_is_counted(void **state)
 static void test_a_long_user_fits_or_is_told(void **state)
 {
     char user[IDENTITY_TEXT_SIZE];
-    char value[SHARED_NAME_MAX + 1];
+    char name[SHARED_NAME_MAX + 1];
     char small[8];
 
     (void)state;
     memset(user, 'u', sizeof user - 1);
     user[sizeof user - 1] = '\0';
-    assert_true(verdicts_user_value("acme", user, value, sizeof value));
-    assert_false(verdicts_user_value("acme", user, small, sizeof small));
+    assert_true(identity_user_name("acme", user, name, sizeof name));
+    assert_false(identity_user_name("acme", user, small, sizeof small));
 }
 
 static int set_up(void **state)

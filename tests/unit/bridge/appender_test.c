@@ -372,17 +372,32 @@ static void a_head_that_cannot_be_read_is_asked_for_again(void **state)
     assert_told("R");
 }
 
-static void a_store_that_was_taken_over_gets_nothing_more(void **state)
+static void an_append_that_a_later_owner_fenced_is_kept(void **state)
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY});
     have("acme", 2);
-    fake_store_fence(rig.store);
+    fake_store_fence(rig.store, 2);
     publish("acme", 3, 9);
-    appender_tick(rig.appender);
     bridge_rig_flush_late(&rig);
-    assert_int_equal(fake_store_waiting(rig.store), 0);
-    assert_told("L");
+    fake_store_answer_all(rig.store);
+    assert_stored("acme", 1, 2);
+    assert_int_equal(appender_backlog_events(rig.appender), 7);
+    /* Whoever owns the intake again appends it. */
+    store_set_epoch(fake_store_base(rig.store), 3);
+    appender_tick(rig.appender);
+    bridge_rig_settle(&rig);
+    assert_stored("acme", 1, 9);
+}
+
+static void without_the_lease_nothing_is_appended(void **state)
+{
+    (void)state;
+    begin(&(struct bridge_rig_options){.state = STORE_READY});
+    have("acme", 2);
+    store_set_epoch(fake_store_base(rig.store), 0);
+    publish("acme", 3, 9);
+    bridge_rig_settle(&rig);
     assert_stored("acme", 1, 2);
     assert_int_equal(appender_backlog_events(rig.appender), 7);
 }
@@ -409,7 +424,8 @@ int main(void)
         TEST(a_store_is_restored_once_and_only_when_heads_and_backlog_are_in),
         TEST(a_store_that_refuses_appends_is_not_restored),
         TEST(a_head_that_cannot_be_read_is_asked_for_again),
-        TEST(a_store_that_was_taken_over_gets_nothing_more),
+        TEST(an_append_that_a_later_owner_fenced_is_kept),
+        TEST(without_the_lease_nothing_is_appended),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,7 +53,7 @@ static void the_head_is_known_after_all_events_are_gone(void **state)
     fake_store_trim(hub_rig.store, "acme", 0);
     bridge_rig_unsubscribe(&hub_rig, "acme", 1, &hub_token);
     fake_clock_advance_ms(HUB_HOUR_MS);
-    intake_tick(hub_rig.intake);
+    bridge_rig_tick(&hub_rig);
     assert_null(bridge_rig_company(&hub_rig, "acme"));
     read = hub_rig_make_read(HUB_ID(9), true);
     bridge_rig_read(&hub_rig, "acme", &read);
@@ -120,7 +120,7 @@ static void a_reading_waits_for_the_numbering(void **state)
     hub_rig_have_nine(1);
     bridge_rig_unsubscribe(&hub_rig, "acme", 1, &hub_token);
     fake_clock_advance_ms(HUB_HOUR_MS);
-    intake_tick(hub_rig.intake);
+    bridge_rig_tick(&hub_rig);
     read = hub_rig_make_read(HUB_ID(2), true);
     bridge_rig_read(&hub_rig, "acme", &read);
     bridge_rig_publish(&hub_rig, "acme", 10);
@@ -263,7 +263,7 @@ static void nothing_follows_the_end_of_a_subscription(void **state)
     assert_events(1, 10, 10);
     message = bridge_rig_take(&hub_rig, 1);
     assert_int_equal(message->type, HUB_UNSUBSCRIBED);
-    assert_ptr_equal(((struct hub_unsubscribed *)(void *)message)->token, &hub_token);
+    assert_ptr_equal(((struct hub_mark *)(void *)message)->token, &hub_token);
     message->release(message);
     assert_nothing(1);
 }

@@ -166,11 +166,11 @@ static void the_end_is_told_when_the_company_goes_quiet(void **state)
     exhaust("acme");
     publish("acme", 11, 12);
     fake_clock_advance_ms(499);
-    intake_tick(rig.intake);
+    bridge_rig_tick(&rig);
     assert_string_equal(story("acme"), "1 2 3 4 5 6 7 8 9 10 L");
     fake_clock_advance_ms(1);
-    intake_tick(rig.intake);
-    intake_tick(rig.intake);
+    bridge_rig_tick(&rig);
+    bridge_rig_tick(&rig);
     assert_string_equal(story("acme"), "1 2 3 4 5 6 7 8 9 10 L L");
     fake_clock_advance_ms(500);
     publish("acme", 13, 13);
@@ -224,15 +224,15 @@ static void a_company_does_not_escape_by_being_forgotten(void **state)
         item.message = fake_message_new("metrics.x", payload);
         intake_take(rig.intake, &item);
         fake_store_answer_all(rig.store);
-        intake_tick(rig.intake);
+        bridge_rig_tick(&rig);
     }
     assert_int_equal(metrics_get(rig.metrics, METRIC_REJECTED_TOO_LARGE), 10);
     assert_int_equal(dropped(), 2);
     fake_clock_advance_ms(1999);
-    intake_tick(rig.intake);
+    bridge_rig_tick(&rig);
     assert_non_null(bridge_rig_company(&rig, "acme"));
     fake_clock_advance_ms(2);
-    intake_tick(rig.intake);
+    bridge_rig_tick(&rig);
     assert_null(bridge_rig_company(&rig, "acme"));
 }
 

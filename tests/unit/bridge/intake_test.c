@@ -153,10 +153,10 @@ static void messages_wait_in_order_while_the_head_is_loading(void **state)
     (void)state;
     for (int i = 0; i < 5; i++)
         bridge_rig_publish(&rig, "acme", i);
-    assert_int_equal(intake_parked(rig.intake), 5);
+    assert_int_equal(heads_parked(rig.heads), 5);
     assert_int_equal(fake_store_waiting(rig.store), 1);
     fake_store_answer(rig.store);
-    assert_int_equal(intake_parked(rig.intake), 0);
+    assert_int_equal(heads_parked(rig.heads), 0);
     for (int i = 0; i < 5; i++) {
         assert_number("acme", (uint64_t)i, i);
         assert_int_equal(frame_position(recent("acme", (uint64_t)i)).seq, i + 1);
@@ -168,11 +168,11 @@ static void parked_messages_hold_the_source_up(void **state)
     (void)state;
     for (int i = 0; i < 999; i++)
         bridge_rig_publish(&rig, "acme", i);
-    assert_true(intake_may_take(rig.intake));
+    assert_true(heads_may_park(rig.heads));
     bridge_rig_publish(&rig, "acme", 999);
-    assert_false(intake_may_take(rig.intake));
+    assert_false(heads_may_park(rig.heads));
     fake_store_answer(rig.store);
-    assert_true(intake_may_take(rig.intake));
+    assert_true(heads_may_park(rig.heads));
 }
 
 static void a_hole_keeps_its_place_among_parked_messages(void **state)
@@ -270,10 +270,10 @@ static void a_quiet_company_is_forgotten_and_goes_on_where_it_was(void **state)
     bridge_rig_publish(&rig, "acme", 2);
     bridge_rig_settle(&rig);
     fake_clock_advance_ms(9 * MINUTE_MS);
-    intake_tick(rig.intake);
+    bridge_rig_tick(&rig);
     assert_non_null(bridge_rig_company(&rig, "acme"));
     fake_clock_advance_ms(2 * MINUTE_MS);
-    intake_tick(rig.intake);
+    bridge_rig_tick(&rig);
     assert_null(bridge_rig_company(&rig, "acme"));
     bridge_rig_publish(&rig, "acme", 3);
     fake_store_answer(rig.store);
@@ -288,11 +288,11 @@ static void a_company_with_something_to_append_is_not_forgotten(void **state)
     fake_store_answer(rig.store);
     fake_store_lose(rig.store, 0);
     fake_clock_advance_ms(20 * MINUTE_MS);
-    intake_tick(rig.intake);
+    bridge_rig_tick(&rig);
     assert_non_null(bridge_rig_company(&rig, "acme"));
     fake_store_restore(rig.store);
     bridge_rig_settle(&rig);
-    intake_tick(rig.intake);
+    bridge_rig_tick(&rig);
     assert_null(bridge_rig_company(&rig, "acme"));
     assert_int_equal(fake_store_count(rig.store, "acme"), 1);
 }
@@ -304,7 +304,7 @@ static void a_company_with_a_subscription_is_not_forgotten(void **state)
     bridge_rig_publish(&rig, "acme", 1);
     bridge_rig_settle(&rig);
     fake_clock_advance_ms(20 * MINUTE_MS);
-    intake_tick(rig.intake);
+    bridge_rig_tick(&rig);
     assert_non_null(bridge_rig_company(&rig, "acme"));
     bridge_rig_unsubscribe(&rig, "acme", 0, &rig);
     assert_null(bridge_rig_company(&rig, "acme"));
@@ -322,7 +322,7 @@ static void no_company_is_kept_for_mere_subscriptions(void **state)
         bridge_rig_unsubscribe(&rig, name, 0, &rig);
     }
     bridge_rig_settle(&rig);
-    intake_tick(rig.intake);
+    bridge_rig_tick(&rig);
     assert_int_equal(companies_count(rig.companies), 0);
 }
 
@@ -336,7 +336,7 @@ static void a_hole_leaves_nothing_in_the_store_for_a_company_without_events(void
     assert_int_equal(fake_store_count(rig.store, "guess"), 0);
     assert_int_equal(recent_count("guess"), 1);
     bridge_rig_unsubscribe(&rig, "guess", 0, &rig);
-    intake_tick(rig.intake);
+    bridge_rig_tick(&rig);
     assert_int_equal(companies_count(rig.companies), 0);
 }
 

@@ -59,7 +59,7 @@ static void forget_company(void)
 {
     bridge_rig_unsubscribe(&hub_rig, "acme", 1, &hub_token);
     fake_clock_advance_ms(INT64_C(20) * 60 * 1000);
-    intake_tick(hub_rig.intake);
+    bridge_rig_tick(&hub_rig);
     assert_null(bridge_rig_company(&hub_rig, "acme"));
     bridge_rig_subscribe(&hub_rig, "acme", 1, &hub_token);
     bridge_rig_settle(&hub_rig);

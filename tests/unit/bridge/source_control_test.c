@@ -108,11 +108,11 @@ static int take_until(const char *last, int *ret_holes)
 
     *ret_holes = 0;
     while (!found) {
-        struct pollfd fd = {.fd = source_fd(source), .events = POLLIN};
+        struct pollfd fd = {.fd = source_fd(source, SOURCE_EVENTS), .events = POLLIN};
         size_t count;
 
         assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
-        count = source_take(source, items, ITEMS_MAX);
+        count = source_take(source, SOURCE_EVENTS, items, ITEMS_MAX);
         for (size_t i = 0; i < count; i++) {
             size_t size;
             const char *payload = items[i].message ? source_message_payload(items[i].message, &size) : NULL;

@@ -22,6 +22,7 @@ static struct frame_event event_of(const char *payload, size_t size)
         .payload_size = size,
         .position = position,
         .received_ns = 77,
+        .mark = 0xfedcba9876543210,
     };
 }
 
@@ -128,6 +129,7 @@ static void assert_round_trip(const char *payload, size_t size)
     assert_memory_equal(stream.events[0].data, expected, expected_size);
     frame_append_payload(frame, &read_back);
     assert_int_equal(read_back.size, expected_size);
+    assert_int_equal(frame_payload_size(frame), expected_size);
     if (expected_size > 0)
         assert_memory_equal(read_back.data, expected, expected_size);
     assert_int_equal(frame_encoded_size(&event), bytes_size);
@@ -243,6 +245,7 @@ static void test_a_frame_says_what_it_was_made_of(void **state)
     assert_int_equal(frame_kind(frame), FRAME_EVENT);
     assert_int_equal(event_position_compare(frame_position(frame), position), 0);
     assert_int_equal(frame_received_ns(frame), 77);
+    assert_true(frame_mark(frame) == 0xfedcba9876543210);
     frame_unref(frame);
 }
 
@@ -254,6 +257,8 @@ static void test_a_control_frame_is_framed_and_a_raw_one_is_not(void **state)
     (void)state;
     assert_bytes(control, true, "c\r\n:heartbeat\n\n\r\n");
     assert_bytes(control, false, ":heartbeat\n\n");
+    assert_int_equal(frame_payload_size(control), 0);
+    assert_int_equal(frame_mark(control), 0);
     assert_int_equal(frame_kind(control), FRAME_CONTROL);
     assert_bytes(raw, true, "0\r\n\r\n");
     assert_bytes(raw, false, "0\r\n\r\n");

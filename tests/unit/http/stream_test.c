@@ -513,7 +513,7 @@ static void what_the_store_lost_behind_an_empty_memory_is_a_gap(void **state)
     stream_rig_settle(&rig);
     id_of(3, id);
     fake_clock_advance_ms(INT64_C(20) * 60 * 1000);
-    intake_tick(rig.bridge.intake);
+    bridge_rig_tick(&rig.bridge);
     assert_null(bridge_rig_company(&rig.bridge, "acme"));
     (void)open_ready(true);
     fake_store_lose(rig.bridge.store, 0);

@@ -17,7 +17,6 @@ void redis_store_tell(void *context, enum store_state state, const char *reason)
 
     told->lost += state == STORE_LOST;
     told->ready += state == STORE_READY;
-    told->fenced += state == STORE_FENCED;
     snprintf(told->reason, sizeof told->reason, "%s", reason);
 }
 
@@ -25,7 +24,7 @@ struct store *redis_store_new(const char *url, const struct store_limits *limits
                               struct metrics *metrics)
 {
     struct store_redis_options options = {
-        .redis = {.url = url, .timeout_ms = timeout_ms}, .limits = *limits, .metrics = metrics, .holder = "test"};
+        .redis = {.url = url, .timeout_ms = timeout_ms}, .limits = *limits, .metrics = metrics};
     struct store *store = store_redis_new(&options);
 
     assert_non_null(store);
@@ -42,7 +41,24 @@ struct store *redis_store_connect(const struct redis_server *server, const struc
     store = redis_store_new(url, limits, timeout_ms, metrics);
     assert_int_equal(store_state(store), STORE_LOST);
     store_wait_state(store, STORE_READY);
+    store_set_epoch(store, 1);
     return store;
+}
+
+void redis_store_attempt(struct store *store, int attempts)
+{
+    bool was_connected = false;
+
+    while (attempts > 0) {
+        short events;
+        bool is_connected;
+
+        store_pump(store);
+        assert_int_equal(store_state(store), STORE_LOST);
+        is_connected = store_poll_fd(store, &events) >= 0;
+        attempts -= was_connected && !is_connected;
+        was_connected = is_connected;
+    }
 }
 
 struct events events_of(const char *company)

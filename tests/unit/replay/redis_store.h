@@ -13,7 +13,6 @@ extern const struct store_limits redis_roomy;
 struct redis_told {
     int lost;
     int ready;
-    int fenced;
     char reason[256];
 };
 void redis_store_tell(void *context, enum store_state state, const char *reason);
@@ -22,9 +21,12 @@ void redis_store_tell(void *context, enum store_state state, const char *reason)
 struct store *redis_store_new(const char *url, const struct store_limits *limits, int timeout_ms,
                               struct metrics *metrics);
 
-/* A store that is ready. */
+/* A store that is ready, and appends with epoch 1. */
 struct store *redis_store_connect(const struct redis_server *server, const struct store_limits *limits, int timeout_ms,
                                   struct metrics *metrics);
+
+/* Runs until that many attempts of a lost store to connect have failed. */
+void redis_store_attempt(struct store *store, int attempts);
 
 /* Events of the last minute. */
 struct events events_of(const char *company);

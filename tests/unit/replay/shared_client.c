@@ -86,6 +86,40 @@ static void on_unreadable(void *context, const char *key, const char *reason)
     pthread_mutex_unlock(&replica->lock);
 }
 
+static void on_replicas(void *context, size_t count)
+{
+    struct replica *replica = context;
+
+    pthread_mutex_lock(&replica->lock);
+    replica->replicas = count;
+    pthread_cond_broadcast(&replica->changed);
+    pthread_mutex_unlock(&replica->lock);
+}
+
+static int64_t count_held(void *context, const char *name)
+{
+    struct replica *replica = context;
+    int64_t count = 0;
+
+    pthread_mutex_lock(&replica->lock);
+    for (size_t i = 0; i < replica->held_count; i++)
+        if (strcmp(replica->held[i].name, name) == 0)
+            count = replica->held[i].count;
+    pthread_mutex_unlock(&replica->lock);
+    return count;
+}
+
+static void each_held(void *context, void (*visit)(void *visitor, const char *name), void *visitor)
+{
+    struct replica *replica = context;
+
+    pthread_mutex_lock(&replica->lock);
+    for (size_t i = 0; i < replica->held_count; i++)
+        if (replica->held[i].count > 0)
+            visit(visitor, replica->held[i].name);
+    pthread_mutex_unlock(&replica->lock);
+}
+
 static bool is_connected(struct replica *replica)
 {
     return replica->connected;
@@ -93,19 +127,25 @@ static bool is_connected(struct replica *replica)
 
 struct replica *replica_new(const struct replica_options *options)
 {
+    static int made;
     struct replica *replica = calloc(1, sizeof *replica);
+    char name[SHARED_REPLICA_MAX + 1];
     struct shared_options shared = {
         .redis = {.url = options->url, .timeout_ms = abs(options->timeout_ms)},
         .lease_ms = options->lease_ms,
+        .replica = name,
+        .counts = {.context = replica, .count = count_held, .each_name = each_held},
         .listener = {.context = replica,
                      .on_revoked = on_revoked,
                      .on_features = on_features,
                      .on_keys = on_keys,
                      .on_state = on_state,
-                     .on_unreadable = on_unreadable},
+                     .on_unreadable = on_unreadable,
+                     .on_replicas = on_replicas},
     };
 
     assert_non_null(replica);
+    snprintf(name, sizeof name, "replica%d", made++);
     pthread_mutex_init(&replica->lock, NULL);
     pthread_cond_init(&replica->changed, NULL);
     replica->shared = shared_new(&shared);
@@ -251,18 +291,80 @@ int revoke(struct replica *replica, enum shared_subject subject, const char *val
     return answer_wait(&answer);
 }
 
-int slots_enter(struct replica *replica, const char *name, const char *holder, int64_t max)
+/* The lock is held. */
+static struct held *find_held(struct replica *replica, const char *name)
 {
-    struct answer answer = answer_of(replica);
-
-    assert_int_equal(shared_slots_enter(replica->shared, name, holder, max, on_answer, &answer), 0);
-    return answer_wait(&answer);
+    for (size_t i = 0; i < replica->held_count; i++)
+        if (strcmp(replica->held[i].name, name) == 0)
+            return &replica->held[i];
+    assert_true(replica->held_count < HELD_MAX);
+    strcpy(replica->held[replica->held_count].name, name);
+    return &replica->held[replica->held_count++];
 }
 
-int slots_leave(struct replica *replica, const char *name, const char *holder)
+static int64_t hold_more(struct replica *replica, const char *name, int64_t more)
+{
+    struct held *held;
+    int64_t count;
+
+    pthread_mutex_lock(&replica->lock);
+    held = find_held(replica, name);
+    held->count += more;
+    count = held->count;
+    pthread_mutex_unlock(&replica->lock);
+    return count;
+}
+
+void hold(struct replica *replica, const char *name, int64_t count)
+{
+    (void)hold_more(replica, name, count - hold_more(replica, name, 0));
+}
+
+int slots_enter(struct replica *replica, const char *name, int64_t max)
 {
     struct answer answer = answer_of(replica);
+    int64_t rank = hold_more(replica, name, 1);
+    int status;
 
-    assert_int_equal(shared_slots_leave(replica->shared, name, holder, on_answer, &answer), 0);
-    return answer_wait(&answer);
+    assert_int_equal(shared_slots_enter(replica->shared, name, rank, max, on_answer, &answer), 0);
+    status = answer_wait(&answer);
+    if (status == -EDQUOT)
+        slots_leave(replica, name);
+    return status;
+}
+
+void slots_leave(struct replica *replica, const char *name)
+{
+    assert_true(hold_more(replica, name, -1) >= 0);
+    assert_int_equal(shared_slots_leave(replica->shared, name), 0);
+}
+
+void slots_enter_until(struct replica *replica, const char *name, int64_t max, int status)
+{
+    struct timespec until = patience();
+
+    for (;;) {
+        int given = slots_enter(replica, name, max);
+        struct timespec pause = {.tv_nsec = 5000000};
+        struct timespec now;
+
+        if (given == status)
+            return;
+        if (given != -EDQUOT)
+            slots_leave(replica, name);
+        clock_gettime(CLOCK_REALTIME, &now);
+        if (now.tv_sec >= until.tv_sec)
+            fail_msg("%s: waited in vain for %d", name, status);
+        nanosleep(&pause, NULL);
+    }
+}
+
+void replica_wait_replicas(struct replica *replica, size_t count)
+{
+    struct timespec until = patience();
+
+    pthread_mutex_lock(&replica->lock);
+    while (replica->replicas != count)
+        wait_for_change(replica, &until, "replicas");
+    pthread_mutex_unlock(&replica->lock);
 }

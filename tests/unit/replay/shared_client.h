@@ -5,6 +5,14 @@
 
 #include "replay/shared.h"
 
+/* The streams that it has of one name. */
+struct held {
+    char name[SHARED_NAME_MAX + 1];
+    int64_t count;
+};
+
+enum { HELD_MAX = 2048 };
+
 /* A replica: shared state, what its listener was told, and answers that a test waits for. All waits end, in a failure. */
 struct replica {
     struct shared *shared;
@@ -22,6 +30,9 @@ struct replica {
     char keys[4096];
     char unreadable[256];
     size_t keys_count;
+    size_t replicas; /* as told last */
+    struct held held[HELD_MAX];
+    size_t held_count;
 };
 
 struct replica_options {
@@ -33,7 +44,7 @@ struct replica_options {
 /* Starts one; with a URL it waits until it is connected, unless timeout_ms is negative: then it does not. */
 struct replica *replica_new(const struct replica_options *options);
 
-/* Ends it as a killed one would: it gives nothing back. */
+/* Ends it; it gives no ticket back. */
 void replica_free(struct replica *replica);
 
 struct answer {
@@ -63,8 +74,21 @@ int ticket_take(struct replica *replica, const char *hash, const char *holder, c
                 int64_t resume_ms);
 int ticket_release(struct replica *replica, const char *hash, const char *holder);
 int revoke(struct replica *replica, enum shared_subject subject, const char *value, int64_t until_ms);
-int slots_enter(struct replica *replica, const char *name, const char *holder, int64_t max);
-int slots_leave(struct replica *replica, const char *name, const char *holder);
+
+/* Has that many streams of the name, without telling anybody. */
+void hold(struct replica *replica, const char *name, int64_t count);
+
+/* One more stream: it is counted here, and out again if it is refused. Its rank is that of now. */
+int slots_enter(struct replica *replica, const char *name, int64_t max);
+
+/* One stream less. */
+void slots_leave(struct replica *replica, const char *name);
+
+/* Enters, and leaves if that was wrong, again and again until the status is that one. */
+void slots_enter_until(struct replica *replica, const char *name, int64_t max, int status);
+
+/* Waits until it was told of so many replicas; 0: until it does not know. */
+void replica_wait_replicas(struct replica *replica, size_t count);
 
 /* Takes again and again until the status is that one. */
 void ticket_take_until(struct replica *replica, const char *hash, const char *holder, const char *fingerprint,

@@ -95,36 +95,6 @@ static void test_the_ticket_of_a_killed_replica_is_free_after_its_lease(void **s
     replica_free(other);
 }
 
-static void test_the_slots_of_a_killed_replica_heal(void **state)
-{
-    struct replica *killed = connect_with(&server, 10000, 300);
-    struct replica *other = connect_with(&server, 10000, 300);
-    int64_t taken_ns;
-
-    (void)state;
-    /* Many holders of one name are renewed in several lots. */
-    for (int i = 0; i < 300; i++) {
-        char holder[16];
-
-        snprintf(holder, sizeof holder, "a-%d", i);
-        assert_int_equal(slots_enter(killed, "n", holder, 300), 0);
-    }
-    taken_ns = clock_monotonic_ns();
-    while (clock_monotonic_ns() < taken_ns + INT64_C(1500000000)) {
-        assert_int_equal(slots_enter(other, "n", "b-1", 300), -EDQUOT);
-        pause_ms(10);
-    }
-    replica_free(killed);
-    while (slots_enter(other, "n", "b-1", 300) != 0)
-        pause_ms(5);
-    /* Whoever was refused does not hold, and is not renewed. */
-    assert_int_equal(slots_enter(other, "n", "b-2", 1), -EDQUOT);
-    pause_ms(400);
-    assert_int_equal(slots_leave(other, "n", "b-1"), 0);
-    assert_int_equal(slots_enter(other, "n", "b-3", 1), 0);
-    replica_free(other);
-}
-
 static void test_a_replica_that_starts_later_sees_revocations_and_hashes(void **state)
 {
     struct replica *first = connect_to(&server);
@@ -216,12 +186,9 @@ static void test_keys_of_another_type_harm_nobody_else(void **state)
     struct replica *replica = connect_to(&server);
 
     (void)state;
-    redis_server_tell(&server, REDIS_COMMAND("SET", "sluice:slots:n", "text"));
     redis_server_tell(&server, REDIS_COMMAND("SET", "sluice:ticket:t", "text"));
-    assert_int_equal(slots_enter(replica, "n", "a-1", 1), -EAGAIN);
-    assert_int_equal(slots_leave(replica, "n", "a-1"), -EAGAIN);
     assert_int_equal(ticket_take(replica, "t", "a-1", "f", 1), -EAGAIN);
-    assert_int_equal(slots_enter(replica, "m", "a-1", 1), 0);
+    assert_int_equal(ticket_put(replica, "u", "v", LONG_MS), 0);
     redis_server_tell(&server,
                       REDIS_COMMAND("ZADD", "sluice:revoked", "inf", "user|u1", "9e15", "nothing", "9e15", "key|"));
     replica_wait_text(replica, replica->revoked, "user|u1=9007199254740992\n");
@@ -236,11 +203,12 @@ static void test_scripts_that_redis_forgets_do_not_matter(void **state)
     struct replica *replica = connect_to(&server);
 
     (void)state;
-    assert_int_equal(slots_enter(replica, "n", "a-1", 1), 0);
+    assert_int_equal(ticket_put(replica, "t", "v", LONG_MS), 0);
+    assert_int_equal(ticket_take(replica, "t", "a-1", "f", LONG_MS), 0);
     redis_server_tell(&server, REDIS_COMMAND("SCRIPT", "FLUSH"));
-    assert_int_equal(slots_enter(replica, "n", "a-2", 1), -EDQUOT);
-    assert_int_equal(slots_leave(replica, "n", "a-1"), 0);
-    assert_int_equal(slots_enter(replica, "n", "a-2", 1), 0);
+    assert_int_equal(ticket_take(replica, "t", "a-2", "f", LONG_MS), -EALREADY);
+    assert_int_equal(ticket_release(replica, "t", "a-1"), 0);
+    assert_int_equal(ticket_take(replica, "t", "a-2", "f", LONG_MS), 0);
     replica_free(replica);
 }
 
@@ -256,12 +224,8 @@ static void test_a_killed_redis_is_away_and_comes_back(void **state)
     replica = connect_to(&own);
     other = connect_to(&own);
     replica_wait_text(replica, replica->features, "acme=on/2\n");
-    assert_int_equal(slots_enter(replica, "n", "a-1", 2), 0);
     redis_server_kill(&own);
     replica_wait(replica, is_lost);
-    assert_int_equal(slots_enter(replica, "n", "a-2", 2), -EAGAIN);
-    assert_int_equal(slots_enter(replica, "n", "a-3", 2), -EAGAIN);
-    assert_int_equal(slots_leave(replica, "n", "a-3"), -EAGAIN);
     assert_int_equal(ticket_put(replica, "t", "v", LONG_MS), -EAGAIN);
     assert_int_equal(ticket_take(replica, "t", "a-1", "f", LONG_MS), -EAGAIN);
     assert_int_equal(revoke(replica, SHARED_USER, "u1", clock_unix_ms() + LONG_MS), -EAGAIN);
@@ -269,13 +233,6 @@ static void test_a_killed_redis_is_away_and_comes_back(void **state)
     redis_server_start(&own);
     replica_wait(replica, is_connected);
     replica_wait(other, is_connected);
-    /* Its data is gone; what was held before, and what was let in meanwhile, is entered again. */
-    while (slots_enter(other, "n", "b-1", 2) != -EDQUOT) {
-        assert_int_equal(slots_leave(other, "n", "b-1"), 0);
-        pause_ms(5);
-    }
-    assert_int_equal(slots_leave(replica, "n", "a-2"), 0);
-    assert_int_equal(slots_enter(other, "n", "b-1", 2), 0);
     assert_int_equal(ticket_put(other, "t", "v", LONG_MS), 0);
     assert_int_equal(ticket_take(replica, "t", "a-1", "f", LONG_MS), 0);
     replica_wait_text(replica, replica->features, "");
@@ -296,13 +253,13 @@ static void test_a_redis_that_hangs_is_answered_for_in_time(void **state)
     redis_server_pause(&own);
     for (int i = 0; i < 5; i++) {
         asked_ns = clock_monotonic_ns();
-        assert_int_equal(slots_enter(replica, "n", "a-1", 1), -EAGAIN);
+        assert_int_equal(ticket_put(replica, "t", "v", LONG_MS), -EAGAIN);
         assert_true(clock_monotonic_ns() - asked_ns < INT64_C(5000000000));
     }
     replica_wait(replica, is_lost);
     redis_server_resume(&own);
     replica_wait(replica, is_connected);
-    assert_int_equal(slots_enter(replica, "n", "a-1", 1), 0);
+    assert_int_equal(ticket_put(replica, "u", "v", LONG_MS), 0);
     replica_free(replica);
     redis_server_kill(&own);
 }
@@ -322,7 +279,7 @@ static void test_requests_that_come_while_others_wait_are_not_left_behind(void *
 
         for (int i = 0; i < REQUESTS; i++) {
             answers[i] = answer_of(replica);
-            assert_int_equal(shared_slots_enter(replica->shared, "n", "a-1", 1, on_answer, &answers[i]), 0);
+            assert_int_equal(shared_ticket_release(replica->shared, "t", "a-1", on_answer, &answers[i]), 0);
             /* Behind the first ones it comes while they wait for Redis, and now and then right behind an answer. */
             if (i == round % REQUESTS)
                 assert_int_equal(answer_wait(&answers[0]), 0);
@@ -343,7 +300,7 @@ static void test_without_a_redis_requests_fail_and_it_ends_cleanly(void **state)
     struct replica *replica = replica_new(&options);
 
     (void)state;
-    assert_int_equal(slots_enter(replica, "n", "a-1", 1), -EAGAIN);
+    assert_int_equal(slots_enter(replica, "n", 1), -EAGAIN);
     replica_wait(replica, is_lost);
     replica_free(replica);
     assert_null(shared_new(&(struct shared_options){.redis = {.url = "http://nowhere", .timeout_ms = 100}}));
@@ -368,9 +325,10 @@ static void test_so_many_wait_and_a_stop_answers_each_of_them_once(void **state)
         assert_int_equal(shared_ticket_put(shared, "t", "v", 1, LONG_MS, on_answer, &answers[i]), 0);
     }
     assert_int_equal(shared_ticket_put(shared, "t", "v", 1, LONG_MS, on_answer, &answers[0]), -EBUSY);
-    assert_int_equal(shared_slots_enter(shared, "n", "a-1", 1, on_answer, &answers[0]), -EBUSY);
+    assert_int_equal(shared_slots_enter(shared, "n", 1, 1, on_answer, &answers[0]), -EBUSY);
     leaving = answer_of(replica);
-    assert_int_equal(shared_slots_leave(shared, "n", "a-1", on_answer, &leaving), 0);
+    assert_int_equal(shared_slots_leave(shared, "n"), 0);
+    assert_int_equal(shared_ticket_release(shared, "t", "a-1", on_answer, &leaving), 0);
     shared_stop(shared);
     for (int i = 0; i < SHARED_WAITING_MAX; i++) {
         assert_int_equal(answers[i].calls, 1);
@@ -388,7 +346,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_the_ticket_of_a_killed_replica_is_free_after_its_lease, empty_server),
-        cmocka_unit_test_setup(test_the_slots_of_a_killed_replica_heal, empty_server),
         cmocka_unit_test_setup(test_a_replica_that_starts_later_sees_revocations_and_hashes, empty_server),
         cmocka_unit_test_setup(test_changes_of_the_hashes_are_seen_and_nothing_else_is_told, empty_server),
         cmocka_unit_test_setup(test_large_hashes_are_seen_to_change_too, empty_server),

@@ -155,45 +155,6 @@ static void test_a_revocation_ends(void **state)
     replicas_close(two);
 }
 
-static void test_slots_are_taken_up_to_their_number(void **state)
-{
-    static const char *const names[] = {"user|acme|u1", "{}", "{}x{", "a{b}c", "\xff\x01 \r\n"};
-    struct replica *two[2];
-
-    open_two(state, two);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        assert_int_equal(slots_enter(two[0], names[i], "a-1", 2), 0);
-        assert_int_equal(slots_enter(two[1], names[i], "b-1", 2), 0);
-        assert_int_equal(slots_enter(two[1], names[i], "b-2", 2), -EDQUOT);
-        /* Who is in stays in. */
-        assert_int_equal(slots_enter(two[0], names[i], "a-1", 2), 0);
-        assert_int_equal(slots_leave(two[0], names[i], "a-1"), 0);
-        assert_int_equal(slots_leave(two[0], names[i], "a-1"), 0);
-        assert_int_equal(slots_enter(two[1], names[i], "b-2", 2), 0);
-        assert_int_equal(slots_enter(two[0], names[i], "a-2", 2), -EDQUOT);
-        assert_int_equal(slots_enter(two[0], names[i], "a-2", 0), -EDQUOT);
-    }
-    replicas_close(two);
-}
-
-static void test_who_leaves_before_the_answer_is_out(void **state)
-{
-    struct replica *two[2];
-
-    open_two(state, two);
-    for (int round = 0; round < 200; round++) {
-        struct answer answer = answer_of(two[0]);
-
-        assert_int_equal(shared_slots_enter(two[0]->shared, "n", "a-1", 1, on_answer, &answer), 0);
-        assert_int_equal(shared_slots_leave(two[0]->shared, "n", "a-1", NULL, NULL), 0);
-        assert_int_equal(answer_wait(&answer), 0);
-        assert_int_equal(slots_leave(two[0], "other", "a-1"), 0);
-        assert_int_equal(slots_enter(two[1], "n", "b-1", 1), 0);
-        assert_int_equal(slots_leave(two[1], "n", "b-1"), 0);
-    }
-    replicas_close(two);
-}
-
 static void test_odd_values_come_back_byte_for_byte(void **state)
 {
     struct replica *two[2];
@@ -237,17 +198,19 @@ static void test_what_is_out_of_bounds_is_refused_at_once(void **state)
     take.holder = "a";
     take.fingerprint = NULL;
     assert_int_equal(shared_ticket_take(shared, &take, NULL, NULL), -EINVAL);
-    assert_int_equal(shared_slots_enter(shared, text, "a", 1, NULL, NULL), -EINVAL);
-    assert_int_equal(shared_slots_enter(shared, "n", text, 1, NULL, NULL), -EINVAL);
-    assert_int_equal(shared_slots_enter(shared, "n", "a", -1, NULL, NULL), -EINVAL);
-    assert_int_equal(shared_slots_leave(shared, "n", "", NULL, NULL), -EINVAL);
+    assert_int_equal(shared_slots_enter(shared, text, 1, 1, NULL, NULL), -EINVAL);
+    assert_int_equal(shared_slots_enter(shared, "n", -1, 1, NULL, NULL), -EINVAL);
+    assert_int_equal(shared_slots_enter(shared, "n", 1, -1, NULL, NULL), -EINVAL);
+    assert_int_equal(shared_slots_leave(shared, ""), -EINVAL);
     assert_int_equal(shared_ticket_release(shared, "", "a", NULL, NULL), -EINVAL);
+    assert_int_equal(shared_ticket_release(shared, "t", text, NULL, NULL), -EINVAL);
     assert_int_equal(shared_revoke(shared, SHARED_USER, "", 1, NULL, NULL), -EINVAL);
     assert_int_equal(shared_revoke(shared, SHARED_USER, "u", INT64_MAX, NULL, NULL), -EINVAL);
     /* The longest that is allowed works. */
     text[SHARED_NAME_MAX] = '\0';
-    assert_int_equal(slots_enter(two[0], text, text, 1), 0);
-    assert_int_equal(slots_enter(two[1], text, "b", 1), -EDQUOT);
+    assert_int_equal(slots_enter(two[0], text, 1), 0);
+    assert_int_equal(ticket_put(two[0], text, "v", LONG_MS), 0);
+    assert_int_equal(ticket_take(two[1], text, text, text, LONG_MS), 0);
     assert_int_equal(revoke(two[0], SHARED_COMPANY, text, clock_unix_ms() + LONG_MS), 0);
     replicas_close(two);
 }
@@ -262,7 +225,7 @@ static void test_behind_a_stop_every_request_has_one_answer(void **state)
     open_two(state, two);
     for (int i = 0; i < COUNT; i++) {
         answers[i] = answer_of(two[0]);
-        assert_int_equal(shared_slots_enter(two[0]->shared, "n", "a", 1, on_answer, &answers[i]), 0);
+        assert_int_equal(shared_revoke(two[0]->shared, SHARED_KEY, "k", LONG_MS, on_answer, &answers[i]), 0);
     }
     shared_stop(two[0]->shared);
     for (int i = 0; i < COUNT; i++) {
@@ -272,8 +235,8 @@ static void test_behind_a_stop_every_request_has_one_answer(void **state)
         answered += answers[i].status == 0;
     }
     assert_true(answered <= COUNT);
-    assert_int_equal(shared_slots_enter(two[0]->shared, "n", "a", 1, on_answer, &answers[0]), -ECANCELED);
-    assert_int_equal(shared_slots_leave(two[0]->shared, "n", "a", on_answer, &answers[0]), -ECANCELED);
+    assert_int_equal(shared_slots_enter(two[0]->shared, "n", 1, 1, on_answer, &answers[0]), -ECANCELED);
+    assert_int_equal(shared_slots_leave(two[0]->shared, "n"), -ECANCELED);
     assert_int_equal(answers[0].calls, 1);
     replicas_close(two);
     free(answers);
@@ -288,8 +251,6 @@ int shared_suite_run(const char *name, struct shared_suite *suite)
         cmocka_unit_test_prestate(test_a_ticket_ends_with_its_time, suite),
         cmocka_unit_test_prestate(test_revocations_are_seen_by_all, suite),
         cmocka_unit_test_prestate(test_a_revocation_ends, suite),
-        cmocka_unit_test_prestate(test_slots_are_taken_up_to_their_number, suite),
-        cmocka_unit_test_prestate(test_who_leaves_before_the_answer_is_out, suite),
         cmocka_unit_test_prestate(test_odd_values_come_back_byte_for_byte, suite),
         cmocka_unit_test_prestate(test_what_is_out_of_bounds_is_refused_at_once, suite),
         cmocka_unit_test_prestate(test_behind_a_stop_every_request_has_one_answer, suite),

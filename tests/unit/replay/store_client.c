@@ -11,6 +11,8 @@
 
 #include "core/clock.h"
 
+enum { LEASE_MS = 1000 };
+
 void store_pump(struct store *store)
 {
     struct pollfd pollfd = {.fd = store_poll_fd(store, &pollfd.events)};
@@ -38,6 +40,59 @@ void store_wait_state(struct store *store, enum store_state state)
 {
     while (store_state(store) != state)
         store_pump(store);
+}
+
+struct claimed {
+    struct answer answer;
+    struct store_lease lease;
+};
+
+static void on_claim(void *context, int status, const struct store_lease *lease)
+{
+    struct claimed *claimed = context;
+
+    claimed->answer.calls++;
+    claimed->answer.status = status;
+    assert_int_equal(status == 0, lease != NULL);
+    if (lease)
+        claimed->lease = *lease;
+}
+
+int lease_try_claim(struct store *store, const struct store_claim *claim, struct store_lease *ret_lease)
+{
+    struct claimed claimed = {.answer = {0}};
+
+    store_claim(store, claim, on_claim, &claimed);
+    store_wait(store, &claimed.answer);
+    *ret_lease = claimed.lease;
+    return claimed.answer.status;
+}
+
+struct store_lease lease_claim(struct store *store, const char *holder, uint64_t epoch)
+{
+    struct store_claim claim = {.holder = holder, .epoch = epoch, .lease_ms = LEASE_MS};
+    struct store_lease lease;
+
+    assert_int_equal(lease_try_claim(store, &claim, &lease), 0);
+    return lease;
+}
+
+static void on_claim_ignored(void *context, int status, const struct store_lease *lease)
+{
+    struct answer *answer = context;
+
+    (void)lease;
+    answer->calls++;
+    answer->status = status;
+}
+
+void claim_start(struct store *store, struct answer *ret_answer)
+{
+    struct store_claim claim = {.holder = "test", .lease_ms = LEASE_MS};
+
+    *ret_answer = (struct answer){0};
+    store_claim(store, &claim, on_claim_ignored, ret_answer);
+    assert_int_equal(ret_answer->calls, 0);
 }
 
 struct frame *events_frame(const struct events *events, size_t index)
@@ -85,7 +140,7 @@ static void on_append(void *context, int status)
     answer->status = status;
 }
 
-static void start_append(struct store *store, const struct store_append *append, struct answer *ret_answer)
+void frames_start_append(struct store *store, const struct store_append *append, struct answer *ret_answer)
 {
     *ret_answer = (struct answer){0};
     store_append(store, append, on_append, ret_answer);
@@ -96,16 +151,20 @@ void events_start_append(struct store *store, const struct events *events, size_
                          struct answer *ret_answer)
 {
     struct frame *frames[STORE_APPEND_MAX];
+    uint64_t sources[STORE_APPEND_MAX];
     struct store_append append = {.company = events->company,
                                   .frames = frames,
+                                  .sources = events->first_source > 0 ? sources : NULL,
                                   .count = count,
                                   .since_ms = events->since_ms,
                                   .list_company = true};
 
     assert_true(count <= STORE_APPEND_MAX);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         frames[i] = events_frame(events, from + i);
-    start_append(store, &append, ret_answer);
+        sources[i] = events->first_source + from + i;
+    }
+    frames_start_append(store, &append, ret_answer);
     for (size_t i = 0; i < count; i++)
         frame_unref(frames[i]);
 }
@@ -127,11 +186,51 @@ int frames_append(struct store *store, const char *company, struct frame **frame
     struct store_append append = {.company = company, .frames = frames, .count = count, .list_company = true};
     struct answer answer;
 
-    start_append(store, &append, &answer);
+    frames_start_append(store, &append, &answer);
     for (size_t i = 0; i < count; i++)
         frame_unref(frames[i]);
     store_wait(store, &answer);
     return answer.status;
+}
+
+struct placed {
+    struct answer answer;
+    uint64_t sequence;
+};
+
+static void on_place(void *context, int status, uint64_t sequence)
+{
+    struct placed *placed = context;
+
+    placed->answer.calls++;
+    placed->answer.status = status;
+    placed->sequence = sequence;
+}
+
+uint64_t place_load(struct store *store, const char *stream)
+{
+    struct placed placed = {.answer = {0}};
+
+    store_load_place(store, stream, on_place, &placed);
+    store_wait(store, &placed.answer);
+    assert_int_equal(placed.answer.status, 0);
+    return placed.sequence;
+}
+
+static void on_place_ignored(void *context, int status, uint64_t sequence)
+{
+    struct answer *answer = context;
+
+    assert_true(status == 0 || sequence == 0);
+    answer->calls++;
+    answer->status = status;
+}
+
+void place_start(struct store *store, const char *stream, struct answer *ret_answer)
+{
+    *ret_answer = (struct answer){0};
+    store_load_place(store, stream, on_place_ignored, ret_answer);
+    assert_int_equal(ret_answer->calls, 0);
 }
 
 static void on_page(void *context, int status, const struct store_page *page)

@@ -20,6 +20,15 @@ void store_wait(struct store *store, const struct answer *answer);
 /* Runs until the store is in that state. */
 void store_wait_state(struct store *store, enum store_state state);
 
+/* Claims the lease for a second with that epoch and waits for the answer, which must not fail. */
+struct store_lease lease_claim(struct store *store, const char *holder, uint64_t epoch);
+
+/* The same, for `lease_ms`; gives the status. */
+int lease_try_claim(struct store *store, const struct store_claim *claim, struct store_lease *ret_lease);
+
+/* Only the claim's end. */
+void claim_start(struct store *store, struct answer *ret_answer);
+
 /* Where a run of events begins, and what they hold. */
 struct events {
     const char *company;
@@ -27,6 +36,7 @@ struct events {
     uint64_t ms_step; /* between two events */
     size_t payload_size;
     uint64_t since_ms;
+    uint64_t first_source; /* place of the first one in its stream; 0: they have none */
 };
 
 /* The frame of number index: its payload tells its seq. The caller's reference. */
@@ -40,8 +50,15 @@ void events_start_append(struct store *store, const struct events *events, size_
 /* Appends `count` events in as many appends as needed; each must succeed. */
 void events_append(struct store *store, const struct events *events, size_t count);
 
+/* Starts an append. */
+void frames_start_append(struct store *store, const struct store_append *append, struct answer *ret_answer);
+
 /* Appends frames and gives the references up. Returns the status. */
 int frames_append(struct store *store, const char *company, struct frame **frames, size_t count);
+
+/* Loads a reader's place. */
+uint64_t place_load(struct store *store, const char *stream);
+void place_start(struct store *store, const char *stream, struct answer *ret_answer);
 
 /* A page with references of its own; page_release() is due. */
 struct page {

@@ -50,6 +50,7 @@ static void test_all_companies_together_keep_within_the_bytes(void **state)
     size_t held;
 
     (void)state;
+    store_set_epoch(store, 1);
     for (int i = 0; i < 20; i++) {
         events_append(store, &a, 20);
         events_append(store, &b, 20);
@@ -75,6 +76,7 @@ static void test_a_lone_event_beyond_all_bytes_leaves_a_floor(void **state)
     struct store_head head;
 
     (void)state;
+    store_set_epoch(store, 1);
     events_append(store, &events, 1);
     head = head_load(store, "a");
     assert_int_equal(head.position.seq, 1);
@@ -92,5 +94,6 @@ int main(void)
         cmocka_unit_test(test_a_lone_event_beyond_all_bytes_leaves_a_floor),
     };
 
-    return store_suite_run("store_memory contract", &suite) + cmocka_run_group_tests(tests, NULL, NULL);
+    return store_suite_run("store_memory contract", &suite) +
+           store_source_suite_run("store_memory and streams", &suite) + cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,14 +69,23 @@ static void test_a_server_that_hangs_counts_as_lost(void **state)
     struct redis_server own = {0};
     struct events events = events_of("acme");
     struct redis_told told = {0};
+    struct store_lease lease;
+    struct answer append;
+    struct answer claim;
     struct store *store;
 
     (void)state;
     redis_server_start(&own);
     store = redis_store_connect(&own, &redis_roomy, 300, metrics);
     store_observe(store, redis_store_tell, &told);
+    lease = lease_claim(store, "a", 0);
+    store_set_epoch(store, lease.epoch);
     redis_server_pause(&own);
-    assert_int_equal(events_try_append(store, &events, 0, 10), -EAGAIN);
+    events_start_append(store, &events, 0, 10, &append);
+    claim_start(store, &claim);
+    store_wait(store, &append);
+    assert_int_equal(append.status, -EAGAIN);
+    assert_int_equal(claim.status, -EAGAIN);
     store_wait_state(store, STORE_LOST);
     assert_non_null(strstr(told.reason, "no answer in time"));
     redis_server_resume(&own);
@@ -84,6 +93,7 @@ static void test_a_server_that_hangs_counts_as_lost(void **state)
     /* The server may have carried it out all the same: again, it changes nothing. */
     assert_int_equal(events_try_append(store, &events, 0, 10), 0);
     assert_int_equal(read_all(store, "acme", beginning, 100, NULL), 10);
+    assert_int_equal(lease_claim(store, "a", lease.epoch).epoch, lease.epoch);
     store_free(store);
     redis_server_kill(&own);
 }
@@ -102,23 +112,6 @@ static void test_a_server_that_hangs_shows_also_when_nobody_asks(void **state)
     redis_server_kill(&own);
 }
 
-/* Runs until the observer was told of a loss, or the store has made several attempts in vain: then it never will be. */
-static void wait_for_loss(struct store *store, const struct redis_told *told)
-{
-    int attempts = 0;
-    bool was_connected = false;
-
-    while (told->lost == 0 && attempts < 4) {
-        short events;
-        bool is_connected;
-
-        store_pump(store);
-        is_connected = store_poll_fd(store, &events) >= 0;
-        attempts += was_connected && !is_connected;
-        was_connected = is_connected;
-    }
-}
-
 static void test_a_wrong_password_is_told_without_showing_it(void **state)
 {
     struct redis_server own = {.password = "right"};
@@ -131,7 +124,8 @@ static void test_a_wrong_password_is_told_without_showing_it(void **state)
     snprintf(url, sizeof url, "redis://:wrong-secret@127.0.0.1:%d", own.port);
     store = redis_store_new(url, &redis_roomy, 2000, metrics);
     store_observe(store, redis_store_tell, &told);
-    wait_for_loss(store, &told);
+    /* It is lost from the start; what is told is why. */
+    redis_store_attempt(store, 1);
     assert_int_equal(store_state(store), STORE_LOST);
     store_free(store);
     redis_server_kill(&own);
@@ -176,6 +170,10 @@ static void test_a_full_server_is_a_lost_store_until_it_has_room(void **state)
     assert_int_equal(events_try_append(store, &events, 0, 100), -EAGAIN);
     store_wait_state(store, STORE_LOST);
     assert_non_null(strstr(told.reason, "OOM"));
+    /* It lets the store in, and takes nothing: that is not ready, and not told again and again. */
+    redis_store_attempt(store, 2);
+    assert_int_equal(told.ready, 0);
+    assert_non_null(strstr(told.reason, "OOM"));
     redis_server_tell(&own, REDIS_COMMAND("CONFIG", "SET", "maxmemory", "0"));
     store_wait_state(store, STORE_READY);
     assert_int_equal(events_try_append(store, &events, 0, 100), 0);
@@ -191,18 +189,29 @@ static void test_without_a_connection_requests_fail_at_once(void **state)
     struct store_read read = {.company = "acme", .max_events = 10, .max_bytes = 1000};
     struct loaded_head head;
     struct answer append;
+    struct answer claim;
+    struct answer place;
     struct answer count;
     struct page page;
 
     (void)state;
     assert_false(store_is_memory(store));
     assert_int_equal(store_state(store), STORE_LOST);
+    store_set_epoch(store, 1);
+    store_release(store, "test");
+    store_save_place(store, "EVENTS", 1);
+    claim_start(store, &claim);
+    place_start(store, "EVENTS", &place);
     events_start_append(store, &events, 0, 1, &append);
     head_start(store, "acme", &head);
     page_start(store, &read, &page);
     count_start(store, &count);
     store_wait(store, &append);
     assert_int_equal(append.status, -EAGAIN);
+    assert_int_equal(claim.calls, 1);
+    assert_int_equal(claim.status, -EAGAIN);
+    assert_int_equal(place.calls, 1);
+    assert_int_equal(place.status, -EAGAIN);
     assert_int_equal(head.answer.calls, 1);
     assert_int_equal(head.answer.status, -EAGAIN);
     assert_int_equal(page.answer.calls, 1);

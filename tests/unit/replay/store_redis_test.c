@@ -27,7 +27,7 @@ static struct store *open_store(const struct store_limits *store_limits)
 static void test_a_url_that_is_none_makes_no_store(void **state)
 {
     struct store_redis_options options = {
-        .redis = {.url = "redis:///3", .timeout_ms = 100}, .limits = redis_roomy, .metrics = metrics, .holder = "test"};
+        .redis = {.url = "redis:///3", .timeout_ms = 100}, .limits = redis_roomy, .metrics = metrics};
 
     (void)state;
     assert_null(store_redis_new(&options));
@@ -63,6 +63,49 @@ static void test_a_noted_hole_is_known_to_the_next_process(void **state)
     store = redis_store_connect(&server, &redis_roomy, 10000, metrics);
     assert_int_equal(store_noted_hole(store), 123456);
     store_free(store);
+}
+
+static void test_of_the_holes_that_two_processes_note_the_later_one_stays(void **state)
+{
+    struct store *a = open_store(&redis_roomy);
+    struct store *b = redis_store_connect(&server, &redis_roomy, 10000, metrics);
+
+    (void)state;
+    store_note_hole(a, 5000);
+    head_load(a, "acme");
+    store_note_hole(b, 4000);
+    head_load(b, "acme");
+    store_free(b);
+    b = redis_store_connect(&server, &redis_roomy, 10000, metrics);
+    assert_int_equal(store_noted_hole(b), 5000);
+    store_note_hole(b, 6000);
+    head_load(b, "acme");
+    store_free(a);
+    a = redis_store_connect(&server, &redis_roomy, 10000, metrics);
+    assert_int_equal(store_noted_hole(a), 6000);
+    store_free(a);
+    store_free(b);
+}
+
+static void test_a_place_is_known_to_the_next_process_and_saved_by_the_later_owner(void **state)
+{
+    struct store *former = open_store(&redis_roomy);
+    struct store *owner;
+
+    (void)state;
+    store_save_place(former, "EVENTS", 5);
+    assert_int_equal(place_load(former, "EVENTS"), 5);
+    owner = redis_store_connect(&server, &redis_roomy, 10000, metrics);
+    assert_int_equal(place_load(owner, "EVENTS"), 5);
+    store_set_epoch(owner, 2);
+    store_save_place(owner, "EVENTS", 6);
+    assert_int_equal(place_load(owner, "EVENTS"), 6);
+    store_save_place(former, "EVENTS", 7);
+    assert_int_equal(place_load(former, "EVENTS"), 6);
+    store_save_place(owner, "EVENTS", 7);
+    assert_int_equal(place_load(owner, "EVENTS"), 7);
+    store_free(former);
+    store_free(owner);
 }
 
 static void test_every_key_has_a_bounded_life(void **state)
@@ -120,78 +163,6 @@ static void test_two_appends_under_way_survive_forgotten_scripts(void **state)
     assert_int_equal(second.status, 0);
     assert_int_equal(read_all(store, "acme", beginning, 100, NULL), 20);
     store_free(store);
-}
-
-static void test_an_append_of_the_former_owner_is_refused(void **state)
-{
-    struct store *former = open_store(&redis_roomy);
-    struct events events = events_of("acme");
-    struct redis_told told = {0};
-    struct store *owner;
-
-    (void)state;
-    store_observe(former, redis_store_tell, &told);
-    assert_int_equal(events_try_append(former, &events, 0, 10), 0);
-    owner = redis_store_connect(&server, &redis_roomy, 10000, metrics);
-    assert_int_equal(events_try_append(owner, &events, 10, 10), 0);
-    assert_int_equal(events_try_append(former, &events, 20, 10), -EAGAIN);
-    assert_int_equal(store_state(former), STORE_FENCED);
-    assert_int_equal(told.fenced, 1);
-    assert_int_equal(read_all(owner, "acme", beginning, 100, NULL), 20);
-    /* Reading does no harm. */
-    assert_int_equal(read_all(former, "acme", beginning, 100, NULL), 20);
-    store_free(former);
-    store_free(owner);
-}
-
-/* Also those for companies that the new owner has not written to yet. */
-static void test_a_store_that_was_fenced_appends_nothing_any_more(void **state)
-{
-    struct store *former = open_store(&redis_roomy);
-    struct store *owner = redis_store_connect(&server, &redis_roomy, 10000, metrics);
-    struct events events = events_of("acme");
-    struct events others = events_of("other");
-
-    (void)state;
-    assert_int_equal(events_try_append(owner, &events, 0, 10), 0);
-    assert_int_equal(events_try_append(former, &events, 10, 10), -EAGAIN);
-    assert_int_equal(store_state(former), STORE_FENCED);
-    assert_int_equal(events_try_append(former, &others, 0, 10), -EAGAIN);
-    assert_false(head_load(owner, "other").exists);
-    store_free(former);
-    store_free(owner);
-}
-
-static void test_a_former_owner_that_reconnects_stays_fenced(void **state)
-{
-    struct store *former = open_store(&redis_roomy);
-    struct store *owner = redis_store_connect(&server, &redis_roomy, 10000, metrics);
-    struct redis_told told = {0};
-
-    (void)state;
-    store_observe(former, redis_store_tell, &told);
-    redis_server_tell(&server, REDIS_COMMAND("CLIENT", "KILL", "TYPE", "normal"));
-    store_wait_state(former, STORE_FENCED);
-    assert_int_equal(told.ready, 0);
-    assert_int_equal(told.lost, 1);
-    store_free(former);
-    store_free(owner);
-}
-
-/* The epoch survives: after the loss of all data the former owner's is still the lower one. */
-static void test_an_owner_that_lost_its_data_is_still_behind_a_later_one(void **state)
-{
-    struct store *former = open_store(&redis_roomy);
-    struct store *owner;
-    struct events events = events_of("acme");
-
-    (void)state;
-    redis_server_tell(&server, REDIS_COMMAND("FLUSHALL"));
-    owner = redis_store_connect(&server, &redis_roomy, 10000, metrics);
-    assert_int_equal(events_try_append(owner, &events, 0, 10), 0);
-    assert_int_equal(events_try_append(former, &events, 10, 10), -EAGAIN);
-    store_free(former);
-    store_free(owner);
 }
 
 static void test_the_database_of_the_url_is_used(void **state)
@@ -300,13 +271,11 @@ int main(void)
         cmocka_unit_test(test_a_url_that_is_none_makes_no_store),
         cmocka_unit_test(test_another_process_goes_on_with_what_was_stored),
         cmocka_unit_test(test_a_noted_hole_is_known_to_the_next_process),
+        cmocka_unit_test(test_of_the_holes_that_two_processes_note_the_later_one_stays),
+        cmocka_unit_test(test_a_place_is_known_to_the_next_process_and_saved_by_the_later_owner),
         cmocka_unit_test(test_every_key_has_a_bounded_life),
         cmocka_unit_test(test_scripts_that_redis_forgot_are_sent_again),
         cmocka_unit_test(test_two_appends_under_way_survive_forgotten_scripts),
-        cmocka_unit_test(test_an_append_of_the_former_owner_is_refused),
-        cmocka_unit_test(test_a_store_that_was_fenced_appends_nothing_any_more),
-        cmocka_unit_test(test_a_former_owner_that_reconnects_stays_fenced),
-        cmocka_unit_test(test_an_owner_that_lost_its_data_is_still_behind_a_later_one),
         cmocka_unit_test(test_the_database_of_the_url_is_used),
         cmocka_unit_test(test_foreign_members_are_left_out),
         cmocka_unit_test(test_a_foreign_member_beside_the_place_asked_from_does_no_harm),
@@ -318,6 +287,7 @@ int main(void)
     metrics = metrics_new();
     redis_server_start(&server);
     failed = store_suite_run("store_redis contract", &suite);
+    failed += store_source_suite_run("store_redis and streams", &suite);
     failed += cmocka_run_group_tests(tests, NULL, NULL);
     redis_server_kill(&server);
     metrics_free(metrics);

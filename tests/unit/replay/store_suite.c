@@ -1,5 +1,6 @@
 #include "tests/unit/replay/store_suite.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ static struct store *open_store(void **state, const struct store_limits *limits)
 
     assert_non_null(store);
     assert_int_equal(store_state(store), STORE_READY);
+    store_set_epoch(store, 1);
     return store;
 }
 
@@ -51,6 +53,37 @@ static void test_of_an_unknown_company_nothing_is_held(void **state)
     assert_int_equal(event_position_compare(page.page.oldest, beginning), 0);
     assert_int_equal(events_count(store, "acme"), -1);
     page_release(&page);
+    store_free(store);
+}
+
+static void test_without_an_epoch_nothing_is_appended(void **state)
+{
+    struct store *store = open_store(state, &roomy);
+    struct events events = events_at(minutes_ago(1));
+    struct answer answer;
+
+    store_set_epoch(store, 0);
+    events_start_append(store, &events, 0, 3, &answer);
+    store_wait(store, &answer);
+    assert_int_equal(answer.status, -EPERM);
+    assert_false(head_load(store, "acme").exists);
+    assert_int_equal(store_state(store), STORE_READY);
+    store_set_epoch(store, 2);
+    events_append(store, &events, 3);
+    assert_int_equal(read_all(store, "acme", beginning, 100, NULL), 3);
+    store_free(store);
+}
+
+static void test_the_lease_goes_to_whoever_is_alone(void **state)
+{
+    struct store *store = open_store(state, &roomy);
+    struct store_lease lease = lease_claim(store, "a", 0);
+
+    assert_true(lease.mine);
+    assert_true(lease.epoch > 0);
+    assert_int_equal(lease_claim(store, "a", lease.epoch).epoch, lease.epoch);
+    store_release(store, "a");
+    assert_true(lease_claim(store, "a", lease.epoch).mine);
     store_free(store);
 }
 
@@ -251,6 +284,44 @@ static void test_any_number_of_events_in_one_millisecond_is_paged(void **state)
     store_free(store);
 }
 
+/* What came at a time or later: behind every number of the millisecond before it. */
+static void assert_since(struct store *store, uint64_t since_ms, size_t count, uint64_t first_seq)
+{
+    struct event_position behind = {.ms = since_ms - 1, .seq = EVENT_NUMBER_MAX};
+    struct event_position first = {0, 0};
+
+    for (size_t page_size = 1; page_size <= 100; page_size *= 10) {
+        assert_int_equal(read_all(store, "acme", behind, page_size, &first), count);
+        assert_int_equal(first.seq, count > 0 ? first_seq : 0);
+    }
+}
+
+static void test_history_is_read_from_a_time_on(void **state)
+{
+    struct store *store = open_store(state, &roomy);
+    struct events events = events_at(minutes_ago(1));
+    uint64_t ms = events.first.ms;
+
+    assert_since(store, ms, 0, 0);
+    /* Five events in one millisecond, then one every ten. */
+    events.ms_step = 0;
+    events_append(store, &events, 5);
+    events.first = (struct event_position){.ms = ms + 10, .seq = 6};
+    events.ms_step = 10;
+    events_append(store, &events, 5);
+    assert_since(store, 1, 10, 1);
+    assert_since(store, ms - 1, 10, 1);
+    assert_since(store, ms, 10, 1);
+    assert_since(store, ms + 1, 5, 6);
+    assert_since(store, ms + 10, 5, 6);
+    assert_since(store, ms + 11, 4, 7);
+    assert_since(store, ms + 50, 1, 10);
+    assert_since(store, ms + 51, 0, 0);
+    /* Nobody has such a number: the place itself is never held. */
+    assert_page(store, (struct event_position){.ms = ms, .seq = EVENT_NUMBER_MAX}, false, 5);
+    store_free(store);
+}
+
 static void test_events_past_the_retention_are_not_shown(void **state)
 {
     struct store *store = open_store(state, &roomy);
@@ -277,20 +348,17 @@ static void test_events_past_the_retention_are_not_shown(void **state)
 static void test_what_has_become_too_old_counts_as_trimmed(void **state)
 {
     struct store *store = open_store(state, &roomy);
-    struct events old = events_at(minutes_ago(60) + 300);
-    struct events recent = events_at(minutes_ago(1));
+    struct events events = events_at(minutes_ago(60) + 300);
     struct page page = {0};
 
-    events_append(store, &old, 3);
-    recent.first.seq = 4;
-    events_append(store, &recent, 2);
+    events.ms_step = HOUR_MS / 4;
+    events_append(store, &events, 3);
     do {
         page_release(&page);
         page_read(store, "acme", beginning, 100, 1 << 20, &page);
-    } while (page.page.oldest.seq < 4);
+    } while (page.page.oldest.seq < 2);
     assert_int_equal(page.page.count, 2);
-    assert_int_equal(page.page.head.floor.seq, 3);
-    assert_int_equal(page.page.head.floor.ms, old.first.ms + 2);
+    assert_int_equal(event_position_compare(page.page.head.floor, events.first), 0);
     page_release(&page);
     store_free(store);
 }
@@ -459,14 +527,17 @@ static void test_a_store_that_ends_answers_every_request_once(void **state)
     struct store_read read = {.company = "acme", .max_events = 10, .max_bytes = 1000};
     struct loaded_head head;
     struct answer append;
+    struct answer claim;
     struct answer count;
     struct page page;
 
+    claim_start(store, &claim);
     events_start_append(store, &events, 0, 10, &append);
     head_start(store, "acme", &head);
     page_start(store, &read, &page);
     count_start(store, &count);
     store_free(store);
+    assert_int_equal(claim.calls, 1);
     assert_int_equal(append.calls, 1);
     assert_int_equal(head.answer.calls, 1);
     assert_int_equal(page.answer.calls, 1);
@@ -498,6 +569,8 @@ int store_suite_run(const char *name, struct store_suite *suite)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_of_an_unknown_company_nothing_is_held),
+        cmocka_unit_test(test_without_an_epoch_nothing_is_appended),
+        cmocka_unit_test(test_the_lease_goes_to_whoever_is_alone),
         cmocka_unit_test(test_what_was_appended_is_read_back_byte_for_byte),
         cmocka_unit_test(test_the_head_is_that_of_the_last_event),
         cmocka_unit_test(test_a_repeated_append_changes_nothing),
@@ -506,6 +579,7 @@ int store_suite_run(const char *name, struct store_suite *suite)
         cmocka_unit_test(test_a_page_holds_about_as_many_bytes_as_asked_for),
         cmocka_unit_test(test_it_tells_whether_exactly_the_place_asked_from_is_held),
         cmocka_unit_test(test_any_number_of_events_in_one_millisecond_is_paged),
+        cmocka_unit_test(test_history_is_read_from_a_time_on),
         cmocka_unit_test(test_events_past_the_retention_are_not_shown),
         cmocka_unit_test(test_what_has_become_too_old_counts_as_trimmed),
         cmocka_unit_test(test_the_oldest_events_beyond_the_number_are_trimmed),

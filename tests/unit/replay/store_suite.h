@@ -13,4 +13,7 @@ struct store_suite {
 /* Runs the contract's tests under the name of the kind. Returns the number of tests that failed. */
 int store_suite_run(const char *name, struct store_suite *suite);
 
+/* The same for events that come from a stream: store_source_suite.c. */
+int store_source_suite_run(const char *name, struct store_suite *suite);
+
 #endif

@@ -24,6 +24,21 @@ static void make_mailboxes(struct bridge_rig *rig)
         rig->workers[i].mailbox = mailbox_new(MAILBOX_MAX);
 }
 
+static void unpark(void *context, struct company *company, struct parked *parked)
+{
+    struct bridge_rig *rig = context;
+
+    intake_unpark(rig->intake, company, parked);
+}
+
+static void loaded(void *context, struct company *company, uint64_t hole_ms)
+{
+    struct bridge_rig *rig = context;
+
+    if (hole_ms > 0)
+        intake_add_hole(rig->intake, company, GAP_SOURCE, hole_ms);
+}
+
 void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *options)
 {
     struct store *store;
@@ -31,6 +46,7 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
     memset(rig, 0, sizeof *rig);
     rig->store = fake_store_new(options->state);
     store = fake_store_base(rig->store);
+    store_set_epoch(store, 1);
     rig->owns_metrics = options->metrics == NULL;
     rig->metrics = options->metrics ? options->metrics : metrics_new();
     rig->companies = companies_new();
@@ -56,20 +72,33 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
         .ttl_ms = options->ttl_ms > 0 ? options->ttl_ms : DAY_MS,
         .metrics = rig->metrics,
     });
-    rig->intake = intake_new(&(struct intake_options){
+    appender_set_active(rig->appender, true);
+    rig->heads = heads_new(&(struct heads_options){
         .store = store,
         .appender = rig->appender,
         .hub = rig->hub,
-        .transform = rig->transform,
         .companies = rig->companies,
-        .dead_letter_subject = "",
         .max_parked = 1000,
-        .max_event_bytes = 65536,
         .events_per_second = options->events_per_second,
         .bytes_per_second = options->bytes_per_second,
         .metrics = rig->metrics,
+        .unpark = unpark,
+        .loaded = loaded,
+        .context = rig,
     });
-    if (!rig->metrics || !rig->companies || !rig->transform || !rig->hub || !rig->appender || !rig->intake)
+    rig->fanout = fanout_new(&(struct fanout_options){.heads = rig->heads, .companies = rig->companies});
+    rig->intake = intake_new(&(struct intake_options){
+        .store = store,
+        .heads = rig->heads,
+        .fanout = rig->fanout,
+        .transform = rig->transform,
+        .companies = rig->companies,
+        .dead_letter_subject = "",
+        .max_event_bytes = 65536,
+        .metrics = rig->metrics,
+    });
+    if (!rig->metrics || !rig->companies || !rig->transform || !rig->hub || !rig->appender || !rig->heads ||
+        !rig->fanout || !rig->intake)
         abort();
     for (unsigned i = 0; !options->workers && i < BRIDGE_RIG_WORKERS; i++)
         bridge_rig_skip(rig, i);
@@ -79,6 +108,8 @@ void bridge_rig_release(struct bridge_rig *rig)
 {
     store_free(fake_store_base(rig->store));
     intake_free(rig->intake);
+    fanout_free(rig->fanout);
+    heads_free(rig->heads);
     appender_free(rig->appender);
     companies_free(rig->companies);
     hub_free(rig->hub);
@@ -112,6 +143,17 @@ void bridge_rig_hole(struct bridge_rig *rig)
     intake_take(rig->intake, &(struct source_item){.message = NULL});
 }
 
+static void tick_company(struct company *company, void *context)
+{
+    heads_release(context, company);
+}
+
+void bridge_rig_tick(struct bridge_rig *rig)
+{
+    intake_tick(rig->intake);
+    companies_each(rig->companies, tick_company, rig->heads);
+}
+
 void bridge_rig_flush(struct bridge_rig *rig)
 {
     hub_flush(rig->hub);
@@ -125,7 +167,7 @@ struct company *bridge_rig_company(struct bridge_rig *rig, const char *company)
 
 static struct company *get(struct bridge_rig *rig, const char *name)
 {
-    struct company *company = intake_company(rig->intake, name);
+    struct company *company = heads_get(rig->heads, name);
 
     if (!company)
         abort();
@@ -142,7 +184,7 @@ void bridge_rig_unsubscribe(struct bridge_rig *rig, const char *name, unsigned w
     struct company *company = get(rig, name);
 
     hub_unsubscribe(rig->hub, company, worker, token);
-    intake_release(rig->intake, company);
+    heads_release(rig->heads, company);
 }
 
 void bridge_rig_read(struct bridge_rig *rig, const char *company, const struct hub_read *read)

@@ -3,12 +3,14 @@
 
 #include "bridge/appender.h"
 #include "bridge/company.h"
+#include "bridge/fanout.h"
+#include "bridge/heads.h"
 #include "bridge/hub.h"
 #include "bridge/intake.h"
 #include "bridge/transform.h"
 #include "support/fake_store.h"
 
-/* The bridge's parts on the test's own thread, over a fake store, as bridge/bridge.c puts them together. */
+/* The parts of a bridge that has no other replicas, on the test's own thread, over a fake store. Appends have epoch 1. */
 enum { BRIDGE_RIG_WORKERS = 3 };
 
 struct bridge_rig {
@@ -18,6 +20,8 @@ struct bridge_rig {
     struct transform *transform;
     struct hub *hub;
     struct appender *appender;
+    struct heads *heads;
+    struct fanout *fanout;
     struct intake *intake;
     bool owns_metrics;
     struct hub_worker
@@ -52,6 +56,9 @@ void bridge_rig_release(struct bridge_rig *rig);
 void bridge_rig_publish(struct bridge_rig *rig, const char *company, int number);
 void bridge_rig_publish_to(struct bridge_rig *rig, const char *subject, const char *company, int number);
 void bridge_rig_hole(struct bridge_rig *rig);
+
+/* What the bridge does now and then. */
+void bridge_rig_tick(struct bridge_rig *rig);
 
 /* What the bridge's loop does behind all else: frames to workers, appends to the store. */
 void bridge_rig_flush(struct bridge_rig *rig);

@@ -10,7 +10,7 @@
  */
 struct fake_store;
 
-enum fake_request { FAKE_NONE, FAKE_APPEND, FAKE_LOAD, FAKE_READ, FAKE_COUNT };
+enum fake_request { FAKE_NONE, FAKE_CLAIM, FAKE_APPEND, FAKE_LOAD, FAKE_READ, FAKE_COUNT, FAKE_PLACE };
 
 /* A store that is ready, unless `state` says otherwise. */
 struct fake_store *fake_store_new(enum store_state state);
@@ -40,7 +40,17 @@ void fake_store_fail(struct fake_store *fake, bool carried_out, int status);
 /* Loses the connection: the first `carried_out` requests are carried out, and all of them fail. */
 void fake_store_lose(struct fake_store *fake, size_t carried_out);
 void fake_store_restore(struct fake_store *fake);
-void fake_store_fence(struct fake_store *fake);
+
+/* What claims are answered from now on. In the beginning they get the lease, with the epoch that they bring, or 1. */
+void fake_store_set_lease(struct fake_store *fake, const struct store_lease *lease);
+
+/* The last claim; its holder is empty when there was none. Who gave the lease back last; empty: nobody did. */
+const struct store_claim *fake_store_claim(const struct fake_store *fake);
+const char *fake_store_released_by(const struct fake_store *fake);
+
+/* The epoch of the next appends. Those with a lower one than `epoch` are refused from now on. */
+uint64_t fake_store_epoch(const struct fake_store *fake);
+void fake_store_fence(struct fake_store *fake, uint64_t epoch);
 
 /* Loses data: the last frames of a company, all but the head, one frame that cannot be read, or everything. */
 void fake_store_drop_tail(struct fake_store *fake, const char *company, size_t frames);
@@ -58,6 +68,10 @@ struct store_head fake_store_head(struct fake_store *fake, const char *company);
 /* Puts an event there as an earlier process would have. */
 void fake_store_put(struct fake_store *fake, const char *company, struct event_position position);
 void fake_store_set_since(struct fake_store *fake, const char *company, uint64_t since_ms);
+
+/* A reader's place in a stream; 0: none was saved. */
+uint64_t fake_store_place(struct fake_store *fake, const char *stream);
+void fake_store_set_place(struct fake_store *fake, const char *stream, uint64_t sequence);
 
 /* Whether an append ever came out of order, or while another of its company was under way. */
 bool fake_store_misused(const struct fake_store *fake);

@@ -287,7 +287,7 @@ void seam_tick(struct seam_world *world)
 {
     seam_trace(world, " tick");
     appender_tick(world->bridge.appender);
-    intake_tick(world->bridge.intake);
+    bridge_rig_tick(&world->bridge);
     bridge_rig_flush(&world->bridge);
 }
 

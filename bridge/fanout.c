@@ -1,0 +1,316 @@
+#include "bridge/fanout.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+
+enum {
+    BATCH_FRAMES = 512,
+    BATCH_BYTES = 256 * 1024,         /* of one message, but at least one frame */
+    SECTION_BYTES = 256,              /* more than what stands in front of a section's frames */
+    MESSAGE_BYTES = 64 * 1024 * 1024, /* NATS has its own limit; what it refuses is missed, and read from the store */
+    WAITING_FRAMES = 16384,
+};
+
+/* A frame that was numbered and not heard yet. */
+struct numbered {
+    struct numbered *next;
+    struct company *company;
+    struct frame *frame;
+    struct event_position before;
+    uint64_t batch; /* 0: not sent yet */
+};
+
+struct fanout {
+    struct fanout_options options;
+    bool is_replicated;
+    bool was_silent; /* something was added that nobody was told of */
+    /* In order: those sent, and behind them those that are not. */
+    struct numbered *first;
+    struct numbered **last;
+    struct numbered *first_unsent;
+    size_t count;
+    int64_t repeat_ns; /* of the repeat under way */
+    struct buffer message;
+};
+
+/* Alone. */
+
+static int add_here(struct fanout *fanout, struct company *company, struct frame *frame)
+{
+    return heads_push(fanout->options.heads, company, frame, company->since_ms);
+}
+
+/* With others. */
+
+static int add_for_all(struct fanout *fanout, struct company *company, struct frame *frame)
+{
+    struct numbered *numbered = malloc(sizeof *numbered);
+
+    if (!numbered)
+        return -ENOMEM;
+    *numbered =
+        (struct numbered){.company = company, .frame = frame_ref(frame), .before = company->numbered, .batch = 0};
+    *fanout->last = numbered;
+    fanout->last = &numbered->next;
+    if (!fanout->first_unsent)
+        fanout->first_unsent = numbered;
+    fanout->count++;
+    company->numbered = frame_position(frame);
+    return 0;
+}
+
+int fanout_add(struct fanout *fanout, struct company *company, struct frame *frame)
+{
+    if (fanout->is_replicated)
+        return add_for_all(fanout, company, frame);
+    fanout->was_silent = true;
+    return add_here(fanout, company, frame);
+}
+
+static struct live_header header_of(const struct fanout *fanout, uint64_t batch)
+{
+    return (struct live_header){
+        .type = LIVE_FRAMES,
+        .from = fanout->options.id,
+        .epoch = ownership_epoch(fanout->options.ownership),
+        .batch = batch,
+        .sent_ns = (uint64_t)clock_monotonic_ns(),
+    };
+}
+
+static void publish(struct fanout *fanout)
+{
+    /* What is not sent is missed by all, and noticed: batches are counted. */
+    if (!fanout->message.failed)
+        (void)source_publish(fanout->options.source, LIVE_SUBJECT, fanout->message.data, fanout->message.size);
+}
+
+/* How large a message may be, as far as we know. */
+static size_t max_message(const struct fanout *fanout)
+{
+    size_t max = source_max_payload(fanout->options.source);
+
+    if (max == 0 || max > BATCH_BYTES)
+        return BATCH_BYTES;
+    return max > 4 * SECTION_BYTES ? max : 4 * SECTION_BYTES;
+}
+
+/* How many of the frames from here on are one company's and go into one section. */
+static size_t section_length(const struct numbered *numbered, size_t max_frames, size_t max_bytes)
+{
+    size_t count = 0;
+    size_t bytes = 0;
+
+    for (const struct numbered *at = numbered; at && at->company == numbered->company; at = at->next) {
+        bytes += live_frame_size(at->frame);
+        if (count > 0 && (count == max_frames || bytes > max_bytes))
+            break;
+        count++;
+    }
+    return count;
+}
+
+/* Puts a section that begins with this frame into the message. Returns the frame behind it. */
+static struct numbered *put_section(struct fanout *fanout, struct numbered *numbered, size_t max_frames,
+                                    size_t max_bytes)
+{
+    struct live_section section = {.before = numbered->before,
+                                   .since_ms = numbered->company->since_ms,
+                                   .count = section_length(numbered, max_frames, max_bytes)};
+
+    strcpy(section.company, numbered->company->name);
+    live_begin_section(&fanout->message, &section);
+    for (size_t i = 0; i < section.count; i++) {
+        live_put_frame(&fanout->message, numbered->frame);
+        numbered = numbered->next;
+    }
+    return numbered;
+}
+
+/* What a section may still take of the message. */
+static size_t room_for_section(const struct fanout *fanout, size_t max_bytes)
+{
+    size_t used = fanout->message.size + SECTION_BYTES;
+
+    return used < max_bytes ? max_bytes - used : 0;
+}
+
+/*
+ * Nobody can be told of a frame that is larger than NATS takes: it came with less around it. It goes on here, the others notice
+ * that a batch is missing, and have it from the store.
+ */
+static bool is_unsendable(const struct fanout *fanout)
+{
+    size_t max = source_max_payload(fanout->options.source);
+
+    return fanout->message.failed || (max > 0 && fanout->message.size > max);
+}
+
+static void send_batch(struct fanout *fanout)
+{
+    uint64_t batch = ownership_next_batch(fanout->options.ownership);
+    struct live_header header = header_of(fanout, batch);
+    size_t max_bytes = max_message(fanout);
+    size_t left = BATCH_FRAMES;
+
+    live_begin(&fanout->message, &header);
+    while (fanout->first_unsent && left > 0) {
+        struct numbered *numbered = fanout->first_unsent;
+        size_t room = room_for_section(fanout, max_bytes);
+
+        if (left < BATCH_FRAMES && live_frame_size(numbered->frame) > room)
+            break;
+        fanout->first_unsent = put_section(fanout, numbered, left, room);
+        for (; numbered != fanout->first_unsent; numbered = numbered->next) {
+            numbered->batch = batch;
+            left--;
+        }
+    }
+    if (is_unsendable(fanout))
+        fanout_hear(fanout, batch);
+    else
+        publish(fanout);
+}
+
+void fanout_flush(struct fanout *fanout)
+{
+    if (!fanout->options.ownership)
+        return;
+    while (fanout->first_unsent)
+        send_batch(fanout);
+    /* A replica that was thought to be gone and is not notices by the count that it missed something. */
+    if (fanout->was_silent)
+        ownership_set_heard_batch(fanout->options.ownership, ownership_next_batch(fanout->options.ownership));
+    fanout->was_silent = false;
+    fanout->is_replicated = fanout->count > 0 || ownership_peers(fanout->options.ownership) > 0;
+}
+
+bool fanout_is_replicated(const struct fanout *fanout)
+{
+    return fanout->is_replicated;
+}
+
+bool fanout_is_full(const struct fanout *fanout)
+{
+    return fanout->count > WAITING_FRAMES;
+}
+
+bool fanout_is_waiting(const struct fanout *fanout)
+{
+    return fanout->count > 0;
+}
+
+/* Takes the first frame out of those that wait. */
+static struct numbered take_first(struct fanout *fanout)
+{
+    struct numbered first = *fanout->first;
+
+    free(fanout->first);
+    fanout->first = first.next;
+    fanout->count--;
+    if (!fanout->first)
+        fanout->last = &fanout->first;
+    return first;
+}
+
+void fanout_hear(struct fanout *fanout, uint64_t batch)
+{
+    while (fanout->first && fanout->first->batch > 0 && fanout->first->batch <= batch) {
+        struct numbered numbered = take_first(fanout);
+
+        shadow_strike(fanout->options.shadow, frame_mark(numbered.frame), clock_monotonic_ns());
+        if (add_here(fanout, numbered.company, numbered.frame) < 0)
+            abort(); /* the others have it: here it would be missing, and the numbers behind it */
+        frame_unref(numbered.frame);
+    }
+}
+
+void fanout_void(struct fanout *fanout)
+{
+    while (fanout->first) {
+        struct numbered numbered = take_first(fanout);
+
+        numbered.company->numbered = numbered.company->head;
+        frame_unref(numbered.frame);
+    }
+    fanout->first_unsent = NULL;
+}
+
+/* Repeating. */
+
+static void repeat_company(struct company *company, void *context)
+{
+    struct fanout *fanout = context;
+    struct live_header header = header_of(fanout, 0);
+    size_t max_bytes = max_message(fanout) - 2 * SECTION_BYTES;
+    uint64_t end = ring_end(company->recent);
+    uint64_t slot = end;
+
+    while (slot > ring_begin(company->recent) &&
+           (slot > company->stored || frame_received_ns(ring_frame(company->recent, slot - 1)) >= fanout->repeat_ns))
+        slot--;
+    while (slot < end) {
+        struct live_section section = {.before = ring_before(company->recent, slot), .since_ms = company->since_ms};
+        size_t bytes = 0;
+
+        while (slot + section.count < end && section.count < BATCH_FRAMES) {
+            bytes += live_frame_size(ring_frame(company->recent, slot + section.count));
+            if (section.count > 0 && bytes > max_bytes)
+                break;
+            section.count++;
+        }
+        strcpy(section.company, company->name);
+        live_begin(&fanout->message, &header);
+        live_begin_section(&fanout->message, &section);
+        for (size_t i = 0; i < section.count; i++)
+            live_put_frame(&fanout->message, ring_frame(company->recent, slot + i));
+        publish(fanout);
+        slot += section.count;
+    }
+}
+
+/* What was sent and not heard yet stands in no company. */
+static void repeat_sent(struct fanout *fanout)
+{
+    struct live_header header = header_of(fanout, 0);
+    struct numbered *numbered = fanout->first;
+
+    while (numbered != fanout->first_unsent) {
+        live_begin(&fanout->message, &header);
+        numbered = put_section(fanout, numbered, BATCH_FRAMES, room_for_section(fanout, max_message(fanout)));
+        publish(fanout);
+    }
+}
+
+void fanout_repeat(struct fanout *fanout, int64_t since_ns)
+{
+    fanout->repeat_ns = since_ns;
+    companies_each(fanout->options.companies, repeat_company, fanout);
+    repeat_sent(fanout);
+}
+
+/* Making. */
+
+struct fanout *fanout_new(const struct fanout_options *options)
+{
+    struct fanout *fanout = calloc(1, sizeof *fanout);
+
+    if (!fanout)
+        return NULL;
+    fanout->options = *options;
+    fanout->last = &fanout->first;
+    fanout->message = buffer_make(MESSAGE_BYTES);
+    return fanout;
+}
+
+void fanout_free(struct fanout *fanout)
+{
+    if (!fanout)
+        return;
+    fanout_void(fanout);
+    buffer_release(&fanout->message);
+    free(fanout);
+}

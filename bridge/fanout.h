@@ -1,0 +1,62 @@
+#ifndef SLUICE_BRIDGE_FANOUT_H
+#define SLUICE_BRIDGE_FANOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/company.h"
+#include "bridge/heads.h"
+#include "bridge/live.h"
+#include "bridge/ownership.h"
+#include "bridge/shadow.h"
+#include "bridge/source.h"
+
+/*
+ * From the owner's numbers to all replicas. Alone, an event enters its company at once. With other replicas, it is sent to
+ * all of them, this one included, and enters its company when it is heard: so no client gets an event with a number that
+ * could die with this process, and all replicas hear the same in the same order. Everything here belongs to the bridge's thread.
+ */
+struct fanout;
+
+struct fanout_options {
+    struct heads *heads;
+    struct companies *companies;
+    struct shadow *shadow; /* NULL, like the next two: always alone */
+    struct ownership *ownership;
+    struct source *source;
+    struct live_id id;
+};
+
+/* NULL: no memory. */
+struct fanout *fanout_new(const struct fanout_options *options);
+void fanout_free(struct fanout *fanout);
+
+/* Whether events go to others, too. It changes in fanout_flush() alone. */
+bool fanout_is_replicated(const struct fanout *fanout);
+
+/* The company's next frame, as it was numbered. Returns 0 or -ENOMEM. */
+int fanout_add(struct fanout *fanout, struct company *company, struct frame *frame);
+
+/* Sends what was added. */
+void fanout_flush(struct fanout *fanout);
+
+/* Whether so much was sent and not heard yet that no more should be numbered. */
+bool fanout_is_full(const struct fanout *fanout);
+
+/* Whether something was sent and not heard yet. */
+bool fanout_is_waiting(const struct fanout *fanout);
+
+/* A batch of ours was heard. */
+void fanout_hear(struct fanout *fanout, uint64_t batch);
+
+/* This replica is not the owner any more: what was numbered and not heard is void. */
+void fanout_void(struct fanout *fanout);
+
+/*
+ * Sends again, without a batch's number, all that the store does not have, and all that was received since then: to a replica
+ * that came.
+ */
+void fanout_repeat(struct fanout *fanout, int64_t since_ns);
+
+#endif

@@ -1,0 +1,289 @@
+#include "bridge/heads.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/source_message.h"
+#include "core/clock.h"
+
+/* A company without subscribers leaves the memory when its last event is older than this; the store knows it still. */
+#define QUIET_MS (INT64_C(10) * 60 * 1000)
+
+enum { FILL_EVENTS = 512, FILL_BYTES = 512 * 1024 };
+
+struct heads {
+    struct heads_options options;
+    size_t parked;
+};
+
+/* Parking. */
+
+bool heads_is_busy(const struct company *company)
+{
+    return company->loading || company->filling;
+}
+
+bool heads_park(struct heads *heads, struct company *company, const struct parked *item)
+{
+    struct parked *parked = malloc(sizeof *parked);
+
+    if (!parked) {
+        company->hole_due = item->hole == GAP_NONE ? GAP_SOURCE : item->hole;
+        return false;
+    }
+    *parked = *item;
+    *company->parked_last = parked;
+    company->parked_last = &parked->next;
+    heads->parked++;
+    return true;
+}
+
+static void unpark(struct heads *heads, struct company *company)
+{
+    struct parked *parked = company->parked;
+
+    company->parked = NULL;
+    company->parked_last = &company->parked;
+    while (parked) {
+        struct parked *next = parked->next;
+
+        heads->options.unpark(heads->options.context, company, parked);
+        free(parked);
+        heads->parked--;
+        parked = next;
+    }
+    company->settled = false;
+}
+
+int64_t heads_parked(const struct heads *heads)
+{
+    return (int64_t)heads->parked;
+}
+
+bool heads_may_park(const struct heads *heads)
+{
+    return heads->parked < heads->options.max_parked;
+}
+
+/* Frames. */
+
+int heads_push(struct heads *heads, struct company *company, struct frame *frame, uint64_t since_ms)
+{
+    int status = appender_add(heads->options.appender, company, frame);
+
+    if (status < 0)
+        return status;
+    company->head = frame_position(frame);
+    if (event_position_compare(company->numbered, company->head) < 0)
+        company->numbered = company->head;
+    if (since_ms > 0)
+        company->since_ms = since_ms;
+    strcpy(company->subject, frame_subject(frame));
+    company->blank = false;
+    /* In front of the first event the store does not have the hole, so it is remembered here. */
+    if (frame_kind(frame) == FRAME_HOLE && company->head.seq == 0)
+        company->floor = company->head;
+    hub_publish(heads->options.hub, company, frame);
+    return 0;
+}
+
+void heads_rebase(struct heads *heads, struct company *company, struct event_position before)
+{
+    struct ring *recent = ring_new(before);
+
+    if (!recent)
+        abort(); /* without a ring the company could not say what it loses */
+    appender_forget(heads->options.appender, company);
+    ring_free(company->recent);
+    company->recent = recent;
+    company->stored = 0;
+    company->sent = 0;
+    company->head = before;
+    company->numbered = before;
+    company->blank = false;
+}
+
+/* Loading. */
+
+static void adopt_head(struct heads *heads, struct company *company, const struct store_head *head)
+{
+    uint64_t noted_hole_ms = store_noted_hole(heads->options.store);
+    /* Not known: whatever a client has from before now is for the store to judge, once it is back. */
+    struct event_position position = {.ms = (uint64_t)clock_unix_ms(), .seq = 0};
+    bool is_blank = !head;
+
+    if (head && head->exists) {
+        position = head->position;
+        company->since_ms = head->since_ms;
+        company->floor = head->floor;
+        strcpy(company->subject, head->subject);
+    } else if (head) {
+        position = (struct event_position){.ms = noted_hole_ms > 0 ? noted_hole_ms + 1 : 0, .seq = 0};
+        company->floor = position;
+    }
+    heads_rebase(heads, company, position);
+    company->blank = is_blank;
+    company->loading = false;
+    if (!head)
+        appender_set_unsynced(heads->options.appender, company);
+    hub_company_ready(heads->options.hub, company);
+    heads->options.loaded(heads->options.context, company,
+                          head && head->exists && head->position.ms < noted_hole_ms ? noted_hole_ms : 0);
+    if (!company->filling)
+        unpark(heads, company);
+}
+
+static void on_head(void *context, int status, const struct store_head *head)
+{
+    struct company *company = context;
+
+    adopt_head(company->heads, company, status < 0 ? NULL : head);
+}
+
+struct company *heads_get_blank(struct heads *heads, const char *name)
+{
+    struct company *company = companies_get(heads->options.companies, name);
+
+    if (company)
+        return company;
+    company = companies_add(heads->options.companies, name);
+    if (!company)
+        return NULL;
+    company->heads = heads;
+    company->appender = heads->options.appender;
+    company->blank = true;
+    company->rate = publish_rate_make(heads->options.events_per_second, heads->options.bytes_per_second);
+    return company;
+}
+
+struct company *heads_get(struct heads *heads, const char *name)
+{
+    struct company *company = companies_get(heads->options.companies, name);
+
+    if (company)
+        return company;
+    company = heads_get_blank(heads, name);
+    if (!company)
+        return NULL;
+    company->loading = true;
+    store_load(heads->options.store, name, on_head, company);
+    return company;
+}
+
+/* Filling. */
+
+static void end_fill(struct heads *heads, struct company *company)
+{
+    company->filling = false;
+    company->suspect = false;
+    /* What still does not follow the head is missing for good. */
+    company->settled = true;
+    unpark(heads, company);
+}
+
+static void ask_page(struct heads *heads, struct company *company);
+
+static void on_page(void *context, int status, const struct store_page *page)
+{
+    struct company *company = context;
+    struct heads *heads = company->heads;
+
+    company->fetching = false;
+    if (status < 0) {
+        end_fill(heads, company);
+        return;
+    }
+    for (size_t i = 0; i < page->count; i++) {
+        struct frame *frame = page->frames[i];
+
+        if (event_position_compare(frame_position(frame), company->head) <= 0)
+            continue;
+        if (heads_push(heads, company, frame, page->head.since_ms) < 0) {
+            end_fill(heads, company);
+            return;
+        }
+    }
+    if (page->last && !company->fetch_again)
+        end_fill(heads, company);
+    else
+        ask_page(heads, company);
+}
+
+static void ask_page(struct heads *heads, struct company *company)
+{
+    struct store_read read = {
+        .company = company->name,
+        .after = company->head,
+        .max_events = FILL_EVENTS,
+        .max_bytes = FILL_BYTES,
+    };
+
+    company->filling = true;
+    company->fetching = true;
+    company->fetch_again = false;
+    store_read(heads->options.store, &read, on_page, company);
+}
+
+void heads_fill(struct heads *heads, struct company *company)
+{
+    /* Of a blank company nobody here has got anything that could be incomplete. */
+    if (company->blank)
+        end_fill(heads, company);
+    else if (company->fetching)
+        company->fetch_again = true;
+    else
+        ask_page(heads, company);
+}
+
+/* Forgetting. */
+
+void heads_release(struct heads *heads, struct company *company)
+{
+    bool quiet =
+        company->head.seq == 0 || (!company->unsynced && (int64_t)company->head.ms < clock_unix_ms() - QUIET_MS);
+
+    if (!quiet || heads_is_busy(company) || company->readings || company->subscriptions ||
+        !appender_is_done_with(company))
+        return;
+    /* Events on their way to the other replicas. */
+    if (event_position_compare(company->numbered, company->head) != 0)
+        return;
+    /* Or a company could have its burst again and again. */
+    if (!publish_rate_is_new(&company->rate, clock_monotonic_ns()))
+        return;
+    appender_forget(heads->options.appender, company);
+    hub_forget(heads->options.hub, company);
+    companies_remove(heads->options.companies, company);
+}
+
+/* Making. */
+
+struct heads *heads_new(const struct heads_options *options)
+{
+    struct heads *heads = calloc(1, sizeof *heads);
+
+    if (heads)
+        heads->options = *options;
+    return heads;
+}
+
+static void drop_parked(struct company *company, void *context)
+{
+    (void)context;
+    while (company->parked) {
+        struct parked *next = company->parked->next;
+
+        source_message_free(company->parked->message);
+        frame_unref(company->parked->frame);
+        free(company->parked);
+        company->parked = next;
+    }
+}
+
+void heads_free(struct heads *heads)
+{
+    if (!heads)
+        return;
+    companies_each(heads->options.companies, drop_parked, NULL);
+    free(heads);
+}

@@ -1,0 +1,342 @@
+#include "bridge/live.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/config_value.h"
+
+/*
+ * header   version 1, type 1, from 16, about 16, epoch 8, batch 8, former epoch 8, former batch 8, sent_ns 8,
+ *          stored_ms 8, hole_ms 8, lag_ms 4, store_lost 1
+ * company  size 1, text
+ * section  company, before (ms 8, seq 8), since_ms 8, count 4, frames
+ * frame    kind 1, position (ms 8, seq 8), mark 8, subject and event name (each size 1, text), payload (size 4, bytes)
+ */
+enum {
+    BATCH_OFFSET = 1 + 1 + LIVE_ID_SIZE + LIVE_ID_SIZE + 8,
+    HEADER_SIZE = BATCH_OFFSET + 6 * 8 + 4 + 1,
+    FRAME_FIXED_SIZE = 1 + 8 + 8 + 8 + 1 + 1 + 4,
+    EVENT_BYTES_MAX = 16 * 1024 * 1024, /* what MAX_EVENT_BYTES can be */
+};
+
+/* On the wire, whatever the order in enum frame_kind. */
+enum { KIND_EVENT = 1, KIND_HOLE = 2 };
+
+/* Writing. */
+
+static void put_number(struct buffer *message, uint64_t number, size_t size)
+{
+    unsigned char bytes[8];
+
+    for (size_t i = size; i-- > 0; number >>= 8)
+        bytes[i] = (unsigned char)number;
+    buffer_append(message, bytes, size);
+}
+
+static void put_name(struct buffer *message, const char *name)
+{
+    size_t size = strlen(name);
+
+    put_number(message, size, 1);
+    buffer_append(message, name, size);
+}
+
+static void put_position(struct buffer *message, struct event_position position)
+{
+    put_number(message, position.ms, 8);
+    put_number(message, position.seq, 8);
+}
+
+void live_begin(struct buffer *message, const struct live_header *header)
+{
+    buffer_clear(message);
+    put_number(message, LIVE_VERSION, 1);
+    put_number(message, header->type, 1);
+    buffer_append(message, header->from.bytes, LIVE_ID_SIZE);
+    buffer_append(message, header->about.bytes, LIVE_ID_SIZE);
+    put_number(message, header->epoch, 8);
+    put_number(message, header->batch, 8);
+    put_number(message, header->former_epoch, 8);
+    put_number(message, header->former_batch, 8);
+    put_number(message, header->sent_ns, 8);
+    put_number(message, header->stored_ms, 8);
+    put_number(message, header->hole_ms, 8);
+    put_number(message, header->lag_ms, 4);
+    put_number(message, header->store_lost, 1);
+}
+
+void live_set_batch(struct buffer *message, uint64_t batch)
+{
+    if (message->size < HEADER_SIZE)
+        return;
+    for (size_t i = 8; i-- > 0; batch >>= 8)
+        message->data[BATCH_OFFSET + i] = (char)(unsigned char)batch;
+}
+
+void live_put_company(struct buffer *message, const char *company)
+{
+    put_name(message, company);
+}
+
+void live_begin_section(struct buffer *message, const struct live_section *section)
+{
+    put_name(message, section->company);
+    put_position(message, section->before);
+    put_number(message, section->since_ms, 8);
+    put_number(message, section->count, 4);
+}
+
+void live_put_frame(struct buffer *message, const struct frame *frame)
+{
+    put_number(message, frame_kind(frame) == FRAME_HOLE ? KIND_HOLE : KIND_EVENT, 1);
+    put_position(message, frame_position(frame));
+    put_number(message, frame_mark(frame), 8);
+    put_name(message, frame_subject(frame));
+    put_name(message, frame_event_name(frame));
+    put_number(message, frame_payload_size(frame), 4);
+    frame_append_payload(frame, message);
+}
+
+size_t live_frame_size(const struct frame *frame)
+{
+    return FRAME_FIXED_SIZE + strlen(frame_subject(frame)) + strlen(frame_event_name(frame)) +
+           frame_payload_size(frame);
+}
+
+void live_put_body(struct buffer *message, const struct live_reader *body)
+{
+    buffer_append(message, body->at, (size_t)(body->end - body->at));
+}
+
+/* Reading: each takes something from the front, or says that it is not there, or not as it may be. */
+
+static bool take_bytes(struct live_reader *reader, size_t size, const char **ret_bytes)
+{
+    if ((size_t)(reader->end - reader->at) < size)
+        return false;
+    *ret_bytes = reader->at;
+    reader->at += size;
+    return true;
+}
+
+static bool take_number(struct live_reader *reader, size_t size, uint64_t *ret_number)
+{
+    const char *bytes;
+    uint64_t number = 0;
+
+    if (!take_bytes(reader, size, &bytes))
+        return false;
+    for (size_t i = 0; i < size; i++)
+        number = number << 8 | (unsigned char)bytes[i];
+    *ret_number = number;
+    return true;
+}
+
+/* Numbers that go into ids, and the places in front of them. */
+static bool take_event_number(struct live_reader *reader, uint64_t *ret_number)
+{
+    return take_number(reader, 8, ret_number) && *ret_number <= EVENT_NUMBER_MAX;
+}
+
+static bool take_position(struct live_reader *reader, struct event_position *ret_position)
+{
+    return take_event_number(reader, &ret_position->ms) && take_event_number(reader, &ret_position->seq);
+}
+
+static bool take_id(struct live_reader *reader, struct live_id *ret_id)
+{
+    const char *bytes;
+
+    if (!take_bytes(reader, LIVE_ID_SIZE, &bytes))
+        return false;
+    memcpy(ret_id->bytes, bytes, LIVE_ID_SIZE);
+    return true;
+}
+
+static bool is_subject(const char *text, size_t size)
+{
+    char clean[EVENT_SUBJECT_MAX + 1];
+
+    event_id_subject(text, size, clean);
+    return strlen(clean) == size && memcmp(clean, text, size) == 0;
+}
+
+static bool is_event_or_hole_name(const char *text, size_t size)
+{
+    return config_is_event_name(text, size) ||
+           (size == strlen(FRAME_GAP_EVENT) && memcmp(text, FRAME_GAP_EVENT, size) == 0);
+}
+
+/* A name of text_size - 1 bytes at most; what is_name() takes holds no NUL, and nothing that ends a line. */
+static bool take_name(struct live_reader *reader, bool (*is_name)(const char *text, size_t size), char *ret_text,
+                      size_t text_size)
+{
+    const char *bytes;
+    uint64_t size;
+
+    if (!take_number(reader, 1, &size) || size == 0 || size >= text_size || !take_bytes(reader, size, &bytes) ||
+        !is_name(bytes, size))
+        return false;
+    memcpy(ret_text, bytes, size);
+    ret_text[size] = '\0';
+    return true;
+}
+
+static bool take_header(struct live_reader *reader, struct live_header *ret_header)
+{
+    uint64_t version;
+    uint64_t type;
+    uint64_t lag_ms;
+    uint64_t store_lost;
+
+    if (!take_number(reader, 1, &version) || version != LIVE_VERSION || !take_number(reader, 1, &type) ||
+        type < LIVE_OWNER || type > LIVE_LOAD || !take_id(reader, &ret_header->from) ||
+        !take_id(reader, &ret_header->about) || !take_number(reader, 8, &ret_header->epoch) ||
+        !take_number(reader, 8, &ret_header->batch) || !take_number(reader, 8, &ret_header->former_epoch) ||
+        !take_number(reader, 8, &ret_header->former_batch) || !take_number(reader, 8, &ret_header->sent_ns) ||
+        !take_number(reader, 8, &ret_header->stored_ms) || !take_event_number(reader, &ret_header->hole_ms) ||
+        !take_number(reader, 4, &lag_ms) || !take_number(reader, 1, &store_lost) || store_lost > 1)
+        return false;
+    ret_header->type = (enum live_type)type;
+    ret_header->lag_ms = (uint32_t)lag_ms;
+    ret_header->store_lost = store_lost == 1;
+    return true;
+}
+
+static bool has_body(enum live_type type)
+{
+    return type == LIVE_FRAMES || type == LIVE_SALVAGE || type == LIVE_LOAD;
+}
+
+int live_read_header(struct live_reader *reader, const char *message, size_t size, struct live_header *ret_header)
+{
+    struct live_reader body;
+    struct live_header header;
+
+    /* An empty message need not have an address. */
+    if (size < HEADER_SIZE)
+        return -EINVAL;
+    body = (struct live_reader){.at = message, .end = message + size};
+    if (!take_header(&body, &header) || (!has_body(header.type) && body.at < body.end))
+        return -EINVAL;
+    body.section_end = body.at;
+    *reader = body;
+    *ret_header = header;
+    return 0;
+}
+
+int live_read_company(struct live_reader *reader, char ret_company[COMPANY_ID_SIZE])
+{
+    char company[COMPANY_ID_SIZE];
+
+    if (!take_name(reader, config_is_company_id, company, sizeof company) || reader->at < reader->end)
+        return -EINVAL;
+    strcpy(ret_company, company);
+    return 0;
+}
+
+/* What frame_new_event() wants, with the names that it points to. */
+struct frame_parts {
+    struct frame_event event;
+    char subject[EVENT_SUBJECT_MAX + 1];
+    char event_name[CONFIG_EVENT_NAME_MAX + 1];
+};
+
+/*
+ * Each line end becomes a line of its own, so that an event grows sevenfold at most: only one that may be too large is
+ * measured.
+ */
+static bool is_event_size(const struct frame_event *event)
+{
+    return event->payload_size <= EVENT_BYTES_MAX / 8 || frame_encoded_size(event) <= EVENT_BYTES_MAX;
+}
+
+/* A time of 0 stands for none, and events are counted from 1; a hole may stand in front of the first. */
+static bool take_frame(struct live_reader *reader, struct frame_parts *ret_parts)
+{
+    struct frame_event *event = &ret_parts->event;
+    uint64_t kind;
+    uint64_t size;
+
+    *event = (struct frame_event){.subject = ret_parts->subject, .event = ret_parts->event_name};
+    if (!take_number(reader, 1, &kind) || (kind != KIND_EVENT && kind != KIND_HOLE) ||
+        !take_position(reader, &event->position) || event->position.ms == 0 ||
+        (kind == KIND_EVENT && event->position.seq == 0) || !take_number(reader, 8, &event->mark) ||
+        !take_name(reader, is_subject, ret_parts->subject, sizeof ret_parts->subject) ||
+        !take_name(reader, is_event_or_hole_name, ret_parts->event_name, sizeof ret_parts->event_name) ||
+        (kind == KIND_HOLE) != (strcmp(event->event, FRAME_GAP_EVENT) == 0) || !take_number(reader, 4, &size) ||
+        !take_bytes(reader, size, &event->payload))
+        return false;
+    event->kind = kind == KIND_HOLE ? FRAME_HOLE : FRAME_EVENT;
+    event->payload_size = size;
+    return is_event_size(event);
+}
+
+static bool take_section(struct live_reader *reader, struct live_section *ret_section)
+{
+    uint64_t count;
+
+    if (!take_name(reader, config_is_company_id, ret_section->company, sizeof ret_section->company) ||
+        !take_position(reader, &ret_section->before) || !take_event_number(reader, &ret_section->since_ms) ||
+        !take_number(reader, 4, &count))
+        return false;
+    ret_section->count = count;
+    return true;
+}
+
+/* Goes over a section's frames: all of them must be there, in order. */
+static bool take_frames(struct live_reader *reader, const struct live_section *section)
+{
+    struct event_position last = section->before;
+    struct frame_parts parts;
+
+    for (size_t i = 0; i < section->count; i++) {
+        if (!take_frame(reader, &parts) || event_position_compare(parts.event.position, last) <= 0)
+            return false;
+        last = parts.event.position;
+    }
+    return true;
+}
+
+int live_read_section(struct live_reader *reader, struct live_section *ret_section)
+{
+    struct live_reader ahead = *reader;
+    struct live_section section;
+    const char *frames;
+
+    ahead.at = reader->section_end;
+    if (ahead.at == ahead.end)
+        return 0;
+    if (!take_section(&ahead, &section))
+        return -EINVAL;
+    frames = ahead.at;
+    if (!take_frames(&ahead, &section))
+        return -EINVAL;
+    reader->at = frames;
+    reader->section_end = ahead.at;
+    *ret_section = section;
+    return 1;
+}
+
+int live_read_frame(struct live_reader *reader, int64_t received_ns, struct frame **ret_frame)
+{
+    struct live_reader ahead = *reader;
+    struct frame_parts parts;
+    struct frame *frame;
+
+    ahead.end = reader->section_end;
+    if (!take_frame(&ahead, &parts))
+        return -EINVAL;
+    parts.event.received_ns = received_ns;
+    frame = frame_new_event(&parts.event);
+    if (!frame)
+        return -ENOMEM;
+    reader->at = ahead.at;
+    *ret_frame = frame;
+    return 0;
+}
+
+bool live_id_equals(struct live_id a, struct live_id b)
+{
+    return memcmp(a.bytes, b.bytes, LIVE_ID_SIZE) == 0;
+}

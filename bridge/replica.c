@@ -1,0 +1,574 @@
+#include "bridge/replica.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "bridge/batches.h"
+#include "bridge/fanout.h"
+#include "bridge/heads.h"
+#include "bridge/intake.h"
+#include "bridge/live.h"
+#include "bridge/mirror.h"
+#include "bridge/ownership.h"
+#include "bridge/shadow.h"
+#include "core/clock.h"
+
+#define MS INT64_C(1000000)
+
+enum {
+    SHADOW_MS = 5000, /* how long a message waits to be heard as an event, and a batch to be wanted by a new owner */
+    HELLO_MS = 500,   /* between two */
+    REPEAT_MARGIN_MS = 100,
+    KEPT_BYTES = 16 * 1024 * 1024,
+    MESSAGE_BYTES = 64 * 1024 * 1024,
+};
+
+struct replica {
+    struct replica_options options;
+    struct live_id id;
+    struct heads *heads;
+    struct shadow *shadow;
+    struct ownership *ownership;
+    struct fanout *fanout;
+    struct mirror *mirror;
+    struct intake *intake;
+    struct log_limiter refused_limiter;
+    struct buffer message;
+    struct batches *batches;
+    bool is_complete; /* nothing that the owner sent is missing here */
+    bool is_unsure;   /* an owner was heard, but not what of our messages it had numbered */
+    bool is_retired;
+    bool has_listened; /* the hole in front of the first connection was dealt with */
+    int64_t next_hello_ns;
+    /* Messages were missed here; if nobody owned then who did not miss them, they are missed for good. */
+    bool has_hole;
+    int64_t hole_ns;
+    int64_t owner_ns; /* when an owner that had seen everything was heard last */
+    int64_t lag_ns;   /* how old what a message waits for was, when the last one was taken */
+};
+
+/* Sending. */
+
+static void publish(struct replica *replica)
+{
+    if (!replica->message.failed)
+        (void)source_publish(replica->options.source, LIVE_SUBJECT, replica->message.data, replica->message.size);
+}
+
+static struct live_header header_of(const struct replica *replica, enum live_type type)
+{
+    return (struct live_header){
+        .type = type,
+        .from = replica->id,
+        .epoch = ownership_epoch(replica->ownership),
+        .batch = ownership_heard_batch(replica->ownership),
+        .store_lost = store_state(replica->options.store) != STORE_READY,
+    };
+}
+
+static void send(struct replica *replica, enum live_type type)
+{
+    struct live_header header = header_of(replica, type);
+
+    live_begin(&replica->message, &header);
+    publish(replica);
+}
+
+/* For the ownership. */
+static void send_header(void *context, struct live_header *header)
+{
+    struct replica *replica = context;
+
+    if (header->type == LIVE_OWNER) {
+        header->stored_ms = appender_stored_ms(replica->options.appender);
+        header->hole_ms = store_noted_hole(replica->options.store);
+        header->lag_ms = (uint32_t)(replica->lag_ns / MS);
+    }
+    live_begin(&replica->message, header);
+    publish(replica);
+}
+
+/* Sends a batch of the owner before to the one that has just begun. */
+static void salvage_one(void *context, uint64_t batch, const struct live_reader *body)
+{
+    struct replica *replica = context;
+    struct live_header header = header_of(replica, LIVE_SALVAGE);
+
+    header.batch = batch;
+    live_begin(&replica->message, &header);
+    live_put_body(&replica->message, body);
+    publish(replica);
+}
+
+/* A new owner has begun, which heard the one before up to that batch: sends it what came behind. */
+static void salvage(struct replica *replica, uint64_t epoch, uint64_t batch)
+{
+    batches_each(replica->batches, epoch, batch, salvage_one, replica);
+    send(replica, LIVE_SALVAGED);
+}
+
+/* Hearing. */
+
+/* Something that the owner sent is missing, or may be: it is asked to repeat what the store does not have. */
+static void miss(struct replica *replica)
+{
+    if (replica->is_complete)
+        replica->next_hello_ns = 0;
+    replica->is_complete = false;
+    mirror_suspect(replica->mirror);
+}
+
+static void hear_frames(struct replica *replica, const struct live_header *header, struct live_reader *reader,
+                        int64_t received_ns)
+{
+    if (ownership_is_owner(replica->ownership)) {
+        fanout_hear(replica->fanout, header->batch);
+        return;
+    }
+    if (mirror_take(replica->mirror, reader, received_ns) < 0)
+        miss(replica);
+}
+
+/* An owner that has looked at all that it got longer ago than lag_ms has seen what was missed here before that. */
+static void close_hole(struct replica *replica, int64_t received_ns, uint32_t lag_ms)
+{
+    if (received_ns - replica->hole_ns > lag_ms * MS)
+        replica->has_hole = false;
+}
+
+static void hear_owner(struct replica *replica, const struct live_header *header, int64_t received_ns)
+{
+    int64_t lag_ns = header->lag_ms * MS;
+
+    appender_hear_owner(replica->options.appender, header->stored_ms, !header->store_lost);
+    if (header->hole_ms > store_noted_hole(replica->options.store))
+        store_note_hole(replica->options.store, header->hole_ms);
+    close_hole(replica, received_ns, header->lag_ms);
+    replica->owner_ns = received_ns;
+    replica->is_unsure = !replica->is_complete;
+    shadow_expire(replica->shadow, received_ns - SHADOW_MS * MS - lag_ns);
+    if (header->former_epoch > 0)
+        salvage(replica, header->former_epoch, header->former_batch);
+}
+
+/* The messages that came until now may have been numbered, and may not: should nobody else know, they are missed. */
+static void forget_messages(struct replica *replica, int64_t now_ns)
+{
+    shadow_expire(replica->shadow, now_ns);
+    replica->has_hole = true;
+    replica->hole_ns = now_ns;
+}
+
+/* The owner knows of us from here on, and had repeated what the store does not have, and what was numbered of late. */
+static void hear_welcome(struct replica *replica, const struct live_header *header, int64_t received_ns)
+{
+    if (!live_id_equals(header->about, replica->id))
+        return;
+    ownership_set_heard_batch(replica->ownership, header->batch);
+    close_hole(replica, received_ns, header->lag_ms);
+    replica->is_complete = true;
+    replica->is_unsure = false;
+    mirror_fill(replica->mirror);
+}
+
+static void hear_hello(struct replica *replica, const struct live_header *header, int64_t received_ns)
+{
+    struct live_header welcome;
+
+    if (!ownership_is_owner(replica->ownership))
+        return;
+    fanout_flush(replica->fanout);
+    fanout_repeat(replica->fanout, received_ns - header->lag_ms * MS - REPEAT_MARGIN_MS * MS);
+    welcome = header_of(replica, LIVE_WELCOME);
+    welcome.about = header->from;
+    welcome.lag_ms = (uint32_t)(replica->lag_ns / MS);
+    welcome.batch = ownership_last_batch(replica->ownership);
+    live_begin(&replica->message, &welcome);
+    publish(replica);
+}
+
+static void hear_load(struct replica *replica, struct live_reader *reader)
+{
+    char company[COMPANY_ID_SIZE];
+
+    if (ownership_is_owner(replica->ownership) && live_read_company(reader, company) == 0)
+        (void)heads_get(replica->heads, company);
+}
+
+static void refuse(struct replica *replica)
+{
+    int64_t suppressed;
+
+    metrics_add(replica->options.metrics, METRIC_LIVE_REFUSED, 1);
+    if (log_limiter_allow(&replica->refused_limiter, &suppressed))
+        log_write(replica->options.log, LOG_LEVEL_ERROR,
+                  "A message of another replica is not understood: who else publishes to " LIVE_SUBJECT "?",
+                  LOG_FIELDS(log_number("suppressed", suppressed)));
+}
+
+/* What the message says is done. Returns whether it is a batch to be kept. */
+static bool hear(struct replica *replica, const struct live_header *header, struct live_reader *reader,
+                 int64_t received_ns)
+{
+    bool is_own = live_id_equals(header->from, replica->id);
+    enum ownership_hearing hearing = ownership_hear(replica->ownership, header, received_ns);
+
+    if (hearing == OWNERSHIP_MISSED && !is_own)
+        miss(replica);
+    if (hearing == OWNERSHIP_STALE)
+        return false;
+    switch (header->type) {
+    case LIVE_FRAMES:
+        hear_frames(replica, header, reader, received_ns);
+        return header->batch > 0;
+    case LIVE_OWNER:
+        hear_owner(replica, header, received_ns);
+        break;
+    case LIVE_WELCOME:
+        hear_welcome(replica, header, received_ns);
+        break;
+    case LIVE_HELLO:
+        hear_hello(replica, header, received_ns);
+        break;
+    case LIVE_SALVAGE:
+        if (ownership_is_salvaging(replica->ownership))
+            (void)mirror_take(replica->mirror, reader, received_ns);
+        break;
+    case LIVE_LOAD:
+        hear_load(replica, reader);
+        break;
+    case LIVE_PEER:
+    case LIVE_SALVAGED:
+    case LIVE_RELEASE:
+        break;
+    }
+    return false;
+}
+
+void replica_take_live(struct replica *replica, const struct source_item *item)
+{
+    struct live_reader reader;
+    struct live_header header;
+    size_t size;
+    const char *payload;
+
+    if (!item->message) {
+        if (!ownership_is_alone(replica->ownership))
+            miss(replica);
+        return;
+    }
+    payload = source_message_payload(item->message, &size);
+    if (live_read_header(&reader, payload, size, &header) < 0)
+        refuse(replica);
+    else if (hear(replica, &header, &reader, item->received_ns)) {
+        batches_add(replica->batches, item, &header);
+        return;
+    }
+    source_message_free(item->message);
+}
+
+/* Events. */
+
+/*
+ * Messages were missed here. An owner that was away lets another go on who was not; one that only was too slow, or that is
+ * alone, writes it down.
+ */
+static void take_hole(struct replica *replica, const struct source_item *item)
+{
+    bool was_away = item->dropped == 0;
+
+    replica->has_listened = true;
+    if (ownership_is_owner(replica->ownership) &&
+        !(was_away && (replica_has_peers(replica) || fanout_is_waiting(replica->fanout)))) {
+        intake_take_hole(replica->intake, item->dropped);
+        return;
+    }
+    replica->has_hole = true;
+    replica->hole_ns = item->received_ns;
+    ownership_release(replica->ownership, "events may have been missed here");
+}
+
+void replica_take_event(struct replica *replica, const struct source_item *item)
+{
+    int64_t now_ns = clock_monotonic_ns();
+
+    replica->lag_ns = now_ns - item->received_ns;
+    if (!item->message)
+        take_hole(replica, item);
+    else if (!replica->is_retired && ownership_may_number(replica->ownership, now_ns))
+        intake_take(replica->intake, item);
+    else
+        shadow_add(replica->shadow, item);
+}
+
+/* Roles. */
+
+static void began(void *context)
+{
+    struct replica *replica = context;
+    struct source_item item;
+    bool has_hole;
+    size_t count;
+
+    if (replica->is_unsure)
+        forget_messages(replica, clock_monotonic_ns());
+    has_hole = replica->has_hole || shadow_has_dropped(replica->shadow, replica->owner_ns);
+    count = shadow_count(replica->shadow);
+    appender_set_active(replica->options.appender, true);
+    /* What the owner before had appended is in the store. */
+    if (!replica->is_complete)
+        mirror_fill(replica->mirror);
+    replica->is_complete = true;
+    replica->is_unsure = false;
+    replica->has_hole = false;
+    fanout_flush(replica->fanout);
+    if (has_hole)
+        intake_take_hole(replica->intake, 0);
+    while (count-- > 0 && shadow_take(replica->shadow, &item))
+        intake_take(replica->intake, &item);
+}
+
+static void ended(void *context)
+{
+    struct replica *replica = context;
+
+    fanout_void(replica->fanout);
+    appender_set_active(replica->options.appender, false);
+    miss(replica);
+}
+
+/* Companies. */
+
+static void unpark(void *context, struct company *company, struct parked *parked)
+{
+    struct replica *replica = context;
+
+    if (parked->frame)
+        mirror_unpark(replica->mirror, company, parked);
+    else if (ownership_is_owner(replica->ownership))
+        intake_unpark(replica->intake, company, parked);
+    else if (parked->message)
+        shadow_add(replica->shadow,
+                   &(struct source_item){.message = parked->message, .received_ns = parked->received_ns});
+}
+
+static void loaded(void *context, struct company *company, uint64_t hole_ms)
+{
+    struct replica *replica = context;
+    struct live_header header = header_of(replica, LIVE_LOAD);
+
+    if (hole_ms > 0 && ownership_is_owner(replica->ownership)) {
+        intake_add_hole(replica->intake, company, GAP_SOURCE, hole_ms);
+    } else if (hole_ms > 0) {
+        live_begin(&replica->message, &header);
+        live_put_company(&replica->message, company->name);
+        publish(replica);
+    }
+    if (!replica->is_complete && !ownership_is_owner(replica->ownership))
+        company->suspect = true;
+    else if (company->suspect)
+        heads_fill(replica->heads, company);
+}
+
+struct company *replica_company(struct replica *replica, const char *name)
+{
+    return heads_get(replica->heads, name);
+}
+
+void replica_release(struct replica *replica, struct company *company)
+{
+    heads_release(replica->heads, company);
+}
+
+/* The thread's turns. */
+
+bool replica_may_take(const struct replica *replica)
+{
+    return heads_may_park(replica->heads) && !fanout_is_full(replica->fanout);
+}
+
+/* Says since when messages wait here of which it is not known whether they were numbered. */
+static void send_hello(struct replica *replica, int64_t now_ns)
+{
+    struct live_header header = header_of(replica, LIVE_HELLO);
+    int64_t oldest_ns = shadow_oldest_ns(replica->shadow);
+
+    header.lag_ms = oldest_ns > 0 ? (uint32_t)((now_ns - oldest_ns) / MS) : 0;
+    live_begin(&replica->message, &header);
+    publish(replica);
+    replica->next_hello_ns = now_ns + HELLO_MS * MS;
+}
+
+void replica_run(struct replica *replica)
+{
+    struct source *source = replica->options.source;
+    struct ownership_turn turn = {
+        .now_ns = clock_monotonic_ns(),
+        .connected = source_is_connected(source),
+        .caught_up = source_pending(source, SOURCE_LIVE) == 0,
+        .may_have_hole = replica->has_hole,
+    };
+
+    if (source_pending(source, SOURCE_EVENTS) == 0)
+        replica->lag_ns = 0;
+    ownership_run(replica->ownership, &turn);
+    if (mirror_is_wanting(replica->mirror) && replica->is_complete && !ownership_is_owner(replica->ownership))
+        miss(replica);
+    if (!replica->is_complete && turn.connected && turn.now_ns >= replica->next_hello_ns) {
+        send_hello(replica, turn.now_ns);
+    }
+    fanout_flush(replica->fanout);
+}
+
+int64_t replica_deadline_ns(const struct replica *replica)
+{
+    int64_t deadline_ns = ownership_deadline_ns(replica->ownership);
+
+    if (!replica->is_complete && source_is_connected(replica->options.source) && replica->next_hello_ns < deadline_ns)
+        deadline_ns = replica->next_hello_ns;
+    return deadline_ns;
+}
+
+static void tick_company(struct company *company, void *context)
+{
+    heads_release(context, company);
+}
+
+void replica_tick(struct replica *replica)
+{
+    batches_expire(replica->batches, clock_monotonic_ns());
+    if (ownership_is_owner(replica->ownership))
+        intake_tick(replica->intake);
+    companies_each(replica->options.companies, tick_company, replica->heads);
+}
+
+bool replica_has_peers(const struct replica *replica)
+{
+    return ownership_peers(replica->ownership) > 0;
+}
+
+void replica_retire(struct replica *replica)
+{
+    replica->is_retired = true;
+}
+
+bool replica_is_settled(const struct replica *replica)
+{
+    return !fanout_is_waiting(replica->fanout);
+}
+
+bool replica_has_begun(const struct replica *replica)
+{
+    return replica->has_listened && replica->is_complete && ownership_has_owner(replica->ownership);
+}
+
+void replica_leave(struct replica *replica)
+{
+    ownership_retire(replica->ownership);
+}
+
+int64_t replica_waiting(const struct replica *replica)
+{
+    return heads_parked(replica->heads);
+}
+
+/* Making. */
+
+static int make_parts(struct replica *replica)
+{
+    const struct replica_options *options = &replica->options;
+    const struct config *config = options->config;
+
+    replica->batches = batches_new(SHADOW_MS * MS, KEPT_BYTES);
+    replica->shadow = shadow_new((size_t)config->source_pending_events, (size_t)config->source_pending_bytes);
+    replica->heads = heads_new(&(struct heads_options){
+        .store = options->store,
+        .appender = options->appender,
+        .hub = options->hub,
+        .companies = options->companies,
+        .max_parked = (size_t)config->source_pending_events,
+        .events_per_second = config->publish_events_per_second,
+        .bytes_per_second = config->publish_bytes_per_second,
+        .metrics = options->metrics,
+        .unpark = unpark,
+        .loaded = loaded,
+        .context = replica,
+    });
+    replica->ownership = ownership_new(&(struct ownership_options){
+        .id = replica->id,
+        .store = options->store,
+        .send = send_header,
+        .began = began,
+        .ended = ended,
+        .context = replica,
+        .log = options->log,
+        .metrics = options->metrics,
+    });
+    if (!replica->batches || !replica->shadow || !replica->heads || !replica->ownership)
+        return -1;
+    replica->fanout = fanout_new(&(struct fanout_options){
+        .heads = replica->heads,
+        .companies = options->companies,
+        .shadow = replica->shadow,
+        .ownership = replica->ownership,
+        .source = options->source,
+        .id = replica->id,
+    });
+    replica->mirror = mirror_new(&(struct mirror_options){
+        .heads = replica->heads,
+        .companies = options->companies,
+        .hub = options->hub,
+        .shadow = replica->shadow,
+        .log = options->log,
+        .metrics = options->metrics,
+    });
+    replica->intake = intake_new(&(struct intake_options){
+        .store = options->store,
+        .heads = replica->heads,
+        .fanout = replica->fanout,
+        .shadow = replica->shadow,
+        .source = options->source,
+        .transform = options->transform,
+        .companies = options->companies,
+        .dead_letter_subject = config->dead_letter_subject,
+        .max_event_bytes = (size_t)config->max_event_bytes,
+        .log = options->log,
+        .metrics = options->metrics,
+    });
+    return replica->fanout && replica->mirror && replica->intake ? 0 : -1;
+}
+
+struct replica *replica_new(const struct replica_options *options)
+{
+    struct replica *replica = calloc(1, sizeof *replica);
+
+    if (!replica)
+        return NULL;
+    replica->options = *options;
+    replica->message = buffer_make(MESSAGE_BYTES);
+    if (getrandom(&replica->id, sizeof replica->id, 0) != (ssize_t)sizeof replica->id || make_parts(replica) < 0) {
+        replica_free(replica);
+        return NULL;
+    }
+    if (ownership_is_alone(replica->ownership)) {
+        replica->is_complete = true;
+        appender_set_active(options->appender, true);
+    }
+    return replica;
+}
+
+void replica_free(struct replica *replica)
+{
+    if (!replica)
+        return;
+    batches_free(replica->batches);
+    intake_free(replica->intake);
+    mirror_free(replica->mirror);
+    fanout_free(replica->fanout);
+    ownership_free(replica->ownership);
+    heads_free(replica->heads);
+    shadow_free(replica->shadow);
+    buffer_release(&replica->message);
+    free(replica);
+}

@@ -1,0 +1,83 @@
+#ifndef SLUICE_BRIDGE_REPLICA_H
+#define SLUICE_BRIDGE_REPLICA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/appender.h"
+#include "bridge/company.h"
+#include "bridge/hub.h"
+#include "bridge/source.h"
+#include "bridge/transform.h"
+#include "core/config.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "replay/store.h"
+
+/*
+ * This process as one of the replicas: takes what comes from NATS as its role wants it. The owner of the intake (ownership.h)
+ * numbers events (intake.h) and tells the others (fanout.h). The others keep the messages for the case that it dies
+ * (shadow.h), and enter what they hear (mirror.h). Everything here belongs to the bridge's thread.
+ */
+struct replica;
+
+struct replica_options {
+    const struct config *config;
+    struct source *source;
+    struct store *store;
+    struct appender *appender;
+    struct hub *hub;
+    struct companies *companies;
+    const struct transform *transform;
+    struct log *log;
+    struct metrics *metrics;
+};
+
+/* NULL: no memory. */
+struct replica *replica_new(const struct replica_options *options);
+
+/* Needs the store no more, which must be gone: it may call back while it is freed. */
+void replica_free(struct replica *replica);
+
+/* Takes one item out of a lane of the source; it is freed. */
+void replica_take_event(struct replica *replica, const struct source_item *item);
+void replica_take_live(struct replica *replica, const struct source_item *item);
+
+/* Whether more events may be taken: not too many wait for something. */
+bool replica_may_take(const struct replica *replica);
+
+/* What is due by time; then what was numbered leaves. */
+void replica_run(struct replica *replica);
+
+/* When replica_run() is due at the latest. */
+int64_t replica_deadline_ns(const struct replica *replica);
+
+/* Now and then. */
+void replica_tick(struct replica *replica);
+
+/* The company of that name; NULL: no memory. */
+struct company *replica_company(struct replica *replica, const char *name);
+
+/* Forgets a company that need not be in memory. */
+void replica_release(struct replica *replica, struct company *company);
+
+/* Whether other replicas are there, who take over. */
+bool replica_has_peers(const struct replica *replica);
+
+/* Numbers nothing from here on. Others take over once replica_is_settled(). */
+void replica_retire(struct replica *replica);
+
+/* Whether nothing that was numbered is still on its way. */
+bool replica_is_settled(const struct replica *replica);
+
+/* Whether NATS was there, an owner is known, and this replica has all that it sent. */
+bool replica_has_begun(const struct replica *replica);
+
+/* The end: another may own at once. */
+void replica_leave(struct replica *replica);
+
+/* Messages that wait for a number. */
+int64_t replica_waiting(const struct replica *replica);
+
+#endif
