@@ -30,7 +30,7 @@ struct store_head {
 
 /* A part of a company's history, in order. The frames are the store's: a callback takes references of those it keeps. */
 struct store_page {
-    struct store_head head;
+    struct store_head head;       /* its floor is also above what is past the retention but not trimmed yet */
     bool exact;                   /* exactly the place asked from is held */
     bool last;                    /* nothing is held behind these frames */
     struct event_position oldest; /* the first that is held; {0, 0}: nothing is */

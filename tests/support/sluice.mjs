@@ -149,6 +149,11 @@ export class Sluice {
     return Number(fields[11]) + Number(fields[12]);
   }
 
+  /** Bytes of memory that the process has in use. */
+  residentBytes() {
+    return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))[1]);
+  }
+
   checkOutput() {
     const report = SANITIZER_REPORT.exec(this.child.stderr);
     if (report) throw new assert.AssertionError({ message: `a sanitizer speaks:\n${this.child.stderr.slice(-8000)}` });
