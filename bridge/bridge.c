@@ -142,6 +142,11 @@ bool bridge_nats_connected(const struct bridge *bridge)
     return metrics_get(bridge->metrics, METRIC_NATS_CONNECTED) == 1;
 }
 
+bool bridge_has_begun(const struct bridge *bridge)
+{
+    return atomic_load(&bridge->begun);
+}
+
 /* The thread. */
 
 static void handle_message(struct bridge *bridge, struct bridge_message *message)

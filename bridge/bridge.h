@@ -76,4 +76,7 @@ enum bridge_replay bridge_replay_kind(const struct bridge *bridge);
 bool bridge_replay_ok(const struct bridge *bridge);
 bool bridge_nats_connected(const struct bridge *bridge);
 
+/* Whether it has begun: since then somebody numbers what NATS gives, and this replica could take over from him. Any thread. */
+bool bridge_has_begun(const struct bridge *bridge);
+
 #endif

@@ -31,6 +31,7 @@ enum state { FOLLOWING, SALVAGING, OWNING };
 struct peer {
     struct live_id id;
     int64_t heard_ns;
+    uint64_t epoch; /* of the owner, as it knows */
     bool store_lost;
     bool has_hole;
     bool salvaged; /* has told the new owner all it heard */
@@ -118,6 +119,7 @@ static void note_peer(struct ownership *ownership, const struct live_header *hea
         *peer = (struct peer){.id = header->from};
     }
     peer->heard_ns = received_ns;
+    peer->epoch = header->epoch;
     peer->store_lost = header->store_lost;
     peer->has_hole = header->has_hole;
     if (header->type == LIVE_SALVAGED && header->epoch == ownership->epoch)
@@ -149,11 +151,20 @@ static bool has_heir(const struct ownership *ownership)
     return false;
 }
 
-static bool is_lowest(const struct ownership *ownership)
+/*
+ * Without a lease the lowest id goes on, of those who know the last owner: who has just come knows neither its epoch nor its
+ * events.
+ */
+static bool is_successor(const struct ownership *ownership)
 {
-    for (size_t i = 0; i < ownership->peer_count; i++)
-        if (memcmp(&ownership->peers[i].id, &ownership->options.id, sizeof(struct live_id)) < 0)
+    for (size_t i = 0; i < ownership->peer_count; i++) {
+        const struct peer *peer = &ownership->peers[i];
+
+        if (peer->epoch > ownership->epoch)
             return false;
+        if (peer->epoch == ownership->epoch && memcmp(&peer->id, &ownership->options.id, sizeof peer->id) < 0)
+            return false;
+    }
     return true;
 }
 
@@ -409,7 +420,7 @@ static void run_follower(struct ownership *ownership, const struct ownership_tur
         return;
     }
     if (turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS && !has_peer_with_store(ownership) &&
-        is_lowest(ownership))
+        is_successor(ownership))
         begin(ownership, ownership->epoch + 1, 0);
 }
 

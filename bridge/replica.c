@@ -587,7 +587,8 @@ bool replica_is_settled(const struct replica *replica)
 
 bool replica_has_begun(const struct replica *replica)
 {
-    return replica->has_listened && replica->is_complete && ownership_has_owner(replica->ownership);
+    return replica->has_listened && replica->is_complete && !is_in_doubt(replica) &&
+           ownership_has_owner(replica->ownership);
 }
 
 void replica_leave(struct replica *replica)

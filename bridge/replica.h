@@ -72,7 +72,7 @@ void replica_retire(struct replica *replica);
 /* Whether nothing that was numbered is still on its way. */
 bool replica_is_settled(const struct replica *replica);
 
-/* Whether NATS was there, an owner is known, and this replica has all that it sent. */
+/* Whether NATS was there, an owner is known, and this replica has all that it sent, and could take over from it. */
 bool replica_has_begun(const struct replica *replica);
 
 /* The end: another may own at once. */

@@ -86,6 +86,8 @@ enum MHD_Result page_ready(const struct http_context *context, struct MHD_Connec
         return send_status(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "draining");
     if (!bridge_nats_connected(context->bridge))
         return send_status(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "NATS is not connected");
+    if (!bridge_has_begun(context->bridge))
+        return send_status(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "starting");
     return send_status(context, connection, MHD_HTTP_OK, "ok", NULL);
 }
 

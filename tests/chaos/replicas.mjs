@@ -88,7 +88,7 @@ export class Replicas {
     await this.untilHealthy();
   }
 
-  /** Waits until every replica says that it is well, its replay store included. */
+  /** Waits until every replica says that it is well, its replay store included, and ready. */
   async untilHealthy() {
     await Promise.all(
       this.list.map((replica) =>
@@ -96,6 +96,8 @@ export class Replicas {
           async () => {
             const health = await replica.sluice.health();
             if (health.status !== 'ok') throw new Error(`health says ${JSON.stringify(health)}`);
+            const ready = await replica.sluice.get('/stream/health/ready');
+            if (ready.status !== 200) throw new Error(`readiness says ${ready.body}`);
             return true;
           },
           `${replica.name} to be well`,

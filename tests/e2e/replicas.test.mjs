@@ -34,6 +34,7 @@ async function settled(replicas) {
 async function replicated(world, { count = 2, env, durable, config } = {}) {
   const [nats, redis] = await Promise.all([world.nats({ config }), world.redis({ durable })]);
   const replicas = await Promise.all(range(1, count).map(() => world.sluice({ nats, redis, env })));
+  await Promise.all(replicas.map((replica) => replica.untilReady()));
   const publisher = await world.publisher(nats);
   return { nats, redis, replicas, publisher, ...(await settled(replicas)) };
 }

@@ -122,6 +122,15 @@ export class Sluice {
     }, `health ${status}`);
   }
 
+  /** Waits until the probe of readiness says so. */
+  untilReady() {
+    return eventually(async () => {
+      const answer = await this.get('/stream/health/ready');
+      if (answer.status !== 200) throw new Error(`readiness says ${answer.status} ${answer.body}`);
+      return true;
+    }, 'readiness');
+  }
+
   /** Waits until a metric has a value for which `predicate` is true. */
   untilMetric(name, labels, predicate) {
     return eventually(async () => {
