@@ -254,7 +254,8 @@ static void note_drained(struct bridge *bridge, bool quiet)
     hub_drain(bridge->hub);
     if (has_heir)
         replica_retire(bridge->replica);
-    unstored = appender_backlog_events(bridge->appender) + replica_waiting(bridge->replica);
+    /* Who goes on has what the store does not, and appends it. */
+    unstored = has_heir ? 0 : appender_backlog_events(bridge->appender) + replica_waiting(bridge->replica);
     atomic_store(&bridge->unstored, unstored);
     if (unstored > 0 || !replica_is_settled(bridge->replica) || !(has_heir || (is_alone && quiet)))
         return;

@@ -571,8 +571,7 @@ bool replica_has_peers(const struct replica *replica)
 
 bool replica_has_heir(const struct replica *replica)
 {
-    return ownership_is_owner(replica->ownership) ? ownership_has_heir(replica->ownership)
-                                                  : replica_has_peers(replica);
+    return ownership_is_owner(replica->ownership) ? ownership_has_heir(replica->ownership) : replica_has_peers(replica);
 }
 
 void replica_retire(struct replica *replica)
