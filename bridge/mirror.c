@@ -149,7 +149,7 @@ static void strike(struct mirror *mirror, const struct heard *heard, enum mirror
     if (marks == MIRROR_FIRST)
         shadow_strike(mirror->options.shadow, frame_mark(heard->frame), heard->received_ns);
     else if (marks == MIRROR_DOUBTED)
-        shadow_strike_last(mirror->options.shadow, frame_mark(heard->frame), heard->received_ns);
+        shadow_strike_received(mirror->options.shadow, frame_mark(heard->frame), heard->received_ns);
 }
 
 static int take_section(struct mirror *mirror, const struct live_section *section, struct live_reader *reader,

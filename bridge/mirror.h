@@ -34,7 +34,7 @@ void mirror_free(struct mirror *mirror);
 /* What the frames of a message say of the messages that wait in the shadow. */
 enum mirror_marks {
     MIRROR_FIRST,    /* they are numbered, each heard for the first time; it may be heard before its message */
-    MIRROR_DOUBTED,  /* the same, but others may have been missed, messages as well as events */
+    MIRROR_DOUBTED,  /* the same, but who hears it may have missed the message, or given it up */
     MIRROR_REPEATED, /* nothing: it was said before */
 };
 

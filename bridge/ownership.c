@@ -270,6 +270,15 @@ static bool is_of_owner(struct ownership *ownership, const struct live_header *h
     return !ownership->has_owner || is_present || memcmp(&header->from, &ownership->owner, sizeof header->from) < 0;
 }
 
+/*
+ * Whether the sender has said before that it owns. One that was stopped may send a batch when it goes on, and see only then that
+ * another has begun: who has just come does not know of either.
+ */
+static bool is_followed(const struct ownership *ownership, const struct live_header *header)
+{
+    return ownership->has_owner && header->epoch == ownership->epoch && live_id_equals(header->from, ownership->owner);
+}
+
 static enum ownership_hearing count_batch(struct ownership *ownership, const struct live_header *header)
 {
     uint64_t expected = ownership->heard_batch + (header->type == LIVE_FRAMES ? 1 : 0);
@@ -289,7 +298,7 @@ static enum ownership_hearing count_batch(struct ownership *ownership, const str
 static enum ownership_hearing hear_owner(struct ownership *ownership, const struct live_header *header,
                                          int64_t received_ns)
 {
-    if (!is_of_owner(ownership, header))
+    if (!is_of_owner(ownership, header) || (header->type == LIVE_FRAMES && !is_followed(ownership, header)))
         return OWNERSHIP_STALE;
     follow(ownership, header);
     ownership->has_owner = true;

@@ -44,12 +44,11 @@ struct replica {
     int64_t next_hello_ns;
     int64_t run_ns; /* the last turn */
     /*
-     * Messages received up to hole_ns were missed here, or events of them; if nobody owned then who did not miss them, they
-     * are missed for good. Of those received up to unsure_ns it is not known whether they were numbered.
+     * Messages received up to hole_ns were missed here, or given up; if nobody owned then who did neither, they are missed for
+     * good.
      */
     bool has_hole;
     int64_t hole_ns;
-    int64_t unsure_ns;
     int64_t done_ns;  /* messages received up to then are numbered, or given up */
     int64_t owner_ns; /* when an owner that had seen everything was heard last */
     int64_t taken_ns; /* when what was taken last from the source was received */
@@ -66,7 +65,7 @@ static void publish(struct replica *replica)
 /* Whether others know more, as far as we know. */
 static bool is_in_doubt(const struct replica *replica)
 {
-    return replica->has_hole || replica->is_unsure;
+    return replica->has_hole || !replica->is_complete;
 }
 
 static struct live_header header_of(const struct replica *replica, enum live_type type)
@@ -150,6 +149,16 @@ static void salvage(struct replica *replica, uint64_t epoch, uint64_t batch)
     send(replica, LIVE_SALVAGED);
 }
 
+/* Tells the owner of a company whose clients may miss something. */
+static void send_load(struct replica *replica, const struct company *company)
+{
+    struct live_header header = header_of(replica, LIVE_LOAD);
+
+    live_begin(&replica->message, &header);
+    live_put_company(&replica->message, company->name);
+    publish(replica);
+}
+
 /* Hearing. */
 
 /* Messages received up to then were missed. */
@@ -160,21 +169,13 @@ static void note_hole(struct replica *replica, int64_t received_ns)
         replica->hole_ns = received_ns;
 }
 
-/* Messages received up to then may have been numbered, unheard. */
+/* Messages received up to then may have been numbered, unheard: they are given up here, but for others to know. */
 static void doubt(struct replica *replica, int64_t received_ns)
 {
     note_hole(replica, received_ns);
-    if (received_ns > replica->unsure_ns)
-        replica->unsure_ns = received_ns;
-}
-
-/* Messages of which we were not sure are numbered, or are given up. */
-static void end_doubt(struct replica *replica)
-{
-    if (replica->unsure_ns > replica->done_ns)
-        replica->done_ns = replica->unsure_ns;
+    if (received_ns > replica->done_ns)
+        replica->done_ns = received_ns;
     shadow_expire(replica->shadow, replica->done_ns + 1);
-    replica->has_hole = false;
 }
 
 static void ask(struct replica *replica)
@@ -221,16 +222,32 @@ static bool hear_salvage(struct replica *replica, struct live_header *header, st
     return true;
 }
 
+static void ask_for_hole(struct company *company, void *context)
+{
+    struct replica *replica = context;
+
+    if (company->head.ms < store_noted_hole(replica->options.store))
+        send_load(replica, company);
+}
+
+/* The owner writes it down for the companies that it has in memory; ours are others. */
+static void hear_hole(struct replica *replica, uint64_t hole_ms)
+{
+    if (hole_ms <= store_noted_hole(replica->options.store))
+        return;
+    store_note_hole(replica->options.store, hole_ms);
+    companies_each(replica->options.companies, ask_for_hole, replica);
+}
+
 static void hear_owner(struct replica *replica, const struct live_header *header, int64_t received_ns)
 {
     int64_t lag_ns = header->lag_ms * MS;
 
     appender_hear_owner(replica->options.appender, header->stored_ms, !header->store_lost);
-    if (header->hole_ms > store_noted_hole(replica->options.store))
-        store_note_hole(replica->options.store, header->hole_ms);
+    hear_hole(replica, header->hole_ms);
     /* It has told the events of all that we got by then, and we have heard what it told. */
     if (replica->has_hole && replica->is_complete && received_ns - replica->hole_ns > lag_ns + MARGIN_MS * MS)
-        end_doubt(replica);
+        replica->has_hole = false;
     replica->owner_ns = received_ns;
     replica->is_unsure = !replica->is_complete;
     shadow_expire(replica->shadow, received_ns - SHADOW_MS * MS - lag_ns);
@@ -410,7 +427,7 @@ static void began(void *context)
     if (replica->is_unsure)
         doubt(replica, clock_monotonic_ns());
     has_hole = replica->has_hole || shadow_has_dropped(replica->shadow, replica->owner_ns);
-    end_doubt(replica);
+    replica->has_hole = false;
     items = take_shadow(replica, &count);
     if (!items)
         shadow_expire(replica->shadow, INT64_MAX);
@@ -457,7 +474,6 @@ static void ended(void *context)
         note_hole(replica, clock_monotonic_ns());
     companies_each(replica->options.companies, return_company, replica);
     appender_set_active(replica->options.appender, false);
-    ask(replica);
 }
 
 /* Companies. */
@@ -477,14 +493,11 @@ static void unpark(void *context, struct company *company, struct parked *parked
 static void loaded(void *context, struct company *company, uint64_t hole_ms)
 {
     struct replica *replica = context;
-    struct live_header header = header_of(replica, LIVE_LOAD);
 
     if (hole_ms > 0 && ownership_is_owner(replica->ownership)) {
         intake_add_hole(replica->intake, company, GAP_SOURCE, hole_ms);
     } else if (hole_ms > 0) {
-        live_begin(&replica->message, &header);
-        live_put_company(&replica->message, company->name);
-        publish(replica);
+        send_load(replica, company);
     }
     if (!replica->is_complete && !ownership_is_owner(replica->ownership))
         company->suspect = true;
@@ -532,7 +545,9 @@ void replica_run(struct replica *replica)
         turn.may_have_hole = true;
     }
     replica->run_ns = turn.now_ns;
-    /* What was numbered is told before it is said to be. */
+    /* What was numbered is told before it is said to be, and not when another may have begun. */
+    if (ownership_is_owner(replica->ownership))
+        (void)ownership_may_number(replica->ownership, turn.now_ns);
     fanout_flush(replica->fanout);
     ownership_run(replica->ownership, &turn);
     if (mirror_is_wanting(replica->mirror) && replica->is_complete && !ownership_is_owner(replica->ownership))

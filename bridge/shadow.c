@@ -160,35 +160,19 @@ static bool append(struct shadow *shadow, const struct entry *content)
     return true;
 }
 
-/* Takes an entry out of those of its mark. */
-static void unlink_equal(struct shadow *shadow, struct entry *entry)
+/* Takes an entry that is the oldest of its mark out of its queue. Its message, if it is one, is the caller's. */
+static struct source_item take_out(struct shadow *shadow, struct queue *queue, struct entry *entry)
 {
     struct entry **at = find(shadow, entry->mark);
-    struct entry *before = *at;
+    struct source_item item = entry->item;
 
-    if (before == entry && entry->next_equal) {
+    if (entry->next_equal) {
         entry->next_equal->next_mark = entry->next_mark;
         entry->next_equal->last_equal = entry->last_equal;
         *at = entry->next_equal;
-        return;
-    }
-    if (before == entry) {
+    } else {
         *at = entry->next_mark;
-        return;
     }
-    while (before->next_equal != entry)
-        before = before->next_equal;
-    before->next_equal = entry->next_equal;
-    if (!entry->next_equal)
-        (*at)->last_equal = before;
-}
-
-/* Takes an entry out of its queue, at once where it is the oldest of its mark. Its message, if it is one, is the caller's. */
-static struct source_item take_out(struct shadow *shadow, struct queue *queue, struct entry *entry)
-{
-    struct source_item item = entry->item;
-
-    unlink_equal(shadow, entry);
     if (entry == queue->oldest)
         queue->oldest = entry->newer;
     else
@@ -291,8 +275,16 @@ void shadow_add(struct shadow *shadow, const struct source_item *item)
 }
 
 /* An event that is forgotten, by the limit or for want of memory, leaves a message to be numbered twice at a takeover. */
-static void keep_event(struct shadow *shadow, const struct entry *event)
+static void strike(struct shadow *shadow, const struct entry *event)
 {
+    struct entry *same = *find(shadow, event->mark);
+
+    if (event->mark == 0)
+        return;
+    if (same && is_message(same)) {
+        source_message_free(take_out(shadow, &shadow->messages, same).message);
+        return;
+    }
     append(shadow, event);
     while (shadow->events.count > shadow->max_messages)
         drop_oldest(shadow, &shadow->events);
@@ -300,26 +292,12 @@ static void keep_event(struct shadow *shadow, const struct entry *event)
 
 void shadow_strike(struct shadow *shadow, uint64_t mark, int64_t now_ns)
 {
-    struct entry *same = *find(shadow, mark);
-
-    if (mark == 0)
-        return;
-    if (same && is_message(same))
-        source_message_free(take_out(shadow, &shadow->messages, same).message);
-    else
-        keep_event(shadow, &(struct entry){.mark = mark, .item.received_ns = now_ns});
+    strike(shadow, &(struct entry){.mark = mark, .item.received_ns = now_ns});
 }
 
-void shadow_strike_last(struct shadow *shadow, uint64_t mark, int64_t now_ns)
+void shadow_strike_received(struct shadow *shadow, uint64_t mark, int64_t now_ns)
 {
-    struct entry *same = *find(shadow, mark);
-
-    if (mark == 0)
-        return;
-    if (same && is_message(same))
-        source_message_free(take_out(shadow, &shadow->messages, same->last_equal).message);
-    else
-        keep_event(shadow, &(struct entry){.mark = mark, .is_bounded = true, .item.received_ns = now_ns});
+    strike(shadow, &(struct entry){.mark = mark, .is_bounded = true, .item.received_ns = now_ns});
 }
 
 void shadow_expire(struct shadow *shadow, int64_t before_ns)

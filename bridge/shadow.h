@@ -37,11 +37,10 @@ void shadow_add(struct shadow *shadow, const struct source_item *item);
 void shadow_strike(struct shadow *shadow, uint64_t mark, int64_t now_ns);
 
 /*
- * The same where events may have been missed: of equal messages the last one is struck out, since those before it may be done
- * already. And the message may never come, since it was published before this replica listened: what is received later than
- * now_ns is another.
+ * The same where the event's message may never come, since this replica did not listen or gave it up: what is received later
+ * than now_ns is another.
  */
-void shadow_strike_last(struct shadow *shadow, uint64_t mark, int64_t now_ns);
+void shadow_strike_received(struct shadow *shadow, uint64_t mark, int64_t now_ns);
 
 /*
  * Whether an event with that mark was heard in front of its message, which was received then: the message is done. For who

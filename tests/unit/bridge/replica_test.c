@@ -412,6 +412,68 @@ static void an_owner_leaves_when_another_knows_all(void **state)
     }
 }
 
+/* It sends its last batch when it goes on, and hears only then that another has begun. */
+static void one_that_came_does_not_listen_to_an_owner_that_was_stopped(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 1000);
+    world_publish(&world, 1, 0, false);
+    world_publish(&world, 0, 0, false);
+    world_deliver(owner, 1);
+    world_stop(owner, 2);
+    world_pass(&world, 4000);
+    assert_true(world_is_owner(follower));
+    world_start(&world, 2);
+    world_confirm(&world.replicas[2]);
+    world_continue(owner);
+    world_turn(owner, 0);
+    world_send(owner, SIZE_MAX);
+    world_deliver(&world.replicas[2], SIZE_MAX);
+    world_turn(&world.replicas[2], 512);
+    world_pass(&world, 2000);
+    end_schedule();
+}
+
+/* The new owner does not have the company in memory, whose clients are another's. */
+static void a_hole_reaches_the_clients_of_all_replicas(void **state)
+{
+    (void)state;
+    begin_pair();
+    world.model.intact = false;
+    world_subscribe(follower, 0);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 100);
+    world_stop(follower, 0);
+    world_kill(owner, SIZE_MAX, SIZE_MAX);
+    world_publish(&world, 0, 0, false);
+    world_start(&world, 2);
+    world_pass(&world, 5000);
+    assert_true(world_is_owner(&world.replicas[2]));
+    world_continue(follower);
+    world_pass(&world, 2000);
+    end_schedule();
+}
+
+/* It has heard all that the next one sent, from its beginning on. */
+static void an_owner_that_ended_knows_all(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_stop(owner, 0);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 1600);
+    while (!world_is_owner(follower))
+        world_pass(&world, 10);
+    world_continue(owner);
+    world_pass(&world, 50);
+    world_publish(&world, 0, 0, false);
+    world_kill(follower, 0, 0);
+    world_pass(&world, 3000);
+    end_schedule();
+}
+
 /* What is repeated for one that came says nothing of messages that come later. */
 static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
 {
@@ -470,6 +532,9 @@ int main(void)
         cmocka_unit_test(what_was_sent_and_not_heard_yet_is_not_said_to_be_stored),
         cmocka_unit_test(an_owner_that_begins_again_is_heard),
         cmocka_unit_test(an_owner_leaves_when_another_knows_all),
+        cmocka_unit_test(one_that_came_does_not_listen_to_an_owner_that_was_stopped),
+        cmocka_unit_test(a_hole_reaches_the_clients_of_all_replicas),
+        cmocka_unit_test(an_owner_that_ended_knows_all),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),

@@ -126,36 +126,19 @@ static void test_an_event_whose_message_may_never_come_is_not_kept_for_a_later_o
 
     (void)state;
     add(shadow, "a", 1);
-    shadow_strike_last(shadow, mark_of("a"), 2);
+    shadow_strike_received(shadow, mark_of("a"), 2);
     assert_empty(shadow);
-    shadow_strike_last(shadow, mark_of("a"), 3);
-    shadow_strike_last(shadow, mark_of("a"), 5);
+    shadow_strike_received(shadow, mark_of("a"), 3);
+    shadow_strike_received(shadow, mark_of("a"), 5);
     add(shadow, "a", 4);
     assert_empty(shadow);
-    shadow_strike_last(shadow, mark_of("a"), 5);
+    shadow_strike_received(shadow, mark_of("a"), 5);
     add(shadow, "a", 6);
     assert_next(shadow, "a", 6);
-    shadow_strike_last(shadow, mark_of("a"), 7);
+    shadow_strike_received(shadow, mark_of("a"), 7);
     shadow_strike(shadow, mark_of("a"), 7);
     assert_true(shadow_consume(shadow, mark_of("a"), 8));
     assert_false(shadow_consume(shadow, mark_of("a"), 8));
-    assert_empty(shadow);
-    shadow_free(shadow);
-}
-
-static void test_where_events_were_missed_the_last_of_equal_messages_is_struck_out(void **state)
-{
-    struct shadow *shadow = shadow_new(100, MIB);
-
-    (void)state;
-    for (int i = 1; i <= 4; i++)
-        add(shadow, "a", i);
-    shadow_strike_last(shadow, mark_of("a"), 5);
-    shadow_strike_last(shadow, mark_of("a"), 5);
-    add(shadow, "a", 6);
-    shadow_strike(shadow, mark_of("a"), 7);
-    assert_next(shadow, "a", 2);
-    shadow_strike_last(shadow, mark_of("a"), 8);
     assert_empty(shadow);
     shadow_free(shadow);
 }
@@ -483,8 +466,6 @@ int main(void)
         cmocka_unit_test_teardown(test_an_event_heard_in_front_of_its_message_strikes_it_out, no_message_is_left),
         cmocka_unit_test_teardown(test_each_event_strikes_out_the_first_of_equal_messages, no_message_is_left),
         cmocka_unit_test_teardown(test_an_event_whose_message_may_never_come_is_not_kept_for_a_later_one,
-                                  no_message_is_left),
-        cmocka_unit_test_teardown(test_where_events_were_missed_the_last_of_equal_messages_is_struck_out,
                                   no_message_is_left),
         cmocka_unit_test_teardown(test_an_event_of_no_message_strikes_out_nothing, no_message_is_left),
         cmocka_unit_test_teardown(test_messages_and_events_of_long_ago_are_forgotten, no_message_is_left),

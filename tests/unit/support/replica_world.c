@@ -28,7 +28,7 @@ enum {
     LOTS = 64 * 1024 * 1024,
     PHASES = 4,
     SURE_MS = 700,
-    GONE_MS = 2500,
+    GONE_MS = 1900,
 };
 
 static char payload_of_test[64];
