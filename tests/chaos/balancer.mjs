@@ -14,6 +14,15 @@ const READY = 2;
 const ALIVE = 1; // it answers, but asks for no traffic
 const DOWN = 0;
 
+/**
+ * Cuts a connection. Where our end of it was announced already the kernel cannot reset it any more: Node.js would keep the
+ * handle, and spin at its exit.
+ */
+function reset(socket) {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 class Backend {
   constructor() {
     this.port = undefined;
@@ -81,7 +90,7 @@ export class Balancer {
     const backend = this.#pick(tried);
     if (!backend) {
       this.turned++;
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     tried.add(backend);
@@ -106,14 +115,14 @@ export class Balancer {
     backend.open++;
     const firstByte = setTimeout(() => {
       backend.state = DOWN;
-      client.resetAndDestroy();
+      reset(client);
     }, FIRST_BYTE_MS);
     target.once('data', () => clearTimeout(firstByte));
     for (const [from, to] of [pair, [target, client]]) {
       from.setNoDelay(true);
       from.pipe(to); // an orderly end of either side is handed on behind its last byte
     }
-    target.on('error', () => client.resetAndDestroy());
+    target.on('error', () => reset(client));
     client.once('close', () => {
       clearTimeout(firstByte);
       target.destroy();
@@ -125,7 +134,7 @@ export class Balancer {
 
   /** Resets all connections, or the share of them that `chosen()` picks. */
   cut(chosen = () => true) {
-    for (const pair of [...this.pairs]) if (chosen()) for (const socket of pair) socket.resetAndDestroy();
+    for (const pair of [...this.pairs]) if (chosen()) for (const socket of pair) reset(socket);
   }
 
   async dispose() {
