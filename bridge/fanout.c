@@ -77,6 +77,7 @@ static struct live_header header_of(const struct fanout *fanout, uint64_t batch)
         .epoch = ownership_epoch(fanout->options.ownership),
         .batch = batch,
         .sent_ns = (uint64_t)clock_monotonic_ns(),
+        .store = ownership_store_id(fanout->options.ownership),
     };
 }
 
@@ -84,7 +85,8 @@ static void publish(struct fanout *fanout)
 {
     /* What is not sent is missed by all, and noticed: batches are counted. */
     if (!fanout->message.failed)
-        (void)source_publish(fanout->options.source, LIVE_SUBJECT, fanout->message.data, fanout->message.size);
+        (void)source_publish(fanout->options.source, fanout->options.live_subject, fanout->message.data,
+                             fanout->message.size);
 }
 
 /* How large a message may be, as far as we know. */

@@ -22,7 +22,6 @@ enum {
     SALVAGE_MS = 200, /* how long a new owner collects what others heard */
     PEER_GONE_MS = 3000,
     STORE_LOST_MS = 1500, /* without the store for so long, the replicas do without a lease */
-    PEERS_MAX = 64,
     HOLDER_SIZE = 2 * LIVE_ID_SIZE + 1,
 };
 
@@ -67,7 +66,7 @@ struct ownership {
     int64_t connected_ns;  /* since when NATS is there; 0: it is not */
     int64_t store_lost_ns; /* since when the store is not; 0: it is there */
     int64_t next_beat_ns;
-    struct peer peers[PEERS_MAX];
+    struct peer peers[OWNERSHIP_PEERS_MAX];
     size_t peer_count;
 };
 
@@ -88,6 +87,7 @@ static void send(struct ownership *ownership, enum live_type type)
         .batch = is_owner ? ownership->last_batch : ownership->heard_batch,
         .sent_ns = (uint64_t)clock_monotonic_ns(),
         .store_lost = !has_store(ownership),
+        .store = store_id(ownership->options.store),
     };
 
     if (ownership->state == SALVAGING) {
@@ -113,7 +113,7 @@ static void note_peer(struct ownership *ownership, const struct live_header *hea
     while (peer < end && !live_id_equals(peer->id, header->from))
         peer++;
     if (peer == end) {
-        if (ownership->peer_count == PEERS_MAX)
+        if (ownership->peer_count == OWNERSHIP_PEERS_MAX)
             return;
         ownership->peer_count++;
         *peer = (struct peer){.id = header->from};
@@ -341,6 +341,8 @@ enum ownership_hearing ownership_hear(struct ownership *ownership, const struct 
     case LIVE_SALVAGE:
     case LIVE_SALVAGED:
     case LIVE_LOAD:
+    case LIVE_ASK:
+    case LIVE_COUNTS:
         break;
     }
     return OWNERSHIP_HEARD;
@@ -552,6 +554,27 @@ size_t ownership_peers(const struct ownership *ownership)
 bool ownership_has_heir(const struct ownership *ownership)
 {
     return has_heir(ownership);
+}
+
+size_t ownership_list_peers(const struct ownership *ownership, struct live_id *ret_ids, size_t max)
+{
+    size_t count = ownership->peer_count < max ? ownership->peer_count : max;
+
+    for (size_t i = 0; i < count; i++)
+        ret_ids[i] = ownership->peers[i].id;
+    return count;
+}
+
+bool ownership_is_owned_by(const struct ownership *ownership, struct live_id id)
+{
+    if (live_id_equals(id, ownership->options.id))
+        return ownership->state == OWNING;
+    return ownership->has_owner && live_id_equals(id, ownership->owner);
+}
+
+uint64_t ownership_store_id(const struct ownership *ownership)
+{
+    return store_id(ownership->options.store);
 }
 
 uint64_t ownership_next_batch(struct ownership *ownership)

@@ -63,6 +63,7 @@ struct config {
     char *nats_tls_cert_file;
     char *nats_tls_key_file;
     char *nats_subjects;
+    char *replica_group;
     char *event_names;
     char *dead_letter_subject;
     int64_t max_event_bytes;

@@ -145,6 +145,9 @@ const struct option config_options[] = {
            "messages from NATS that may wait for processing; beyond it they are dropped and told as a gap"),
     NUMBER("SOURCE_PENDING_BYTES", source_pending_bytes, "67108864", 64 * KIB, 16 * GIB,
            "bytes of messages from NATS that may wait for processing"),
+    TEXT("REPLICA_GROUP", replica_group, "default", config_check_group,
+         "name of this deployment: replicas of one name hear each other, on a NATS subject below sluice.live; another "
+         "deployment on the same NATS server needs another name"),
     GROUP("Replay"),
     TEXT("REDIS_URL", redis_url, "redis://localhost:6379", config_check_redis_url,
          "replay store; rediss:// for TLS, unix:///path for a socket; set but empty: replay in memory, gone with the "

@@ -111,6 +111,8 @@ static const struct description descriptions[METRIC_COUNT] = {
                                "Places where events of the owner could not be had."},
     [METRIC_LIVE_REFUSED] = {"sluice_replica_messages_refused_total", NULL, "counter",
                              "Messages between replicas that were not understood."},
+    [METRIC_LIVE_FOREIGN] = {"sluice_replica_messages_foreign_total", NULL, "counter",
+                             "Messages of replicas with another Redis, which were ignored."},
     [METRIC_REDIS_CONNECTED] = {"sluice_redis_connected", NULL, "gauge",
                                 "1 while the replay store takes appends (in memory: always)."},
     [METRIC_REDIS_DISCONNECTS] = {"sluice_redis_disconnects_total", NULL, "counter", "Connections to Redis lost."},

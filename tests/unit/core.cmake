@@ -48,6 +48,7 @@ target_link_libraries(sluice_test_redis PUBLIC sluice_flags lib_cmocka PRIVATE s
 
 sluice_unit_test(replay/store_memory_test sluice_test_store sluice_replay sluice_core)
 sluice_unit_test(replay/store_redis_test sluice_test_redis sluice_test_store sluice_replay sluice_core)
+sluice_unit_test(replay/store_id_test sluice_test_redis sluice_test_store sluice_replay sluice_core)
 sluice_unit_test(replay/store_lease_test sluice_test_redis sluice_test_store sluice_replay sluice_core)
 sluice_unit_test(replay/store_redis_outage_test sluice_test_redis sluice_test_store sluice_replay sluice_core)
 sluice_unit_test(replay/store_redis_trouble_test sluice_test_redis sluice_test_store sluice_replay sluice_core)

@@ -482,6 +482,7 @@ static const char *const every_option[] = {
     "MAX_EVENT_BYTES",
     "SOURCE_PENDING_EVENTS",
     "SOURCE_PENDING_BYTES",
+    "REPLICA_GROUP",
     "REDIS_URL",
     "REDIS_PASSWORD",
     "REDIS_TLS_CA_FILE",
