@@ -236,6 +236,9 @@ static void sync(struct appender *appender, struct company *company, const struc
         company->head.seq = head->position.seq;
         company->since_ms = head->since_ms;
         company->floor = head->floor;
+        /* Written down in front of the first event, a hole is not in the store. */
+        if (head->position.ms < store_noted_hole(appender->options.store))
+            company->hole_due = GAP_SOURCE;
     }
     if (head->position.ms > company->head.ms)
         company->head.ms = head->position.ms;

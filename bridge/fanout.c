@@ -229,19 +229,16 @@ void fanout_hear(struct fanout *fanout, uint64_t batch)
     }
 }
 
-bool fanout_void(struct fanout *fanout)
+void fanout_void(struct fanout *fanout, void (*visit)(void *context, const struct frame *frame), void *context)
 {
-    bool has_hole = false;
-
     while (fanout->first) {
         struct numbered numbered = take_first(fanout);
 
         numbered.company->numbered = numbered.company->head;
-        has_hole |= frame_kind(numbered.frame) == FRAME_HOLE;
+        visit(context, numbered.frame);
         frame_unref(numbered.frame);
     }
     fanout->first_unsent = NULL;
-    return has_hole;
 }
 
 /* Repeating. */
@@ -330,11 +327,17 @@ struct fanout *fanout_new(const struct fanout_options *options)
     return fanout;
 }
 
+static void ignore_frame(void *context, const struct frame *frame)
+{
+    (void)context;
+    (void)frame;
+}
+
 void fanout_free(struct fanout *fanout)
 {
     if (!fanout)
         return;
-    (void)fanout_void(fanout);
+    fanout_void(fanout, ignore_frame, NULL);
     buffer_release(&fanout->message);
     free(fanout);
 }

@@ -51,8 +51,8 @@ bool fanout_is_waiting(const struct fanout *fanout);
 /* A batch of ours was heard. */
 void fanout_hear(struct fanout *fanout, uint64_t batch);
 
-/* This replica is not the owner any more: what was numbered and not heard is void. Returns whether a hole is among it. */
-bool fanout_void(struct fanout *fanout);
+/* This replica is not the owner any more: what was numbered and not heard is void, and shown to `visit` in order. */
+void fanout_void(struct fanout *fanout, void (*visit)(void *context, const struct frame *frame), void *context);
 
 /* Sends again, without a batch's number, all that the store does not have: to a replica that came. */
 void fanout_repeat(struct fanout *fanout);

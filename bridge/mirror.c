@@ -109,6 +109,19 @@ static void skip(struct mirror *mirror, struct company *company, const struct he
     push(mirror, company, heard);
 }
 
+/*
+ * The order of a company of which nothing was known begins with this frame. Who was told that it begins now, and is not behind
+ * the frame, comes back.
+ */
+static void begin_blank(struct mirror *mirror, struct company *company, const struct heard *heard)
+{
+    bool is_told = company->subscriptions && event_position_compare(frame_position(heard->frame), company->head) <= 0;
+
+    heads_rebase(mirror->options.heads, company, heard->before);
+    if (is_told)
+        hub_reset(mirror->options.hub, company);
+}
+
 static void take_frame(struct mirror *mirror, struct company *company, const struct heard *heard)
 {
     struct event_position position = frame_position(heard->frame);
@@ -118,7 +131,7 @@ static void take_frame(struct mirror *mirror, struct company *company, const str
         return;
     }
     if (company->blank)
-        heads_rebase(mirror->options.heads, company, heard->before);
+        begin_blank(mirror, company, heard);
     if (event_position_compare(position, company->head) <= 0) {
         if (!is_held(company, position))
             diverge(mirror, company, heard);

@@ -21,6 +21,7 @@ enum {
     RETRY_MAX_MS = 250,
     SALVAGE_MS = 200, /* how long a new owner collects what others heard */
     PEER_GONE_MS = 3000,
+    STOPPED_MS = 1000,    /* whoever has no turn for so long was stopped */
     STORE_LOST_MS = 1500, /* without the store for so long, the replicas do without a lease */
     HOLDER_SIZE = 2 * LIVE_ID_SIZE + 1,
 };
@@ -50,6 +51,7 @@ struct ownership {
     struct live_id owner;
     int64_t owner_ns; /* when it was heard last */
     uint64_t heard_batch;
+    uint64_t seen_epoch; /* the latest that anybody has heard of */
 
     /* While this replica owns. */
     int64_t confirmed_ns; /* when the last renewal or echo that has come back was sent */
@@ -63,6 +65,7 @@ struct ownership {
     int64_t claim_ns; /* when the claim under way was sent */
     int64_t next_claim_ns;
 
+    int64_t resumed_ns;    /* since when this process has not been stopped */
     int64_t connected_ns;  /* since when NATS is there; 0: it is not */
     int64_t store_lost_ns; /* since when the store is not; 0: it is there */
     int64_t next_beat_ns;
@@ -134,10 +137,11 @@ static void forget_peers(struct ownership *ownership, int64_t now_ns)
     metrics_set(ownership->options.metrics, METRIC_PEERS, (int64_t)ownership->peer_count);
 }
 
-static bool has_peer_with_store(const struct ownership *ownership)
+/* complete: one that has missed nothing. */
+static bool has_peer_with_store(const struct ownership *ownership, bool complete)
 {
     for (size_t i = 0; i < ownership->peer_count; i++)
-        if (!ownership->peers[i].store_lost)
+        if (!ownership->peers[i].store_lost && !(complete && ownership->peers[i].has_hole))
             return true;
     return false;
 }
@@ -322,6 +326,8 @@ enum ownership_hearing ownership_hear(struct ownership *ownership, const struct 
     if (live_id_equals(header->from, ownership->options.id))
         return hear_self(ownership, header);
     note_peer(ownership, header, received_ns);
+    if (header->epoch > ownership->seen_epoch)
+        ownership->seen_epoch = header->epoch;
     switch (header->type) {
     case LIVE_OWNER:
     case LIVE_FRAMES:
@@ -345,6 +351,9 @@ enum ownership_hearing ownership_hear(struct ownership *ownership, const struct 
     case LIVE_COUNTS:
         break;
     }
+    /* Who has heard of a later owner does not listen to this one; should that one be gone, this one begins anew. */
+    if (header->epoch > ownership->epoch)
+        ownership_release(ownership, "another replica has heard of a later owner");
     return OWNERSHIP_HEARD;
 }
 
@@ -405,15 +414,36 @@ static bool is_silent(const struct ownership *ownership, const struct ownership_
     return !ownership->has_owner || turn->now_ns - ownership->owner_ns > SILENCE_MS * MS;
 }
 
+static int64_t later(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns > b_ns ? a_ns : b_ns;
+}
+
 /* Whether this replica missed messages that another may have. */
 static bool is_worse(const struct ownership *ownership, const struct ownership_turn *turn)
 {
-    int64_t since_ns = ownership->connected_ns > ownership->owner_ns ? ownership->connected_ns : ownership->owner_ns;
+    int64_t since_ns = later(later(ownership->connected_ns, ownership->resumed_ns), ownership->owner_ns);
     int64_t waited_ns = turn->now_ns - since_ns;
 
     if (!turn->may_have_hole || ownership->peer_count == 0)
         return false;
     return waited_ns < (HELLO_MS + HOLE_MS) * MS || (waited_ns < DEFER_MS * MS && has_heir(ownership));
+}
+
+static uint64_t last_epoch(const struct ownership *ownership)
+{
+    return ownership->epoch > ownership->seen_epoch ? ownership->epoch : ownership->seen_epoch;
+}
+
+/*
+ * Of one that begins without the store: more than any that was heard of, and of the size of those that the store gives, which
+ * has seen owners that this replica has not.
+ */
+static uint64_t next_epoch(const struct ownership *ownership)
+{
+    uint64_t now_us = (uint64_t)clock_unix_ms() * 1000;
+
+    return now_us > last_epoch(ownership) ? now_us : last_epoch(ownership) + 1;
 }
 
 static void run_follower(struct ownership *ownership, const struct ownership_turn *turn)
@@ -427,12 +457,12 @@ static void run_follower(struct ownership *ownership, const struct ownership_tur
     }
     if (has_store(ownership)) {
         if (!ownership->claiming && turn->now_ns >= ownership->next_claim_ns)
-            claim(ownership, ownership->epoch > 0 ? ownership->epoch + 1 : 0);
+            claim(ownership, last_epoch(ownership) > 0 ? last_epoch(ownership) + 1 : 0);
         return;
     }
-    if (turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS && !has_peer_with_store(ownership) &&
+    if (turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS && !has_peer_with_store(ownership, false) &&
         is_successor(ownership))
-        begin(ownership, ownership->epoch + 1, 0);
+        begin(ownership, next_epoch(ownership), 0);
 }
 
 static bool is_confirmed(const struct ownership *ownership, int64_t now_ns)
@@ -462,12 +492,14 @@ static void run_owner(struct ownership *ownership, const struct ownership_turn *
     if (!ownership->connected_ns && ownership->peer_count > 0)
         ownership_release(ownership, "NATS is away");
     else if (!has_store(ownership) && turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS &&
-             has_peer_with_store(ownership))
+             has_peer_with_store(ownership, true))
         ownership_release(ownership, "another replica has the store, and this one has not");
 }
 
 void ownership_run(struct ownership *ownership, const struct ownership_turn *turn)
 {
+    if (turn->now_ns - ownership->now_ns > STOPPED_MS * MS)
+        ownership->resumed_ns = turn->now_ns;
     ownership->now_ns = turn->now_ns;
     if (ownership->alone)
         return;
@@ -491,6 +523,11 @@ void ownership_run(struct ownership *ownership, const struct ownership_turn *tur
     forget_peers(ownership, turn->now_ns);
     if (ownership->connected_ns && turn->now_ns >= ownership->next_beat_ns)
         beat(ownership);
+}
+
+void ownership_announce(struct ownership *ownership)
+{
+    beat(ownership);
 }
 
 int64_t ownership_deadline_ns(const struct ownership *ownership)

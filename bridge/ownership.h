@@ -66,6 +66,9 @@ struct ownership_turn {
 /* Keeps the lease, claims it, is heard. */
 void ownership_run(struct ownership *ownership, const struct ownership_turn *turn);
 
+/* Says at once who owns, or is here: in front of what a replica that has just come would not listen to else. */
+void ownership_announce(struct ownership *ownership);
+
 /* When the next turn is due at the latest. */
 int64_t ownership_deadline_ns(const struct ownership *ownership);
 

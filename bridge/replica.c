@@ -24,6 +24,7 @@ enum {
     MARGIN_MS = 250,  /* by how much a message may reach the owner later than us */
     KEPT_BYTES = 16 * 1024 * 1024,
     MESSAGE_BYTES = 64 * 1024 * 1024,
+    HOLES_MAX = 8, /* with a place of their own among the messages */
 };
 
 struct replica {
@@ -42,15 +43,21 @@ struct replica {
     bool is_complete; /* nothing that the owner sent is missing here */
     bool is_unsure;   /* an owner was heard, but not what of our messages it had numbered */
     bool is_retired;
+    int64_t retired_ns;
     bool has_listened; /* the hole in front of the first connection was dealt with */
     int64_t next_hello_ns;
-    int64_t run_ns; /* the last turn */
+    int64_t asked_ns; /* when it was asked first for what is missing; 0: not yet */
+    int64_t run_ns;   /* the last turn */
     /*
      * Messages received up to hole_ns were missed here, or given up; if nobody owned then who did neither, they are missed for
      * good.
      */
     bool has_hole;
-    int64_t hole_ns;
+    bool has_given_up;
+    bool returns_hole; /* while what was to be numbered comes back: a hole stands in front of the next message */
+    int64_t holes_ns[HOLES_MAX]; /* in order */
+    size_t hole_count;
+    int64_t hole_ns;  /* the last */
     int64_t done_ns;  /* messages received up to then are numbered, or given up */
     int64_t owner_ns; /* when an owner that had seen everything was heard last */
     int64_t taken_ns; /* when what was taken last from the source was received */
@@ -92,6 +99,11 @@ static void send(struct replica *replica, enum live_type type)
     publish(replica);
 }
 
+static int64_t later(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns > b_ns ? a_ns : b_ns;
+}
+
 static int64_t earlier(int64_t a_ns, int64_t b_ns)
 {
     return a_ns < b_ns ? a_ns : b_ns;
@@ -106,6 +118,9 @@ static uint32_t lag_ms(struct replica *replica)
     int64_t age_ms;
 
     oldest_ns = earlier(oldest_ns, is_behind ? replica->taken_ns : now_ns);
+    /* What came since is for the next owner. */
+    if (replica->is_retired)
+        oldest_ns = earlier(oldest_ns, replica->retired_ns);
     age_ms = (now_ns - oldest_ns) / MS;
     return age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX;
 }
@@ -165,20 +180,36 @@ static void send_load(struct replica *replica, const struct company *company)
 
 /* Hearing. */
 
-/* Messages received up to then were missed. */
+/* Messages were missed between the one received then and the next one. */
 static void note_hole(struct replica *replica, int64_t received_ns)
 {
+    size_t at;
+
+    if (!replica->has_hole)
+        replica->hole_count = 0;
     replica->has_hole = true;
-    if (received_ns > replica->hole_ns)
-        replica->hole_ns = received_ns;
+    replica->hole_ns = later(replica->hole_ns, received_ns);
+    for (at = replica->hole_count; at > 0 && replica->holes_ns[at - 1] >= received_ns; at--)
+        if (replica->holes_ns[at - 1] == received_ns)
+            return;
+    if (replica->hole_count < HOLES_MAX) {
+        memmove(&replica->holes_ns[at + 1], &replica->holes_ns[at],
+                (replica->hole_count++ - at) * sizeof replica->holes_ns[0]);
+        replica->holes_ns[at] = received_ns;
+        return;
+    }
+    /* There is no room for its place: all that came before is given up. */
+    replica->has_given_up = true;
+    replica->done_ns = replica->hole_ns;
+    shadow_expire(replica->shadow, replica->done_ns + 1);
 }
 
 /* Messages received up to then may have been numbered, unheard: they are given up here, but for others to know. */
 static void doubt(struct replica *replica, int64_t received_ns)
 {
     note_hole(replica, received_ns);
-    if (received_ns > replica->done_ns)
-        replica->done_ns = received_ns;
+    replica->has_given_up = true;
+    replica->done_ns = later(replica->done_ns, received_ns);
     shadow_expire(replica->shadow, replica->done_ns + 1);
 }
 
@@ -186,6 +217,7 @@ static void ask(struct replica *replica)
 {
     if (replica->is_complete)
         replica->next_hello_ns = 0;
+    replica->asked_ns = 0;
     replica->is_complete = false;
     mirror_suspect(replica->mirror);
 }
@@ -235,10 +267,12 @@ static void ask_for_hole(struct company *company, void *context)
 }
 
 /* The owner writes it down for the companies that it has in memory; ours are others. */
-static void hear_hole(struct replica *replica, uint64_t hole_ms)
+static void hear_hole(struct replica *replica, uint64_t hole_ms, int64_t received_ns)
 {
     if (hole_ms <= store_noted_hole(replica->options.store))
         return;
+    /* What it missed, and we did not, is told to be missed: behind what it numbers now it would be out of order. */
+    doubt(replica, received_ns);
     store_note_hole(replica->options.store, hole_ms);
     companies_each(replica->options.companies, ask_for_hole, replica);
 }
@@ -248,10 +282,10 @@ static void hear_owner(struct replica *replica, const struct live_header *header
     int64_t lag_ns = header->lag_ms * MS;
 
     appender_hear_owner(replica->options.appender, header->stored_ms, !header->store_lost);
-    hear_hole(replica, header->hole_ms);
+    hear_hole(replica, header->hole_ms, received_ns);
     /* It has told the events of all that we got by then, and we have heard what it told. */
     if (replica->has_hole && replica->is_complete && received_ns - replica->hole_ns > lag_ns + MARGIN_MS * MS)
-        replica->has_hole = false;
+        replica->has_hole = replica->has_given_up = false;
     replica->owner_ns = received_ns;
     replica->is_unsure = !replica->is_complete;
     shadow_expire(replica->shadow, received_ns - SHADOW_MS * MS - lag_ns);
@@ -281,9 +315,10 @@ static void hear_hello(struct replica *replica, const struct live_header *header
 {
     struct live_header welcome;
 
-    if (!ownership_is_owner(replica->ownership))
+    if (!ownership_may_number(replica->ownership, clock_monotonic_ns()))
         return;
     fanout_flush(replica->fanout);
+    ownership_announce(replica->ownership);
     fanout_repeat(replica->fanout);
     welcome = header_of(replica, LIVE_WELCOME);
     welcome.about = header->from;
@@ -311,6 +346,10 @@ static bool hear(struct replica *replica, struct live_header *header, struct liv
     hearing = ownership_hear(replica->ownership, header, received_ns);
     if (hearing == OWNERSHIP_MISSED && !is_own)
         miss(replica, received_ns);
+    /* What was sent before that and not heard was lost on its way: the others miss it, and ask for it. */
+    if (is_own && header->type == LIVE_OWNER && ownership_is_owner(replica->ownership) &&
+        header->epoch == ownership_epoch(replica->ownership))
+        fanout_hear(replica->fanout, header->batch);
     if (hearing == OWNERSHIP_STALE)
         return false;
     switch (header->type) {
@@ -418,21 +457,42 @@ static struct source_item *take_shadow(struct replica *replica, size_t *ret_coun
     return items;
 }
 
+/* Numbers what is left of what came, and writes holes down in their places. */
+static void number_shadow(struct replica *replica)
+{
+    size_t holes = replica->has_hole ? replica->hole_count : 0;
+    bool lacks_first = replica->has_given_up || shadow_has_dropped(replica->shadow, replica->owner_ns);
+    size_t count = 0;
+    size_t i = 0;
+    struct source_item *items = take_shadow(replica, &count);
+
+    if (!items)
+        shadow_expire(replica->shadow, INT64_MAX);
+    replica->has_hole = false;
+    replica->has_given_up = false;
+    if (lacks_first || !items)
+        intake_take_hole(replica->intake, 0);
+    for (size_t hole = 0; hole < holes; hole++) {
+        size_t first = i;
+
+        while (i < count && items[i].received_ns <= replica->holes_ns[hole])
+            intake_take(replica->intake, &items[i++]);
+        if (i > first || (hole == 0 && !lacks_first))
+            intake_take_hole(replica->intake, 0);
+    }
+    while (i < count)
+        intake_take(replica->intake, &items[i++]);
+    free(items);
+}
+
 static void began(void *context)
 {
     struct replica *replica = context;
-    struct source_item *items;
-    size_t count = 0;
-    bool has_hole;
 
-    if (replica->is_unsure)
-        doubt(replica, clock_monotonic_ns());
-    has_hole = replica->has_hole || shadow_has_dropped(replica->shadow, replica->owner_ns);
-    replica->has_hole = false;
-    items = take_shadow(replica, &count);
-    if (!items)
-        shadow_expire(replica->shadow, INT64_MAX);
-    has_hole |= !items;
+    /* An owner that was there, and was not heard, would have answered: what came later it has not numbered. */
+    if (!replica->is_complete)
+        doubt(replica,
+              replica->is_unsure || replica->asked_ns == 0 ? clock_monotonic_ns() : replica->asked_ns + MARGIN_MS * MS);
     /* What the owner before had appended is in the store. It is read before places are compared with the store's. */
     if (!replica->is_complete)
         mirror_fill(replica->mirror);
@@ -440,11 +500,15 @@ static void began(void *context)
     replica->is_complete = true;
     replica->is_unsure = false;
     fanout_flush(replica->fanout);
-    if (has_hole)
-        intake_take_hole(replica->intake, 0);
-    for (size_t i = 0; i < count; i++)
-        intake_take(replica->intake, &items[i]);
-    free(items);
+    number_shadow(replica);
+}
+
+/* A hole that was to be numbered stands in front of the next message again. */
+static void return_hole(struct replica *replica, int64_t next_ns)
+{
+    if (replica->returns_hole)
+        note_hole(replica, next_ns - 1);
+    replica->returns_hole = false;
 }
 
 /* What was parked to be numbered waits with the other messages for its event, or for being numbered. */
@@ -452,12 +516,12 @@ static void return_parked(void *context, const struct parked *parked)
 {
     struct replica *replica = context;
 
-    if (parked->message) {
-        shadow_add(replica->shadow,
-                   &(struct source_item){.message = parked->message, .received_ns = parked->received_ns});
-    } else {
-        note_hole(replica, clock_monotonic_ns());
+    if (!parked->message) {
+        replica->returns_hole = true;
+        return;
     }
+    return_hole(replica, parked->received_ns);
+    shadow_add(replica->shadow, &(struct source_item){.message = parked->message, .received_ns = parked->received_ns});
 }
 
 static void return_company(struct company *company, void *context)
@@ -465,19 +529,37 @@ static void return_company(struct company *company, void *context)
     struct replica *replica = context;
 
     heads_take_parked(replica->heads, company, return_parked, replica);
+    return_hole(replica, clock_monotonic_ns() + 1);
+}
+
+/* The message of a void event is in the shadow already. */
+static void return_frame(void *context, const struct frame *frame)
+{
+    struct replica *replica = context;
+
+    if (frame_kind(frame) == FRAME_HOLE)
+        replica->returns_hole = true;
+    else
+        return_hole(replica, frame_received_ns(frame));
 }
 
 static void ended(void *context)
 {
     struct replica *replica = context;
 
-    if (fanout_void(replica->fanout))
-        note_hole(replica, clock_monotonic_ns());
+    fanout_void(replica->fanout, return_frame, replica);
+    return_hole(replica, clock_monotonic_ns() + 1);
     companies_each(replica->options.companies, return_company, replica);
     appender_set_active(replica->options.appender, false);
 }
 
 /* Companies. */
+
+static void return_late(struct replica *replica, const struct parked *parked)
+{
+    return_parked(replica, parked);
+    return_hole(replica, clock_monotonic_ns() + 1);
+}
 
 static void unpark(void *context, struct company *company, struct parked *parked)
 {
@@ -488,7 +570,7 @@ static void unpark(void *context, struct company *company, struct parked *parked
     else if (ownership_may_number(replica->ownership, clock_monotonic_ns()))
         intake_unpark(replica->intake, company, parked);
     else
-        return_parked(replica, parked);
+        return_late(replica, parked);
 }
 
 static void loaded(void *context, struct company *company, uint64_t hole_ms)
@@ -527,6 +609,8 @@ bool replica_may_take(const struct replica *replica)
 static void send_hello(struct replica *replica, int64_t now_ns)
 {
     send(replica, LIVE_HELLO);
+    if (replica->asked_ns == 0)
+        replica->asked_ns = now_ns;
     replica->next_hello_ns = now_ns + HELLO_MS * MS;
 }
 
@@ -597,6 +681,8 @@ bool replica_has_heir(const struct replica *replica)
 
 void replica_retire(struct replica *replica)
 {
+    if (!replica->is_retired)
+        replica->retired_ns = clock_monotonic_ns();
     replica->is_retired = true;
 }
 

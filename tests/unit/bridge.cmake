@@ -54,5 +54,6 @@ add_library(sluice_test_replicas OBJECT support/fake_redis.c support/replica_mod
                                         support/replica_world.c)
 target_link_libraries(sluice_test_replicas PRIVATE sluice_flags lib_cmocka)
 target_include_directories(sluice_test_replicas PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+sluice_unit_test(bridge/ownership_test ${sluice_bridge_parts})
 sluice_unit_test(bridge/replica_test sluice_test_replicas ${sluice_bridge_parts})
 target_link_options(bridge_replica_test PRIVATE LINKER:--wrap=fanout_add,--wrap=ownership_new,--wrap=getrandom)

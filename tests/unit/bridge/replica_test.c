@@ -154,10 +154,39 @@ static void process_step(unsigned choice)
         world_unsubscribe(replica, (int)world_roll(&world, MODEL_COMPANIES));
 }
 
+static void trouble_step(void)
+{
+    static const int64_t lost_ms[] = {50, 1000, 5000, 0};
+    struct world_replica *replica = any();
+    unsigned choice = world_roll(&world, 20);
+
+    world_trace(&world, " trouble%u.%u", choice, replica->number);
+    if (choice < 4 && replica->alive)
+        world_cut_nats(replica, world_roll(&world, 3));
+    else if (choice < 8)
+        world_restore_nats(replica);
+    else if (choice < 9)
+        world_set_nats(&world, true);
+    else if (choice < 11)
+        world_set_nats(&world, false);
+    else if (choice < 13)
+        world_cut_store(replica, world_roll(&world, 3));
+    else if (choice < 15)
+        world_restore_store(replica);
+    else if (choice < 16)
+        world_set_store(&world, true);
+    else if (choice < 19)
+        world_set_store(&world, false);
+    else if (world.setting.forgetful)
+        world_lose_data(&world, lost_ms[world_roll(&world, 4)]);
+}
+
 static void random_step(void)
 {
     unsigned choice = world_roll(&world, 100);
 
+    if (!world.setting.intact && world_roll(&world, 8) == 0)
+        trouble_step();
     if (choice < 28)
         publish();
     else if (choice < 70)
@@ -195,7 +224,7 @@ static void run_random(const struct world_setting *setting)
     world_release(&world);
 }
 
-static void run_all_random(bool intact)
+static void run_all_random(bool intact, bool forgetful)
 {
     uint64_t first = number_or("REPLICA_SEED", 1);
     uint64_t count = number_or("REPLICA_SCHEDULES", 300);
@@ -203,7 +232,94 @@ static void run_all_random(bool intact)
     kinds = 0;
     print_message("seeds %" PRIu64 " to %" PRIu64 "\n", first, first + count - 1);
     for (uint64_t seed = first; seed < first + count; seed++)
-        run_random(&(struct world_setting){.seed = seed, .replicas = 2 + (unsigned)(seed % 2), .intact = intact});
+        run_random(&(struct world_setting){
+            .seed = seed, .replicas = 2 + (unsigned)(seed % 2), .intact = intact, .forgetful = forgetful});
+    report();
+}
+
+/*
+ * All schedules of SHORT steps behind one beginning: two replicas that know of each other, and an event on its way. Whoever
+ * may go goes.
+ */
+enum { SHORT = 5, CHOICES = 9 };
+
+static void short_step(unsigned choice)
+{
+    struct world_replica *a = &world.replicas[0];
+    struct world_replica *b = &world.replicas[1];
+
+    switch (choice) {
+    case 0:
+        world_publish(&world, 0, 0, world.steps % 2 == 0);
+        break;
+    case 1:
+    case 2:
+        world_trace(&world, " turn%u", choice - 1);
+        world_deliver(&world.replicas[choice - 1], SIZE_MAX);
+        world_turn(&world.replicas[choice - 1], 512);
+        break;
+    case 3:
+        world_trace(&world, " send");
+        world_send(a, 1);
+        world_send(b, 1);
+        break;
+    case 4:
+        world_trace(&world, " store");
+        world_carry_out(a, SIZE_MAX);
+        world_carry_out(b, SIZE_MAX);
+        break;
+    case 5:
+        world_trace(&world, " +310");
+        world_pass(&world, 310);
+        break;
+    case 6:
+        if (world_has_other(a))
+            world_kill(a, 0, 0);
+        else
+            world_continue(b);
+        break;
+    case 7:
+        if (!a->stopped && world_has_other(a))
+            world_stop(a, 2);
+        else
+            world_continue(a);
+        break;
+    default:
+        if (world_has_other(a))
+            world_leave(a);
+        else
+            world_start(&world, 2);
+        break;
+    }
+}
+
+static void every_short_schedule_loses_nothing(void **state)
+{
+    uint64_t steps = number_or("REPLICA_STEPS", SHORT - 1);
+    uint64_t count = 1;
+
+    (void)state;
+    kinds = 0;
+    for (uint64_t i = 0; i < steps; i++)
+        count *= CHOICES;
+    for (uint64_t schedule = 0; schedule < count; schedule++) {
+        uint64_t left = schedule;
+
+        fake_clock_set_ms(INT64_C(1700000000000));
+        world_init(&world, &(struct world_setting){.seed = 1, .replicas = 2, .intact = true, .exhaustive = true});
+        for (unsigned i = 0; i < 2; i++)
+            world_start(&world, i);
+        world_pass(&world, 1800);
+        world_subscribe(&world.replicas[1], 0);
+        model_promise(&world.model);
+        world_publish(&world, 0, 0, false);
+        for (uint64_t i = 0; i < steps && !world.model.violation; i++, left /= CHOICES)
+            short_step((unsigned)(left % CHOICES));
+        if (!world.model.violation)
+            world_finish(&world);
+        note_finding(schedule);
+        world_release(&world);
+    }
     report();
 }
 
@@ -474,6 +590,110 @@ static void an_owner_that_ended_knows_all(void **state)
     end_schedule();
 }
 
+/* It was stopped for so long that it may have missed something; the lease is still its own. */
+static void an_owner_that_was_stopped_lets_another_go_on_who_knows_all(void **state)
+{
+    (void)state;
+    for (int ms = 0; ms < 300; ms += 50) {
+        begin_pair();
+        world_start(&world, 2);
+        world_pass(&world, 2000 + ms);
+        world_stop(owner, 0);
+        world_pass(&world, 500);
+        world_kill(follower, 0, 0);
+        world_stop(&world.replicas[2], 0);
+        world_publish(&world, 0, 0, false);
+        world_pass(&world, 900);
+        world_continue(&world.replicas[2]);
+        world_pass(&world, 700);
+        world_continue(owner);
+        world_pass(&world, 3000);
+        end_schedule();
+    }
+}
+
+/* It was away, and what it had got before is in front of the hole. */
+static void a_hole_stands_where_it_was(void **state)
+{
+    (void)state;
+    begin_pair();
+    world.model.intact = false;
+    world_subscribe(owner, 0);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 100);
+    world_kill(follower, 0, 0);
+    world_publish(&world, 0, 0, false);
+    world_deliver(owner, SIZE_MAX);
+    world_turn(owner, 512);
+    world_cut_nats(owner, 0);
+    world_publish(&world, 0, 0, false);
+    world_restore_nats(owner);
+    world_confirm(owner);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 4000);
+    end_schedule();
+}
+
+/* The store does not have it: it is repeated, and the newcomer appends it when it takes over. */
+static void what_only_memory_has_is_handed_to_one_that_came(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 100);
+    world_set_store(&world, true);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 100);
+    world_kill(follower, 0, 0);
+    world_start(&world, 2);
+    world_pass(&world, 1500);
+    world_set_store(&world, false);
+    world_kill(owner, 0, 0);
+    world_pass(&world, 4000);
+    end_schedule();
+}
+
+/*
+ * One has the lease and no NATS, the other NATS and no store, so that it begins without: its epoch is the later one, and the
+ * lease is the other's.
+ */
+static void two_who_have_half_each_agree_when_they_have_all(void **state)
+{
+    (void)state;
+    begin_pair();
+    world.model.intact = false;
+    world_stop(follower, 0);
+    world_pass(&world, 3500);
+    world_cut_nats(owner, 0);
+    world_cut_store(follower, 0);
+    world_continue(follower);
+    world_pass(&world, 6000);
+    assert_true(world_is_owner(owner) && world_is_owner(follower));
+    end_schedule();
+}
+
+/* It was noted while the store, which has older events, was not there. */
+static void a_hole_in_front_of_what_the_store_knows_is_stored(void **state)
+{
+    (void)state;
+    begin_pair();
+    world.model.intact = false;
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 100);
+    world_set_store(&world, true);
+    world_kill(owner, 0, 0);
+    world_kill(follower, 0, 0);
+    world_publish(&world, 0, 0, false);
+    world_start(&world, 2);
+    world_pass(&world, 100);
+    hub_subscribe(world.replicas[2].hub, replica_company(world.replicas[2].replica, model_company_names[0]), 0,
+                  &world.replicas[2].views[0]);
+    world.replicas[2].subscribed[0] = true;
+    world_pass(&world, 4000);
+    world_set_store(&world, false);
+    end_schedule();
+}
+
 /* What is repeated for one that came says nothing of messages that come later. */
 static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
 {
@@ -517,7 +737,19 @@ static void what_was_numbered_before_one_came_is_not_numbered_again(void **state
 static void whoever_goes_nothing_is_lost_while_nats_and_the_store_stay(void **state)
 {
     (void)state;
-    run_all_random(true);
+    run_all_random(true, false);
+}
+
+static void whatever_goes_it_is_told_where_something_is_lost(void **state)
+{
+    (void)state;
+    run_all_random(false, false);
+}
+
+static void whatever_goes_it_is_told_where_something_is_lost_by_the_store(void **state)
+{
+    (void)state;
+    run_all_random(false, true);
 }
 
 int main(void)
@@ -535,9 +767,17 @@ int main(void)
         cmocka_unit_test(one_that_came_does_not_listen_to_an_owner_that_was_stopped),
         cmocka_unit_test(a_hole_reaches_the_clients_of_all_replicas),
         cmocka_unit_test(an_owner_that_ended_knows_all),
+        cmocka_unit_test(an_owner_that_was_stopped_lets_another_go_on_who_knows_all),
+        cmocka_unit_test(a_hole_stands_where_it_was),
+        cmocka_unit_test(what_only_memory_has_is_handed_to_one_that_came),
+        cmocka_unit_test(two_who_have_half_each_agree_when_they_have_all),
+        cmocka_unit_test(a_hole_in_front_of_what_the_store_knows_is_stored),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
+        cmocka_unit_test(every_short_schedule_loses_nothing),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
+        cmocka_unit_test(whatever_goes_it_is_told_where_something_is_lost),
+        cmocka_unit_test(whatever_goes_it_is_told_where_something_is_lost_by_the_store),
     };
 
     if (getenv("REPLICA_TEST"))

@@ -155,8 +155,8 @@ void model_view_frame(struct model_view *view, const struct frame *frame)
         if (view->model->is_shown)
             print_message("  %s: p%d n%d at %" PRIu64 "-%" PRIu64 "\n", view->name, publisher, number, position.seq,
                           position.ms);
-        /* A numbering that starts anew with its first event is no gap by itself. */
-        if (position.seq != view->last.seq + 1 && position.seq != 1) {
+        /* A numbering that starts anew may have lost the end of the one before: only intact ones must not. */
+        if (position.seq != view->last.seq + 1) {
             view->jumped = true;
             see_gap(view, "numbers are missing", position);
         }

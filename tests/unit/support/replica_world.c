@@ -28,7 +28,7 @@ enum {
     LOTS = 64 * 1024 * 1024,
     PHASES = 4,
     SURE_MS = 700,
-    GONE_MS = 1900,
+    GONE_MS = 1800,
 };
 
 static char payload_of_test[64];
@@ -141,12 +141,21 @@ void world_send(struct world_replica *replica, size_t count)
     }
 }
 
+/* Nothing is received at the same time as another, nor later than now. */
+static int64_t stamp(struct replica_world *world)
+{
+    int64_t from_ns = clock_monotonic_ns() - MS + 1;
+
+    world->stamp_ns = world->stamp_ns < from_ns ? from_ns : world->stamp_ns + 1;
+    return world->stamp_ns;
+}
+
 static void add_hole(struct world_replica *replica, enum source_lane lane)
 {
     struct packet *last = packets_last(&replica->lanes[lane]);
 
     if (!last || last->message)
-        packets_add(&replica->lanes[lane], &(struct packet){.lane = lane, .received_ns = clock_monotonic_ns()});
+        packets_add(&replica->lanes[lane], &(struct packet){.lane = lane, .received_ns = stamp(replica->world)});
 }
 
 static void add_beginning(struct world_replica *replica)
@@ -163,7 +172,7 @@ void world_deliver(struct world_replica *replica, size_t count)
     while (count-- > 0 && packets_take(&replica->wire, &packet)) {
         if (replica->hole_due)
             add_beginning(replica);
-        packet.received_ns = clock_monotonic_ns();
+        packet.received_ns = stamp(replica->world);
         packets_add(&replica->lanes[packet.lane], &packet);
     }
 }
@@ -448,7 +457,7 @@ static void bury(struct world_replica *replica)
 
 void world_carry_out(struct world_replica *replica, size_t count)
 {
-    while (count-- > 0 && fake_redis_carry_out(replica->store))
+    while (replica->alive && count-- > 0 && fake_redis_carry_out(replica->store))
         ;
 }
 
@@ -662,12 +671,20 @@ static void run_phase(struct world_replica *replica, int phase, size_t max_event
     }
 }
 
+static bool has_running_owner(const struct replica_world *world)
+{
+    for (int i = 0; i < WORLD_REPLICAS; i++)
+        if (world_is_running(&world->replicas[i]) && world_is_owner(&world->replicas[i]))
+            return true;
+    return false;
+}
+
 /* Who has come is sure of everything after the next sign of life of an owner. */
 static void note_begun(struct world_replica *replica, int64_t now_ns)
 {
     bool has_begun = replica->link == LINK_CONNECTED && replica_has_begun(replica->replica);
 
-    if (!replica->covered && !has_begun)
+    if (!replica->covered && (!has_begun || !has_running_owner(replica->world)))
         replica->begun_ns = 0;
     else if (replica->begun_ns == 0)
         replica->begun_ns = now_ns;
@@ -733,4 +750,34 @@ void world_restore_store(struct world_replica *replica)
 {
     if (replica->alive && !replica->left)
         fake_redis_connect(replica->store);
+}
+
+void world_set_nats(struct replica_world *world, bool away)
+{
+    world->nats_away = away;
+    for (int i = 0; i < WORLD_REPLICAS; i++) {
+        if (away && world->replicas[i].alive)
+            world_cut_nats(&world->replicas[i], world_roll(world, 3));
+        else
+            world_restore_nats(&world->replicas[i]);
+    }
+}
+
+void world_set_store(struct replica_world *world, bool away)
+{
+    world->redis_away = away;
+    for (int i = 0; i < WORLD_REPLICAS; i++) {
+        if (away)
+            world_cut_store(&world->replicas[i], world_roll(world, 3));
+        else
+            world_restore_store(&world->replicas[i]);
+    }
+}
+
+void world_lose_data(struct replica_world *world, int64_t ms)
+{
+    world_set_store(world, true);
+    fake_redis_lose_since(world->redis, ms > 0 ? clock_unix_ms() - ms : 0);
+    if (ms == 0)
+        fake_redis_lose_lease(world->redis);
 }

@@ -75,6 +75,7 @@ struct world_setting {
     uint64_t seed;
     unsigned replicas; /* that may run at once */
     bool intact;       /* NATS and the store stay, and always somebody who knows all */
+    bool forgetful;    /* the store may lose data */
     bool exhaustive;   /* nothing is by chance */
 };
 
@@ -84,10 +85,12 @@ struct replica_world {
     struct fake_redis *redis;
     bool redis_away;
     bool nats_away;
+    bool is_last; /* nothing more will be published */
     struct config config;
     uint64_t random;
     uint64_t ids;     /* by which replicas are named */
     int64_t delay_ns; /* of a packet, at most */
+    int64_t stamp_ns; /* of the last thing received */
     int64_t flush_window_ns;
     uint64_t numbered_epoch;
     int numbered_by;
@@ -140,6 +143,13 @@ void world_confirm(struct world_replica *replica);
 void world_carry_out(struct world_replica *replica, size_t count);
 void world_cut_store(struct world_replica *replica, size_t carried_out);
 void world_restore_store(struct world_replica *replica);
+
+/* NATS or the store is away for all, or back. */
+void world_set_nats(struct replica_world *world, bool away);
+void world_set_store(struct replica_world *world, bool away);
+
+/* The store is away for all, and has lost its last milliseconds; 0: everything, the lease as well. */
+void world_lose_data(struct replica_world *world, int64_t ms);
 
 /* Subscriptions of the worker. */
 void world_subscribe(struct world_replica *replica, int company);
