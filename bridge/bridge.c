@@ -26,13 +26,14 @@ enum {
     MEMORY_STORE_SHARE = 4, /* of REPLAY_MAX_BYTES over all companies, for a store in memory */
 };
 
-enum bridge_message_type { BRIDGE_SUBSCRIBE, BRIDGE_UNSUBSCRIBE, BRIDGE_READ, BRIDGE_COUNT };
+enum bridge_message_type { BRIDGE_SUBSCRIBE, BRIDGE_UNSUBSCRIBE, BRIDGE_READ, BRIDGE_COUNT, BRIDGE_CENSUS };
 
 struct bridge_message {
     struct message message;
     char company[COMPANY_ID_SIZE];
     struct hub_read read; /* worker and token of the other types too */
     store_count_done count_done;
+    census_done census_done;
     void *context;
 };
 
@@ -50,6 +51,7 @@ struct bridge {
     int64_t nap_end_ns; /* only requests are looked at before: what comes closely is dealt with together */
     int64_t nap_ns;
     bool memory_store;
+    char live_subject[LIVE_SUBJECT_SIZE];
     pthread_t thread;
     bool started;
     atomic_bool stopping;
@@ -122,6 +124,11 @@ void bridge_count_events(struct bridge *bridge, store_count_done done, void *con
     send(bridge, BRIDGE_COUNT, "", &(struct bridge_message){.count_done = done, .context = context});
 }
 
+void bridge_count_streams(struct bridge *bridge, census_done done, void *context)
+{
+    send(bridge, BRIDGE_CENSUS, "", &(struct bridge_message){.census_done = done, .context = context});
+}
+
 void bridge_wake(struct bridge *bridge)
 {
     mailbox_wake(bridge->mailbox);
@@ -142,6 +149,21 @@ bool bridge_nats_connected(const struct bridge *bridge)
     return metrics_get(bridge->metrics, METRIC_NATS_CONNECTED) == 1;
 }
 
+bool bridge_has_begun(const struct bridge *bridge)
+{
+    return atomic_load(&bridge->begun);
+}
+
+bool bridge_is_owner(const struct bridge *bridge)
+{
+    return metrics_get(bridge->metrics, METRIC_OWNER) == 1;
+}
+
+int64_t bridge_peers(const struct bridge *bridge)
+{
+    return metrics_get(bridge->metrics, METRIC_PEERS);
+}
+
 /* The thread. */
 
 static void handle_message(struct bridge *bridge, struct bridge_message *message)
@@ -150,6 +172,10 @@ static void handle_message(struct bridge *bridge, struct bridge_message *message
 
     if (message->message.type == BRIDGE_COUNT) {
         store_count_events(bridge->store, message->count_done, message->context);
+        return;
+    }
+    if (message->message.type == BRIDGE_CENSUS) {
+        replica_count_streams(bridge->replica, message->census_done, message->context);
         return;
     }
     company = replica_company(bridge->replica, message->company);
@@ -167,6 +193,7 @@ static void handle_message(struct bridge *bridge, struct bridge_message *message
         hub_read(bridge->hub, company, &message->read);
         break;
     case BRIDGE_COUNT:
+    case BRIDGE_CENSUS:
         break;
     }
 }
@@ -249,7 +276,8 @@ static void note_drained(struct bridge *bridge, bool quiet)
     hub_drain(bridge->hub);
     if (has_heir)
         replica_retire(bridge->replica);
-    unstored = appender_backlog_events(bridge->appender) + replica_waiting(bridge->replica);
+    /* Who goes on has what the store does not, and appends it. */
+    unstored = has_heir ? 0 : appender_backlog_events(bridge->appender) + replica_waiting(bridge->replica);
     atomic_store(&bridge->unstored, unstored);
     if (unstored > 0 || !replica_is_settled(bridge->replica) || !(has_heir || (is_alone && quiet)))
         return;
@@ -316,6 +344,7 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
     bridge->transform = transform_new(config->event_names, (size_t)config->max_event_bytes);
     if (!bridge->mailbox || !bridge->store || !bridge->companies || !bridge->transform)
         return -ENOMEM;
+    live_subject(config->replica_group, bridge->live_subject);
     bridge->nap_ns = config->flush_window_ms * NS_PER_MS;
     bridge->memory_store = store_is_memory(bridge->store);
     bridge->hub = hub_new(&(struct hub_options){
@@ -355,7 +384,7 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
         .control = {.subject = options->on_control ? BRIDGE_CONTROL_SUBJECT : NULL,
                     .callback = options->on_control,
                     .context = options->control_context},
-        .live_subject = bridge->memory_store ? NULL : LIVE_SUBJECT,
+        .live_subject = bridge->memory_store ? NULL : bridge->live_subject,
         .max_pending_events = (size_t)config->source_pending_events,
         .max_pending_bytes = (size_t)config->source_pending_bytes,
         .log = options->log,
@@ -366,11 +395,13 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
     bridge->replica = replica_new(&(struct replica_options){
         .config = config,
         .source = bridge->source,
+        .live_subject = bridge->live_subject,
         .store = bridge->store,
         .appender = bridge->appender,
         .hub = bridge->hub,
         .companies = bridge->companies,
         .transform = bridge->transform,
+        .streams = options->streams,
         .log = options->log,
         .metrics = options->metrics,
     });

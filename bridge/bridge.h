@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bridge/census.h"
 #include "bridge/hub.h"
 #include "core/config.h"
 #include "core/log.h"
@@ -31,6 +32,7 @@ struct bridge_options {
      */
     void (*on_control)(void *context, const char *payload, size_t size);
     void *control_context;
+    struct census_streams streams; /* open here; listed from within bridge_new() until bridge_free() returns */
     struct log *log;
     struct metrics *metrics;
 };
@@ -69,11 +71,21 @@ void bridge_wake(struct bridge *bridge);
 /* Counts what the replay store holds. done is called once, on the bridge's thread: -EAGAIN without the store. */
 void bridge_count_events(struct bridge *bridge, store_count_done done, void *context);
 
+/* Counts the open streams of all replicas. done is called once, on the bridge's thread: census.h. */
+void bridge_count_streams(struct bridge *bridge, census_done done, void *context);
+
 enum bridge_replay { BRIDGE_REPLAY_MEMORY, BRIDGE_REPLAY_REDIS };
 
 /* How replays are served, and whether everything can be replayed now. Any thread. */
 enum bridge_replay bridge_replay_kind(const struct bridge *bridge);
 bool bridge_replay_ok(const struct bridge *bridge);
 bool bridge_nats_connected(const struct bridge *bridge);
+
+/* Whether it has begun: since then somebody numbers what NATS gives, and this replica could take over from him. Any thread. */
+bool bridge_has_begun(const struct bridge *bridge);
+
+/* Whether this replica numbers the events, and how many others were heard lately. Any thread. */
+bool bridge_is_owner(const struct bridge *bridge);
+int64_t bridge_peers(const struct bridge *bridge);
 
 #endif

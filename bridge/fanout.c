@@ -9,6 +9,7 @@
 enum {
     BATCH_FRAMES = 512,
     BATCH_BYTES = 256 * 1024,         /* of one message, but at least one frame */
+    SECTION_BYTES = 256,              /* more than what stands in front of a section's frames */
     MESSAGE_BYTES = 64 * 1024 * 1024, /* NATS has its own limit; what it refuses is missed, and read from the store */
     WAITING_FRAMES = 16384,
 };
@@ -76,6 +77,7 @@ static struct live_header header_of(const struct fanout *fanout, uint64_t batch)
         .epoch = ownership_epoch(fanout->options.ownership),
         .batch = batch,
         .sent_ns = (uint64_t)clock_monotonic_ns(),
+        .store = ownership_store_id(fanout->options.ownership),
     };
 }
 
@@ -83,18 +85,29 @@ static void publish(struct fanout *fanout)
 {
     /* What is not sent is missed by all, and noticed: batches are counted. */
     if (!fanout->message.failed)
-        (void)source_publish(fanout->options.source, LIVE_SUBJECT, fanout->message.data, fanout->message.size);
+        (void)source_publish(fanout->options.source, fanout->options.live_subject, fanout->message.data,
+                             fanout->message.size);
+}
+
+/* How large a message may be, as far as we know. */
+static size_t max_message(const struct fanout *fanout)
+{
+    size_t max = source_max_payload(fanout->options.source);
+
+    if (max == 0 || max > BATCH_BYTES)
+        return BATCH_BYTES;
+    return max > 4 * SECTION_BYTES ? max : 4 * SECTION_BYTES;
 }
 
 /* How many of the frames from here on are one company's and go into one section. */
-static size_t section_length(const struct numbered *numbered, size_t max_frames)
+static size_t section_length(const struct numbered *numbered, size_t max_frames, size_t max_bytes)
 {
     size_t count = 0;
     size_t bytes = 0;
 
     for (const struct numbered *at = numbered; at && at->company == numbered->company; at = at->next) {
         bytes += live_frame_size(at->frame);
-        if (count > 0 && (count == max_frames || bytes > BATCH_BYTES))
+        if (count > 0 && (count == max_frames || bytes > max_bytes))
             break;
         count++;
     }
@@ -102,11 +115,12 @@ static size_t section_length(const struct numbered *numbered, size_t max_frames)
 }
 
 /* Puts a section that begins with this frame into the message. Returns the frame behind it. */
-static struct numbered *put_section(struct fanout *fanout, struct numbered *numbered, size_t max_frames)
+static struct numbered *put_section(struct fanout *fanout, struct numbered *numbered, size_t max_frames,
+                                    size_t max_bytes)
 {
     struct live_section section = {.before = numbered->before,
                                    .since_ms = numbered->company->since_ms,
-                                   .count = section_length(numbered, max_frames)};
+                                   .count = section_length(numbered, max_frames, max_bytes)};
 
     strcpy(section.company, numbered->company->name);
     live_begin_section(&fanout->message, &section);
@@ -117,23 +131,49 @@ static struct numbered *put_section(struct fanout *fanout, struct numbered *numb
     return numbered;
 }
 
+/* What a section may still take of the message. */
+static size_t room_for_section(const struct fanout *fanout, size_t max_bytes)
+{
+    size_t used = fanout->message.size + SECTION_BYTES;
+
+    return used < max_bytes ? max_bytes - used : 0;
+}
+
+/*
+ * Nobody can be told of a frame that is larger than NATS takes: it came with less around it. It goes on here, the others notice
+ * that a batch is missing, and have it from the store.
+ */
+static bool is_unsendable(const struct fanout *fanout)
+{
+    size_t max = source_max_payload(fanout->options.source);
+
+    return fanout->message.failed || (max > 0 && fanout->message.size > max);
+}
+
 static void send_batch(struct fanout *fanout)
 {
     uint64_t batch = ownership_next_batch(fanout->options.ownership);
     struct live_header header = header_of(fanout, batch);
+    size_t max_bytes = max_message(fanout);
     size_t left = BATCH_FRAMES;
 
     live_begin(&fanout->message, &header);
-    while (fanout->first_unsent && left > 0 && fanout->message.size < BATCH_BYTES) {
+    while (fanout->first_unsent && left > 0) {
         struct numbered *numbered = fanout->first_unsent;
+        size_t room = room_for_section(fanout, max_bytes);
 
-        fanout->first_unsent = put_section(fanout, numbered, left);
+        if (left < BATCH_FRAMES && live_frame_size(numbered->frame) > room)
+            break;
+        fanout->first_unsent = put_section(fanout, numbered, left, room);
         for (; numbered != fanout->first_unsent; numbered = numbered->next) {
             numbered->batch = batch;
             left--;
         }
     }
-    publish(fanout);
+    if (is_unsendable(fanout))
+        fanout_hear(fanout, batch);
+    else
+        publish(fanout);
 }
 
 void fanout_flush(struct fanout *fanout)
@@ -207,6 +247,7 @@ static void repeat_company(struct company *company, void *context)
 {
     struct fanout *fanout = context;
     struct live_header header = header_of(fanout, 0);
+    size_t max_bytes = max_message(fanout) - 2 * SECTION_BYTES;
     uint64_t end = ring_end(company->recent);
     uint64_t slot = end;
 
@@ -216,8 +257,12 @@ static void repeat_company(struct company *company, void *context)
         struct live_section section = {.before = ring_before(company->recent, slot), .since_ms = company->since_ms};
         size_t bytes = 0;
 
-        while (slot + section.count < end && section.count < BATCH_FRAMES && bytes < BATCH_BYTES)
-            bytes += live_frame_size(ring_frame(company->recent, slot + section.count++));
+        while (slot + section.count < end && section.count < BATCH_FRAMES) {
+            bytes += live_frame_size(ring_frame(company->recent, slot + section.count));
+            if (section.count > 0 && bytes > max_bytes)
+                break;
+            section.count++;
+        }
         strcpy(section.company, company->name);
         live_begin(&fanout->message, &header);
         live_begin_section(&fanout->message, &section);
@@ -236,7 +281,7 @@ static void repeat_sent(struct fanout *fanout)
 
     while (numbered != fanout->first_unsent) {
         live_begin(&fanout->message, &header);
-        numbered = put_section(fanout, numbered, BATCH_FRAMES);
+        numbered = put_section(fanout, numbered, BATCH_FRAMES, room_for_section(fanout, max_message(fanout)));
         publish(fanout);
     }
 }

@@ -26,6 +26,7 @@ struct fanout_options {
     struct ownership *ownership;
     struct source *source;
     struct live_id id;
+    const char *live_subject;
 };
 
 /* NULL: no memory. */

@@ -16,7 +16,8 @@ int64_t gap_between(struct event_position before, const struct frame *next)
 
     if (position.seq >= before.seq + step)
         return (int64_t)(position.seq - before.seq - step);
-    return position.seq == step ? 0 : GAP_MISSED_UNKNOWN;
+    /* Also where it starts with its first event: what the old numbering had in between is not known. */
+    return GAP_MISSED_UNKNOWN;
 }
 
 static const char *reason_text(enum gap_reason reason)

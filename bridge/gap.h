@@ -23,7 +23,7 @@ enum { GAP_MISSED_UNKNOWN = -1 };
 
 /*
  * How many events are missing between two places that should follow each other: 0; their number; or GAP_MISSED_UNKNOWN
- * where the numbering starts anew in between, but not with its first event.
+ * where the numbering starts anew in between.
  */
 int64_t gap_between(struct event_position before, const struct frame *next);
 

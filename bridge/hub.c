@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/resume.h"
 #include "core/clock.h"
 
 enum {
@@ -319,6 +320,7 @@ static struct hub_page *page_new(const struct hub_read *read, size_t max_frames)
     struct hub_page *page = allocate_or_abort(sizeof *page + max_frames * sizeof page->frames[0]);
 
     page->token = read->token;
+    page->first = read->first;
     page->available = true;
     return page;
 }
@@ -333,7 +335,8 @@ static void page_send(struct hub *hub, const struct hub_read *read, struct hub_p
 static void page_add_gap(struct hub_page *page, const struct hub_read *read, enum gap_reason reason, const char *oldest,
                          int64_t missed)
 {
-    struct gap gap = {.reason = reason, .requested = read->requested, .oldest = oldest, .missed = missed};
+    struct gap gap = {
+        .reason = reason, .requested = read->requested[0] ? read->requested : NULL, .oldest = oldest, .missed = missed};
 
     page->reason = reason;
     page->gap = gap_frame(&gap);
@@ -342,14 +345,13 @@ static void page_add_gap(struct hub_page *page, const struct hub_read *read, enu
 }
 
 /*
- * Adds frames to the page, and a gap in front of each that does not follow the one before it: what never reached the
- * store. known: `before` is the place of an event that the stream has.
+ * Adds frames to the page, and a gap between two that do not follow each other: what never reached the store. Whether the
+ * first one follows what the stream has is for the stream to see: it knows that, and what else it can go on with.
  */
-static void page_add_frames(struct hub_page *page, struct frame *const *frames, size_t count,
-                            struct event_position before, bool known)
+static void page_add_frames(struct hub_page *page, struct frame *const *frames, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        int64_t missed = known ? gap_between(before, frames[i]) : 0;
+        int64_t missed = i > 0 ? gap_between(frame_position(frames[i - 1]), frames[i]) : 0;
 
         if (missed != 0) {
             char oldest[EVENT_ID_SIZE];
@@ -361,9 +363,22 @@ static void page_add_frames(struct hub_page *page, struct frame *const *frames, 
                 abort();
         }
         page->frames[page->count++] = frame_ref(frames[i]);
-        before = frame_position(frames[i]);
-        known = true;
     }
+}
+
+/* Adds recent frames from `slot` on, as many as a page takes. */
+static void page_add_recent(struct hub_page *page, const struct company *company, uint64_t slot)
+{
+    uint64_t end = ring_end(company->recent);
+    size_t bytes = 0;
+
+    for (; slot < end && page->count < PAGE_EVENTS && bytes < PAGE_BYTES; slot++) {
+        struct frame *frame = ring_frame(company->recent, slot);
+
+        page->frames[page->count++] = frame_ref(frame);
+        bytes += frame_memory_size(frame);
+    }
+    page->last = slot == end;
 }
 
 /* The id of the first frame in memory; empty: there is none. */
@@ -381,99 +396,40 @@ static void answer_from_recent(struct hub *hub, const struct company *company, c
 {
     bool exact;
     uint64_t slot = ring_find(company->recent, read->after, &exact);
-    uint64_t end = ring_end(company->recent);
     struct hub_page *page = page_new(read, PAGE_EVENTS);
-    size_t bytes = 0;
 
-    /* The place 0 in front of the first event: nothing behind it is missing here. */
-    if (read->first && !exact && !event_id_is_start(read->requested)) {
+    /* Behind a time, or the place 0 in front of the first event, nothing is missing here. */
+    if (read->first && !exact && !read->since && !event_id_is_start(read->requested)) {
         char oldest[EVENT_ID_SIZE];
 
         oldest_recent_id(company, oldest);
         page_add_gap(page, read, GAP_UNKNOWN_ID, oldest[0] ? oldest : NULL, GAP_MISSED_UNKNOWN);
     }
-    for (; slot < end && page->count < PAGE_EVENTS && bytes < PAGE_BYTES; slot++) {
-        struct frame *frame = ring_frame(company->recent, slot);
-
-        page->frames[page->count++] = frame_ref(frame);
-        bytes += frame_memory_size(frame);
-    }
-    page->last = slot == end;
+    page_add_recent(page, company, slot);
     page_send(hub, read, page);
 }
 
+/* The store cannot be asked: what is in memory is all that can be had. */
 static void answer_unavailable(struct hub *hub, const struct company *company, const struct hub_read *read)
 {
-    struct hub_page *page = page_new(read, 0);
-    char oldest[EVENT_ID_SIZE];
+    struct hub_page *page = page_new(read, PAGE_EVENTS);
+    uint64_t begin = ring_begin(company->recent);
 
-    oldest_recent_id(company, oldest);
-    page_add_gap(page, read, GAP_REPLAY_UNAVAILABLE, oldest[0] ? oldest : NULL, GAP_MISSED_UNKNOWN);
+    if (read->first) {
+        char oldest[EVENT_ID_SIZE];
+
+        oldest_recent_id(company, oldest);
+        page_add_gap(page, read, GAP_REPLAY_UNAVAILABLE, oldest[0] ? oldest : NULL, GAP_MISSED_UNKNOWN);
+    }
     page->available = false;
-    page->last = true;
+    page->floor = ring_before(company->recent, begin);
+    page_add_recent(page, company, begin);
     page_send(hub, read, page);
 }
 
-/* Whether the stream's place is older than all that the store shows. */
-static bool is_before_held(struct event_position after, const struct store_page *stored)
+static struct event_position later(struct event_position a, struct event_position b)
 {
-    if (stored->oldest.ms > 0)
-        return event_position_compare(after, stored->oldest) < 0;
-    return event_position_compare(after, stored->head.position) < 0;
-}
-
-/* Whether events behind the place were held once, and are not any more. */
-static bool is_expired(const struct hub *hub, struct event_position after, const struct store_page *stored)
-{
-    return event_position_compare(after, stored->head.floor) <= 0 ||
-           (int64_t)after.ms < clock_unix_ms() - hub->options.ttl_ms;
-}
-
-/* The number of the first event that is held: by the store, else in memory, else the one to come. */
-static uint64_t next_held(const struct company *company, const struct store_page *stored)
-{
-    if (stored->oldest.ms > 0)
-        return stored->oldest.seq;
-    return ring_before(company->recent, ring_begin(company->recent)).seq + 1;
-}
-
-/* Events between the place and the first that is held: known while the numbering is the same. */
-static int64_t count_expired(const struct company *company, struct event_position after,
-                             const struct store_page *stored)
-{
-    uint64_t next = next_held(company, stored);
-
-    if (stored->head.since_ms == 0 || after.ms < stored->head.since_ms || next <= after.seq)
-        return GAP_MISSED_UNKNOWN;
-    return (int64_t)(next - after.seq - 1);
-}
-
-/* What the stream must be told about its own id, which is not among the recent frames. */
-static enum gap_reason judge(const struct hub *hub, const struct company *company, const struct hub_read *read,
-                             const struct store_page *stored, int64_t *ret_missed)
-{
-    struct event_position after = read->after;
-
-    *ret_missed = GAP_MISSED_UNKNOWN;
-    if (stored->exact || (stored->head.exists && event_position_compare(after, stored->head.position) == 0))
-        return GAP_NONE;
-    /* The last event that was trimmed: all behind it is held. */
-    if (stored->head.floor.ms > 0 && event_position_compare(after, stored->head.floor) == 0)
-        return GAP_NONE;
-    if (event_id_is_start(read->requested)) {
-        /* In front of the first event: nothing is missing as long as that one is held, or still to come. */
-        uint64_t next = next_held(company, stored);
-
-        if (next > 1 && stored->head.since_ms >= after.ms)
-            *ret_missed = (int64_t)next - 1;
-        if (next > 1 || event_position_compare(stored->head.floor, after) > 0)
-            return GAP_EXPIRED;
-        return event_position_compare(company->floor, after) > 0 ? GAP_SOURCE : GAP_NONE;
-    }
-    if (!is_before_held(after, stored) || !is_expired(hub, after, stored))
-        return GAP_UNKNOWN_ID;
-    *ret_missed = count_expired(company, after, stored);
-    return GAP_EXPIRED;
+    return event_position_compare(a, b) < 0 ? b : a;
 }
 
 static void answer_from_store(struct hub *hub, const struct company *company, const struct hub_read *read,
@@ -484,7 +440,7 @@ static void answer_from_store(struct hub *hub, const struct company *company, co
     int64_t missed = 0;
 
     if (read->first)
-        reason = judge(hub, company, read, stored, &missed);
+        reason = resume_judge(company, read, stored, hub->options.ttl_ms, &missed);
     if (reason != GAP_NONE) {
         char oldest[EVENT_ID_SIZE];
 
@@ -494,8 +450,9 @@ static void answer_from_store(struct hub *hub, const struct company *company, co
             oldest_recent_id(company, oldest);
         page_add_gap(page, read, reason, oldest[0] ? oldest : NULL, missed);
     }
-    page_add_frames(page, stored->frames, stored->count, read->after, !page->gap && read->after.seq > 0);
+    page_add_frames(page, stored->frames, stored->count);
     page->last = stored->last;
+    page->floor = later(stored->head.floor, company->floor);
     page_send(hub, read, page);
 }
 

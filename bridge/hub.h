@@ -58,12 +58,14 @@ struct hub_events {
 struct hub_page {
     struct message message;
     void *token;            /* the stream's mark, as given with the read */
-    struct frame *gap;      /* to be sent first: the stream's id was not held; NULL: it was */
+    bool first;             /* as given with the read */
+    struct frame *gap;      /* to be sent first: the stream's own id was not held; NULL: it was, or is not the matter */
     enum gap_reason reason; /* of the gap */
     bool available;         /* false: the history cannot be had now; go on with what the worker holds */
     bool last;              /* nothing more is held behind these frames */
+    struct event_position floor; /* up to there nothing can be had any more, as far as is known; {0, 0}: nothing is */
     size_t count;
-    struct frame *frames[]; /* events and holes; control frames are gaps in between. Each with a reference */
+    struct frame *frames[]; /* events and holes; control frames are gaps between two of them. Each with a reference */
 };
 
 /*
@@ -99,6 +101,7 @@ struct hub_read {
     void *token;
     struct event_position after;
     bool first;                    /* the stream's own id: whether it is held is part of the answer */
+    bool since;                    /* that is no id but a time: the place behind which all of its events are */
     char requested[EVENT_ID_SIZE]; /* that id, as it came */
 };
 

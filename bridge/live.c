@@ -1,20 +1,22 @@
 #include "bridge/live.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/config_value.h"
 
 /*
  * header   version 1, type 1, from 16, about 16, epoch 8, batch 8, former epoch 8, former batch 8, sent_ns 8,
- *          stored_ms 8, hole_ms 8, lag_ms 4, flags 1
+ *          stored_ms 8, hole_ms 8, lag_ms 4, flags 1, store 8
  * company  size 1, text
  * section  company, before (ms 8, seq 8), since_ms 8, count 4, frames
+ * counts   connections 4, companies 4, listed 4, offset 4, then of each company: company, connections 4
  * frame    kind 1, position (ms 8, seq 8), mark 8, subject and event name (each size 1, text), payload (size 4, bytes)
  */
 enum {
     BATCH_OFFSET = 1 + 1 + LIVE_ID_SIZE + LIVE_ID_SIZE + 8,
-    HEADER_SIZE = BATCH_OFFSET + 6 * 8 + 4 + 1,
+    HEADER_SIZE = BATCH_OFFSET + 6 * 8 + 4 + 1 + 8,
     FRAME_FIXED_SIZE = 1 + 8 + 8 + 8 + 1 + 1 + 4,
     EVENT_BYTES_MAX = 16 * 1024 * 1024, /* what MAX_EVENT_BYTES can be */
 };
@@ -49,6 +51,11 @@ static void put_position(struct buffer *message, struct event_position position)
     put_number(message, position.seq, 8);
 }
 
+void live_subject(const char *group, char ret_subject[LIVE_SUBJECT_SIZE])
+{
+    snprintf(ret_subject, LIVE_SUBJECT_SIZE, "%s.%s", LIVE_SUBJECT, group);
+}
+
 void live_begin(struct buffer *message, const struct live_header *header)
 {
     buffer_clear(message);
@@ -65,6 +72,7 @@ void live_begin(struct buffer *message, const struct live_header *header)
     put_number(message, header->hole_ms, 8);
     put_number(message, header->lag_ms, 4);
     put_number(message, (header->store_lost ? FLAG_STORE_LOST : 0U) | (header->has_hole ? FLAG_HAS_HOLE : 0U), 1);
+    put_number(message, header->store, 8);
 }
 
 void live_set_batch(struct buffer *message, uint64_t batch)
@@ -97,6 +105,20 @@ void live_put_frame(struct buffer *message, const struct frame *frame)
     put_name(message, frame_event_name(frame));
     put_number(message, frame_payload_size(frame), 4);
     frame_append_payload(frame, message);
+}
+
+void live_begin_counts(struct buffer *message, const struct live_counts *counts)
+{
+    put_number(message, counts->connections, 4);
+    put_number(message, counts->companies, 4);
+    put_number(message, counts->listed, 4);
+    put_number(message, counts->offset, 4);
+}
+
+void live_put_count(struct buffer *message, const char *company, uint32_t connections)
+{
+    put_name(message, company);
+    put_number(message, connections, 4);
 }
 
 size_t live_frame_size(const struct frame *frame)
@@ -192,12 +214,13 @@ static bool take_header(struct live_reader *reader, struct live_header *ret_head
     uint64_t flags;
 
     if (!take_number(reader, 1, &version) || version != LIVE_VERSION || !take_number(reader, 1, &type) ||
-        type < LIVE_OWNER || type > LIVE_LOAD || !take_id(reader, &ret_header->from) ||
+        type < LIVE_OWNER || type > LIVE_COUNTS || !take_id(reader, &ret_header->from) ||
         !take_id(reader, &ret_header->about) || !take_number(reader, 8, &ret_header->epoch) ||
         !take_number(reader, 8, &ret_header->batch) || !take_number(reader, 8, &ret_header->former_epoch) ||
         !take_number(reader, 8, &ret_header->former_batch) || !take_number(reader, 8, &ret_header->sent_ns) ||
         !take_number(reader, 8, &ret_header->stored_ms) || !take_event_number(reader, &ret_header->hole_ms) ||
-        !take_number(reader, 4, &lag_ms) || !take_number(reader, 1, &flags) || flags > FLAGS)
+        !take_number(reader, 4, &lag_ms) || !take_number(reader, 1, &flags) || flags > FLAGS ||
+        !take_number(reader, 8, &ret_header->store))
         return false;
     ret_header->type = (enum live_type)type;
     ret_header->lag_ms = (uint32_t)lag_ms;
@@ -208,7 +231,7 @@ static bool take_header(struct live_reader *reader, struct live_header *ret_head
 
 static bool has_body(enum live_type type)
 {
-    return type == LIVE_FRAMES || type == LIVE_SALVAGE || type == LIVE_LOAD;
+    return type == LIVE_FRAMES || type == LIVE_SALVAGE || type == LIVE_LOAD || type == LIVE_COUNTS;
 }
 
 int live_read_header(struct live_reader *reader, const char *message, size_t size, struct live_header *ret_header)
@@ -236,6 +259,73 @@ int live_read_company(struct live_reader *reader, char ret_company[COMPANY_ID_SI
         return -EINVAL;
     strcpy(ret_company, company);
     return 0;
+}
+
+static bool take_small_number(struct live_reader *reader, uint32_t *ret_number)
+{
+    uint64_t number;
+
+    if (!take_number(reader, 4, &number))
+        return false;
+    *ret_number = (uint32_t)number;
+    return true;
+}
+
+static bool take_count(struct live_reader *reader, char company[COMPANY_ID_SIZE], uint32_t *ret_connections)
+{
+    return take_name(reader, config_is_company_id, company, COMPANY_ID_SIZE) &&
+           take_small_number(reader, ret_connections) && *ret_connections > 0;
+}
+
+static bool take_counts(struct live_reader *reader, struct live_counts *ret_counts)
+{
+    return take_small_number(reader, &ret_counts->connections) && take_small_number(reader, &ret_counts->companies) &&
+           take_small_number(reader, &ret_counts->listed) && take_small_number(reader, &ret_counts->offset) &&
+           ret_counts->companies <= ret_counts->connections && ret_counts->listed <= ret_counts->companies &&
+           ret_counts->listed <= LIVE_COMPANIES_MAX && ret_counts->offset <= ret_counts->listed;
+}
+
+/* A part says something, or that there is nothing to say. */
+static bool is_part(const struct live_counts *counts, uint32_t count)
+{
+    return count <= counts->listed - counts->offset && (count > 0 || counts->listed == 0);
+}
+
+int live_read_counts(struct live_reader *reader, struct live_counts *ret_counts)
+{
+    struct live_reader body = *reader;
+    struct live_reader ahead;
+    struct live_counts counts;
+    char company[COMPANY_ID_SIZE];
+    uint32_t connections;
+    uint32_t count = 0;
+
+    if (!take_counts(&body, &counts))
+        return -EINVAL;
+    for (ahead = body; ahead.at < ahead.end; count++)
+        if (!take_count(&ahead, company, &connections))
+            return -EINVAL;
+    if (!is_part(&counts, count))
+        return -EINVAL;
+    *reader = body;
+    *ret_counts = counts;
+    return 0;
+}
+
+int live_read_count(struct live_reader *reader, char ret_company[COMPANY_ID_SIZE], uint32_t *ret_connections)
+{
+    struct live_reader ahead = *reader;
+    char company[COMPANY_ID_SIZE];
+    uint32_t connections;
+
+    if (ahead.at == ahead.end)
+        return 0;
+    if (!take_count(&ahead, company, &connections))
+        return -EINVAL;
+    *reader = ahead;
+    strcpy(ret_company, company);
+    *ret_connections = connections;
+    return 1;
 }
 
 /* What frame_new_event() wants, with the names that it points to. */

@@ -23,7 +23,6 @@ enum {
     PEER_GONE_MS = 3000,
     STOPPED_MS = 1000,    /* whoever has no turn for so long was stopped */
     STORE_LOST_MS = 1500, /* without the store for so long, the replicas do without a lease */
-    PEERS_MAX = 64,
     HOLDER_SIZE = 2 * LIVE_ID_SIZE + 1,
 };
 
@@ -32,6 +31,7 @@ enum state { FOLLOWING, SALVAGING, OWNING };
 struct peer {
     struct live_id id;
     int64_t heard_ns;
+    uint64_t epoch; /* of the owner, as it knows */
     bool store_lost;
     bool has_hole;
     bool salvaged; /* has told the new owner all it heard */
@@ -69,7 +69,7 @@ struct ownership {
     int64_t connected_ns;  /* since when NATS is there; 0: it is not */
     int64_t store_lost_ns; /* since when the store is not; 0: it is there */
     int64_t next_beat_ns;
-    struct peer peers[PEERS_MAX];
+    struct peer peers[OWNERSHIP_PEERS_MAX];
     size_t peer_count;
 };
 
@@ -90,6 +90,7 @@ static void send(struct ownership *ownership, enum live_type type)
         .batch = is_owner ? ownership->last_batch : ownership->heard_batch,
         .sent_ns = (uint64_t)clock_monotonic_ns(),
         .store_lost = !has_store(ownership),
+        .store = store_id(ownership->options.store),
     };
 
     if (ownership->state == SALVAGING) {
@@ -115,12 +116,13 @@ static void note_peer(struct ownership *ownership, const struct live_header *hea
     while (peer < end && !live_id_equals(peer->id, header->from))
         peer++;
     if (peer == end) {
-        if (ownership->peer_count == PEERS_MAX)
+        if (ownership->peer_count == OWNERSHIP_PEERS_MAX)
             return;
         ownership->peer_count++;
         *peer = (struct peer){.id = header->from};
     }
     peer->heard_ns = received_ns;
+    peer->epoch = header->epoch;
     peer->store_lost = header->store_lost;
     peer->has_hole = header->has_hole;
     if (header->type == LIVE_SALVAGED && header->epoch == ownership->epoch)
@@ -153,11 +155,20 @@ static bool has_heir(const struct ownership *ownership)
     return false;
 }
 
-static bool is_lowest(const struct ownership *ownership)
+/*
+ * Without a lease the lowest id goes on, of those who know the last owner: who has just come knows neither its epoch nor its
+ * events.
+ */
+static bool is_successor(const struct ownership *ownership)
 {
-    for (size_t i = 0; i < ownership->peer_count; i++)
-        if (memcmp(&ownership->peers[i].id, &ownership->options.id, sizeof(struct live_id)) < 0)
+    for (size_t i = 0; i < ownership->peer_count; i++) {
+        const struct peer *peer = &ownership->peers[i];
+
+        if (peer->epoch > ownership->epoch)
             return false;
+        if (peer->epoch == ownership->epoch && memcmp(&peer->id, &ownership->options.id, sizeof peer->id) < 0)
+            return false;
+    }
     return true;
 }
 
@@ -336,6 +347,8 @@ enum ownership_hearing ownership_hear(struct ownership *ownership, const struct 
     case LIVE_SALVAGE:
     case LIVE_SALVAGED:
     case LIVE_LOAD:
+    case LIVE_ASK:
+    case LIVE_COUNTS:
         break;
     }
     /* Who has heard of a later owner does not listen to this one; should that one be gone, this one begins anew. */
@@ -448,7 +461,7 @@ static void run_follower(struct ownership *ownership, const struct ownership_tur
         return;
     }
     if (turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS && !has_peer_with_store(ownership, false) &&
-        is_lowest(ownership))
+        is_successor(ownership))
         begin(ownership, next_epoch(ownership), 0);
 }
 
@@ -578,6 +591,27 @@ size_t ownership_peers(const struct ownership *ownership)
 bool ownership_has_heir(const struct ownership *ownership)
 {
     return has_heir(ownership);
+}
+
+size_t ownership_list_peers(const struct ownership *ownership, struct live_id *ret_ids, size_t max)
+{
+    size_t count = ownership->peer_count < max ? ownership->peer_count : max;
+
+    for (size_t i = 0; i < count; i++)
+        ret_ids[i] = ownership->peers[i].id;
+    return count;
+}
+
+bool ownership_is_owned_by(const struct ownership *ownership, struct live_id id)
+{
+    if (live_id_equals(id, ownership->options.id))
+        return ownership->state == OWNING;
+    return ownership->has_owner && live_id_equals(id, ownership->owner);
+}
+
+uint64_t ownership_store_id(const struct ownership *ownership)
+{
+    return store_id(ownership->options.store);
 }
 
 uint64_t ownership_next_batch(struct ownership *ownership)

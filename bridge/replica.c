@@ -9,6 +9,7 @@
 #include "bridge/fanout.h"
 #include "bridge/heads.h"
 #include "bridge/intake.h"
+#include "bridge/kin.h"
 #include "bridge/live.h"
 #include "bridge/mirror.h"
 #include "bridge/ownership.h"
@@ -29,6 +30,7 @@ enum {
 struct replica {
     struct replica_options options;
     struct live_id id;
+    struct kin *kin;
     struct heads *heads;
     struct shadow *shadow;
     struct doubt *doubt;
@@ -36,7 +38,7 @@ struct replica {
     struct fanout *fanout;
     struct mirror *mirror;
     struct intake *intake;
-    struct log_limiter refused_limiter;
+    struct census *census;
     struct buffer message;
     struct batches *batches;
     bool is_complete; /* nothing that the owner sent is missing here */
@@ -56,7 +58,8 @@ struct replica {
 static void publish(struct replica *replica)
 {
     if (!replica->message.failed)
-        (void)source_publish(replica->options.source, LIVE_SUBJECT, replica->message.data, replica->message.size);
+        (void)source_publish(replica->options.source, replica->options.live_subject, replica->message.data,
+                             replica->message.size);
 }
 
 /* Whether others know more, as far as we know. */
@@ -74,6 +77,7 @@ static struct live_header header_of(const struct replica *replica, enum live_typ
         .batch = ownership_heard_batch(replica->ownership),
         .store_lost = store_state(replica->options.store) != STORE_READY,
         .has_hole = is_in_doubt(replica),
+        .store = store_id(replica->options.store),
     };
 }
 
@@ -283,23 +287,15 @@ static void hear_load(struct replica *replica, struct live_reader *reader)
         (void)heads_get(replica->heads, company);
 }
 
-static void refuse(struct replica *replica)
-{
-    int64_t suppressed;
-
-    metrics_add(replica->options.metrics, METRIC_LIVE_REFUSED, 1);
-    if (log_limiter_allow(&replica->refused_limiter, &suppressed))
-        log_write(replica->options.log, LOG_LEVEL_ERROR,
-                  "A message of another replica is not understood: who else publishes to " LIVE_SUBJECT "?",
-                  LOG_FIELDS(log_number("suppressed", suppressed)));
-}
-
 /* What the message says is done. Returns whether it is a batch to be kept. */
 static bool hear(struct replica *replica, struct live_header *header, struct live_reader *reader, int64_t received_ns)
 {
     bool is_own = live_id_equals(header->from, replica->id);
-    enum ownership_hearing hearing = ownership_hear(replica->ownership, header, received_ns);
+    enum ownership_hearing hearing;
 
+    if (!kin_may_join(replica->kin, received_ns) || !kin_is_ours(replica->kin, header, received_ns))
+        return false;
+    hearing = ownership_hear(replica->ownership, header, received_ns);
     if (hearing == OWNERSHIP_MISSED && !is_own)
         miss(replica, received_ns);
     /* What was sent before that and not heard was lost on its way: the others miss it, and ask for it. */
@@ -326,6 +322,11 @@ static bool hear(struct replica *replica, struct live_header *header, struct liv
     case LIVE_LOAD:
         hear_load(replica, reader);
         break;
+    case LIVE_ASK:
+    case LIVE_COUNTS:
+        if (census_hear(replica->census, header, reader) < 0)
+            kin_refuse(replica->kin);
+        break;
     case LIVE_PEER:
     case LIVE_SALVAGED:
     case LIVE_RELEASE:
@@ -349,7 +350,7 @@ void replica_take_live(struct replica *replica, const struct source_item *item)
     }
     payload = source_message_payload(item->message, &size);
     if (live_read_header(&reader, payload, size, &header) < 0)
-        refuse(replica);
+        kin_refuse(replica->kin);
     else if (hear(replica, &header, &reader, item->received_ns)) {
         batches_add(replica->batches, item, &header);
         return;
@@ -493,7 +494,7 @@ void replica_run(struct replica *replica)
     struct source *source = replica->options.source;
     struct ownership_turn turn = {
         .now_ns = clock_monotonic_ns(),
-        .connected = source_is_connected(source),
+        .connected = kin_may_join(replica->kin, clock_monotonic_ns()) && source_is_connected(source),
         .caught_up = source_pending(source, SOURCE_LIVE) == 0,
         .may_have_hole = is_in_doubt(replica),
     };
@@ -514,6 +515,7 @@ void replica_run(struct replica *replica)
     if (!replica->is_complete && turn.connected && turn.now_ns >= replica->next_hello_ns)
         send_hello(replica, turn.now_ns);
     fanout_flush(replica->fanout);
+    census_run(replica->census, turn.now_ns);
 }
 
 int64_t replica_deadline_ns(const struct replica *replica)
@@ -522,6 +524,10 @@ int64_t replica_deadline_ns(const struct replica *replica)
 
     if (!replica->is_complete && source_is_connected(replica->options.source) && replica->next_hello_ns < deadline_ns)
         deadline_ns = replica->next_hello_ns;
+    if (kin_deadline_ns(replica->kin) < deadline_ns)
+        deadline_ns = kin_deadline_ns(replica->kin);
+    if (census_deadline_ns(replica->census) < deadline_ns)
+        deadline_ns = census_deadline_ns(replica->census);
     return deadline_ns;
 }
 
@@ -562,12 +568,18 @@ bool replica_is_settled(const struct replica *replica)
 
 bool replica_has_begun(const struct replica *replica)
 {
-    return replica->has_listened && replica->is_complete && ownership_has_owner(replica->ownership);
+    return replica->has_listened && replica->is_complete && !is_in_doubt(replica) &&
+           ownership_has_owner(replica->ownership);
 }
 
 void replica_leave(struct replica *replica)
 {
     ownership_retire(replica->ownership);
+}
+
+void replica_count_streams(struct replica *replica, census_done done, void *context)
+{
+    census_ask(replica->census, done, context);
 }
 
 int64_t replica_waiting(const struct replica *replica)
@@ -582,6 +594,8 @@ static int make_parts(struct replica *replica)
     const struct replica_options *options = &replica->options;
     const struct config *config = options->config;
 
+    replica->kin = kin_new(&(struct kin_options){
+        .id = replica->id, .store = options->store, .log = options->log, .metrics = options->metrics});
     replica->batches = batches_new(SHADOW_MS * MS, KEPT_BYTES);
     replica->shadow = shadow_new((size_t)config->source_pending_events, (size_t)config->source_pending_bytes);
     replica->heads = heads_new(&(struct heads_options){
@@ -608,7 +622,8 @@ static int make_parts(struct replica *replica)
         .metrics = options->metrics,
     });
     replica->doubt = doubt_new(replica->shadow);
-    if (!replica->batches || !replica->shadow || !replica->doubt || !replica->heads || !replica->ownership)
+    if (!replica->kin || !replica->batches || !replica->shadow || !replica->doubt || !replica->heads ||
+        !replica->ownership)
         return -1;
     replica->fanout = fanout_new(&(struct fanout_options){
         .heads = replica->heads,
@@ -617,6 +632,7 @@ static int make_parts(struct replica *replica)
         .ownership = replica->ownership,
         .source = options->source,
         .id = replica->id,
+        .live_subject = options->live_subject,
     });
     replica->mirror = mirror_new(&(struct mirror_options){
         .heads = replica->heads,
@@ -639,7 +655,14 @@ static int make_parts(struct replica *replica)
         .log = options->log,
         .metrics = options->metrics,
     });
-    return replica->fanout && replica->mirror && replica->intake ? 0 : -1;
+    replica->census = census_new(&(struct census_options){
+        .id = replica->id,
+        .ownership = replica->ownership,
+        .source = options->source,
+        .live_subject = options->live_subject,
+        .streams = options->streams,
+    });
+    return replica->fanout && replica->mirror && replica->intake && replica->census ? 0 : -1;
 }
 
 struct replica *replica_new(const struct replica_options *options)
@@ -666,6 +689,7 @@ void replica_free(struct replica *replica)
 {
     if (!replica)
         return;
+    census_free(replica->census);
     batches_free(replica->batches);
     intake_free(replica->intake);
     mirror_free(replica->mirror);
@@ -674,6 +698,7 @@ void replica_free(struct replica *replica)
     heads_free(replica->heads);
     doubt_free(replica->doubt);
     shadow_free(replica->shadow);
+    kin_free(replica->kin);
     buffer_release(&replica->message);
     free(replica);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "bridge/appender.h"
+#include "bridge/census.h"
 #include "bridge/company.h"
 #include "bridge/hub.h"
 #include "bridge/source.h"
@@ -25,11 +26,13 @@ struct replica;
 struct replica_options {
     const struct config *config;
     struct source *source;
+    const char *live_subject; /* where replicas hear each other; must outlive the replica */
     struct store *store;
     struct appender *appender;
     struct hub *hub;
     struct companies *companies;
     const struct transform *transform;
+    struct census_streams streams; /* that are open here */
     struct log *log;
     struct metrics *metrics;
 };
@@ -72,11 +75,14 @@ void replica_retire(struct replica *replica);
 /* Whether nothing that was numbered is still on its way. */
 bool replica_is_settled(const struct replica *replica);
 
-/* Whether NATS was there, an owner is known, and this replica has all that it sent. */
+/* Whether NATS was there, an owner is known, and this replica has all that it sent, and could take over from it. */
 bool replica_has_begun(const struct replica *replica);
 
 /* The end: another may own at once. */
 void replica_leave(struct replica *replica);
+
+/* Counts the open streams of all replicas: as census_ask(). */
+void replica_count_streams(struct replica *replica, census_done done, void *context);
 
 /* Messages that wait for a number. */
 int64_t replica_waiting(const struct replica *replica);

@@ -542,6 +542,17 @@ bool source_is_connected(const struct source *source)
     return atomic_load_explicit(&source->connected, memory_order_relaxed);
 }
 
+size_t source_max_payload(struct source *source)
+{
+    int64_t max = 0;
+
+    pthread_mutex_lock(&source->lock);
+    if (source->connection)
+        max = natsConnection_GetMaxPayload(source->connection);
+    pthread_mutex_unlock(&source->lock);
+    return max > 0 ? (size_t)max : 0;
+}
+
 bool source_publish(struct source *source, const char *subject, const char *payload, size_t size)
 {
     bool sent = false;

@@ -88,6 +88,9 @@ size_t source_pending(struct source *source, enum source_lane lane);
 /* Whether NATS is connected and has all our subscriptions. Any thread. */
 bool source_is_connected(const struct source *source);
 
+/* The largest message that the server takes; 0: not connected. Any thread. */
+size_t source_max_payload(struct source *source);
+
 /* Sends a message: it is with the kernel when this returns. False: not connected, or NATS refused it. Any thread. */
 bool source_publish(struct source *source, const char *subject, const char *payload, size_t size);
 

@@ -223,6 +223,12 @@ static void on_control(void *context, const char *payload, size_t size)
     gate_take_control(context, payload, size);
 }
 
+/* On the bridge's thread. */
+static void list_streams(void *context, census_visit visit, void *visitor)
+{
+    registry_each(context, visit, visitor);
+}
+
 static int start_bridge(struct program *program)
 {
     bool has_auth = strcmp(program->config->auth_mode, "none") != 0;
@@ -231,6 +237,7 @@ static int start_bridge(struct program *program)
                                                      .worker_count = program->worker_count,
                                                      .on_control = has_auth ? on_control : NULL,
                                                      .control_context = program->gate,
+                                                     .streams = {.list = list_streams, .context = program->registry},
                                                      .log = program->log,
                                                      .metrics = program->metrics},
                             &program->bridge);

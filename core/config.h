@@ -21,6 +21,7 @@ struct config {
     int64_t request_head_bytes;
     int64_t url_max_bytes;
     int64_t drain_seconds;
+    int64_t drain_spread_seconds;
 
     char *auth_mode;
     char *jwt_secret;
@@ -62,6 +63,7 @@ struct config {
     char *nats_tls_cert_file;
     char *nats_tls_key_file;
     char *nats_subjects;
+    char *replica_group;
     char *event_names;
     char *dead_letter_subject;
     int64_t max_event_bytes;
@@ -83,10 +85,12 @@ struct config {
 
     int64_t heartbeat_seconds;
     int64_t idle_timeout_seconds;
+    int64_t max_stream_age_seconds;
     int64_t dead_peer_seconds;
     int64_t retry_ms;
     int64_t buffer_events;
     int64_t buffer_bytes;
+    char *overflow;
     int64_t socket_buffer_bytes;
     int64_t flush_window_ms;
     int64_t workers;

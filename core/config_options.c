@@ -66,6 +66,10 @@ const struct option config_options[] = {
            "memory for one request's head; a larger one is answered with 431"),
     NUMBER("URL_MAX_BYTES", url_max_bytes, "8192", 256, 1048576, "longest URL, query included; beyond it: 414"),
     NUMBER("DRAIN_SECONDS", drain_seconds, "10", 0, 3600, "time for an orderly end after SIGTERM or SIGINT"),
+    NUMBER(
+        "DRAIN_SPREAD_SECONDS", drain_spread_seconds, "5", 0, 3600,
+        "time over which clients are told to come back after a shutdown, each at another moment, RETRY_MS at the soonest; "
+        "tickets must outlast it (TICKET_RESUME_SECONDS)"),
     GROUP("Authentication"),
     REQUIRED("AUTH_MODE", auth_mode, config_check_auth_mode,
              "who may stream: holders of a token (jwt), of an API key (apikey), of either (jwt,apikey), or everybody "
@@ -141,6 +145,9 @@ const struct option config_options[] = {
            "messages from NATS that may wait for processing; beyond it they are dropped and told as a gap"),
     NUMBER("SOURCE_PENDING_BYTES", source_pending_bytes, "67108864", 64 * KIB, 16 * GIB,
            "bytes of messages from NATS that may wait for processing"),
+    TEXT("REPLICA_GROUP", replica_group, "default", config_check_group,
+         "name of this deployment: replicas of one name hear each other, on a NATS subject below sluice.live; another "
+         "deployment on the same NATS server needs another name"),
     GROUP("Replay"),
     TEXT("REDIS_URL", redis_url, "redis://localhost:6379", config_check_redis_url,
          "replay store; rediss:// for TLS, unix:///path for a socket; set but empty: replay in memory, gone with the "
@@ -167,14 +174,21 @@ const struct option config_options[] = {
     NUMBER("HEARTBEAT_SECONDS", heartbeat_seconds, "30", 1, 3600, "time between two :heartbeat comments, jittered"),
     NUMBER("IDLE_TIMEOUT_SECONDS", idle_timeout_seconds, "900", 1, 86400,
            "time after which a client that acknowledges nothing of what was sent is closed"),
+    NUMBER(
+        "MAX_STREAM_AGE_SECONDS", max_stream_age_seconds, "0", 0, INT64_C(30) * 86400,
+        "age at which a stream is ended so that its client comes back, to a replica that is new; each stream gets up to a "
+        "fifth more or less; 0: none"),
     NUMBER("DEAD_PEER_SECONDS", dead_peer_seconds, "60", 1, 3600,
            "time after which a client's host that answers nothing at all is given up (TCP_USER_TIMEOUT)"),
     NUMBER("RETRY_MS", retry_ms, "2000", 100, 3600000,
            "reconnection time told to clients; each gets another value up to twice that"),
-    NUMBER(
-        "BUFFER_EVENTS", buffer_events, "100", 2, 100000,
-        "events that may wait for a client whose socket is full; beyond it the oldest are dropped and told as a gap"),
+    NUMBER("BUFFER_EVENTS", buffer_events, "100", 2, 100000,
+           "events that may wait for a client whose socket is full; beyond it OVERFLOW says what happens"),
     NUMBER("BUFFER_BYTES", buffer_bytes, "1048576", 4 * KIB, GIB, "bytes that may wait for a client likewise"),
+    CHOICE(
+        "OVERFLOW", overflow, "gap", "gap,refill",
+        "what a client gets that fell behind: gap tells it what was dropped; refill catches it up from the replay, at "
+        "its own speed, and tells only what is gone there too"),
     NUMBER("SOCKET_BUFFER_BYTES", socket_buffer_bytes, "131072", 4 * KIB, 64 * MIB,
            "send buffer of a client's socket in the kernel"),
     NUMBER("FLUSH_WINDOW_MS", flush_window_ms, "5", 0, 1000,

@@ -231,6 +231,13 @@ const char *config_check_subject(const char *value)
     return "one NATS subject without wildcards, not below sluice.";
 }
 
+const char *config_check_group(const char *value)
+{
+    size_t size = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+
+    return size > 0 && size <= CONFIG_GROUP_MAX && value[size] == '\0' ? NULL : "1 to 64 of the characters A-Za-z0-9_-";
+}
+
 static bool is_host(const char *text, size_t size)
 {
     char address[INET6_ADDRSTRLEN + 1];

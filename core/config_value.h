@@ -34,10 +34,14 @@ bool config_is_company_id(const char *text, size_t size);
 enum { CONFIG_EVENT_NAME_MAX = 64 };
 bool config_is_event_name(const char *text, size_t size);
 
+/* The longest name of a group of replicas. */
+enum { CONFIG_GROUP_MAX = 64 };
+
 /* Each checks a whole value, and returns what was expected of it, or NULL when it is good. */
 const char *config_check_subjects(const char *value);
 const char *config_check_event_names(const char *value);
 const char *config_check_subject(const char *value);
+const char *config_check_group(const char *value);
 const char *config_check_nats_url(const char *value);
 const char *config_check_nkey(const char *value);
 const char *config_check_redis_url(const char *value);

@@ -56,6 +56,16 @@ void json_end_object(struct json *json)
     yajl_gen_map_close(json->generator);
 }
 
+void json_begin_array(struct json *json)
+{
+    yajl_gen_array_open(json->generator);
+}
+
+void json_end_array(struct json *json)
+{
+    yajl_gen_array_close(json->generator);
+}
+
 void json_key(struct json *json, const char *key)
 {
     json_write_string(json, key, strlen(key));

@@ -18,6 +18,8 @@ void json_free(struct json *json);
 /* Inside an object, each value follows its key. */
 void json_begin_object(struct json *json);
 void json_end_object(struct json *json);
+void json_begin_array(struct json *json);
+void json_end_array(struct json *json);
 void json_key(struct json *json, const char *key);
 void json_write_string(struct json *json, const char *text, size_t size);
 void json_write_number(struct json *json, int64_t number);

@@ -115,13 +115,16 @@ bool channel_is_saturated(const struct stream_context *context, const struct cha
 
 /*
  * The first slot that a round still has to write, or that a blocked stream may still be owed: twice the limits, since
- * between two rounds it may fall behind them before it is looked at, and must be told exactly what it lost.
+ * between two rounds it may fall behind them before it is looked at, and must be told exactly what it lost. With
+ * OVERFLOW=refill it loses nothing: it goes on in the history.
  */
 static uint64_t owed(const struct stream_context *context, const struct channel *channel)
 {
     uint64_t end = ring_end(channel->ring);
     uint64_t first = ring_begin(channel->ring);
 
+    if (context->refill)
+        return channel->flushed;
     if (end - first > 2 * context->buffer_events)
         first = end - 2 * context->buffer_events;
     while (first < channel->flushed && ring_bytes(channel->ring, first, end) > 2 * context->buffer_bytes)
@@ -191,7 +194,7 @@ static void serve(struct stream_context *context, struct stream *stream)
         stream_pump(context, stream);
         channel->recipients += stream->ready && stream->events > before;
     }
-    if (stream->fd < 0 || !stream->blocked || stream->phase != STREAM_RING)
+    if (stream->fd < 0 || !stream->blocked || stream->phase != STREAM_RING || context->refill)
         return;
     stream_filter_gather(stream);
     if (!stream_is_over_limits(context, stream))

@@ -39,6 +39,11 @@ static void put_health(const struct http_context *context, struct json *json, co
     json_put_string(json, "store", bridge_replay_kind(context->bridge) == BRIDGE_REPLAY_MEMORY ? "memory" : "redis");
     json_put_string(json, "state", replay ? "ok" : "lost");
     json_end_object(json);
+    json_key(json, "replica");
+    json_begin_object(json);
+    json_put_bool(json, "owner", bridge_is_owner(context->bridge));
+    json_put_number(json, "peers", bridge_peers(context->bridge));
+    json_end_object(json);
     put_timestamp(json);
     json_end_object(json);
 }
@@ -86,6 +91,8 @@ enum MHD_Result page_ready(const struct http_context *context, struct MHD_Connec
         return send_status(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "draining");
     if (!bridge_nats_connected(context->bridge))
         return send_status(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "NATS is not connected");
+    if (!bridge_has_begun(context->bridge))
+        return send_status(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "starting");
     return send_status(context, connection, MHD_HTTP_OK, "ok", NULL);
 }
 

@@ -13,7 +13,7 @@ enum MHD_Result page_health(const struct http_context *context, struct MHD_Conne
 /* GET /stream/health/live: the process runs. */
 enum MHD_Result page_live(const struct http_context *context, struct MHD_Connection *connection);
 
-/* GET /stream/health/ready: 200 while it should get traffic: not draining, NATS connected. */
+/* GET /stream/health/ready: 200 while it should get traffic: not draining, NATS connected, and begun (bridge.h). */
 enum MHD_Result page_ready(const struct http_context *context, struct MHD_Connection *connection);
 
 /* GET /metrics: Prometheus text. */

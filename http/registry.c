@@ -144,18 +144,6 @@ int64_t registry_companies(struct registry *registry)
     return companies;
 }
 
-int64_t registry_connections_of(struct registry *registry, const char *name)
-{
-    const struct company *company;
-    int64_t connections;
-
-    pthread_mutex_lock(&registry->lock);
-    company = table_get(registry->companies, name);
-    connections = company ? company->count.connections : 0;
-    pthread_mutex_unlock(&registry->lock);
-    return connections;
-}
-
 struct listing {
     struct registry_count *counts;
     size_t count;
@@ -186,4 +174,26 @@ ptrdiff_t registry_list(struct registry *registry, size_t max, struct registry_c
         return -ENOMEM;
     *ret_counts = listing.counts;
     return (ptrdiff_t)listing.count;
+}
+
+struct visiting {
+    void (*visit)(void *visitor, const char *company, int64_t connections);
+    void *visitor;
+};
+
+static void visit_one(const char *company, void *object, void *context)
+{
+    const struct visiting *visiting = context;
+
+    visiting->visit(visiting->visitor, company, ((const struct company *)object)->count.connections);
+}
+
+void registry_each(struct registry *registry, void (*visit)(void *visitor, const char *company, int64_t connections),
+                   void *visitor)
+{
+    struct visiting visiting = {.visit = visit, .visitor = visitor};
+
+    pthread_mutex_lock(&registry->lock);
+    table_each(registry->companies, visit_one, &visiting);
+    pthread_mutex_unlock(&registry->lock);
 }

@@ -35,8 +35,9 @@ void registry_leave(struct registry *registry, const char *company, unsigned wor
 int64_t registry_connections(struct registry *registry);
 int64_t registry_companies(struct registry *registry);
 
-/* Those of one company. */
-int64_t registry_connections_of(struct registry *registry, const char *company);
+/* Calls `visit` with each company; it must be quick, and not ask the registry, whose lock is held. */
+void registry_each(struct registry *registry, void (*visit)(void *visitor, const char *company, int64_t connections),
+                   void *visitor);
 
 /* A copy of the counts of at most max companies, to be freed by the caller. Returns their number, or -ENOMEM. */
 ptrdiff_t registry_list(struct registry *registry, size_t max, struct registry_count **ret_counts);

@@ -127,9 +127,14 @@ enum MHD_Result reply_error(const struct http_context *context, struct MHD_Conne
     return send_error(context, connection, message, &(struct reply){.status = status});
 }
 
+int64_t reply_random(struct http_context *context, int64_t range)
+{
+    return range > 0 ? rand_r(&context->random) % range : 0;
+}
+
 int64_t reply_jittered(struct http_context *context, int64_t value)
 {
-    return value + rand_r(&context->random) % value;
+    return value + reply_random(context, value);
 }
 
 enum MHD_Result reply_refusal(struct http_context *context, struct MHD_Connection *connection,

@@ -32,6 +32,9 @@ enum MHD_Result reply_json(const struct http_context *context, struct MHD_Connec
 enum MHD_Result reply_refusal(struct http_context *context, struct MHD_Connection *connection,
                               const struct refusal *refusal);
 
+/* A random number of 0 to range - 1; of a range of 0, 0. */
+int64_t reply_random(struct http_context *context, int64_t range);
+
 /* A number of seconds between value and twice that, so that clients refused together do not come back together. */
 int64_t reply_jittered(struct http_context *context, int64_t value);
 

@@ -1,5 +1,6 @@
 #include "http/stats_page.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ struct stats_request {
     bool available; /* the store answered */
     size_t count;
     struct counted *counted;
+    struct census_result *streams; /* NULL: no memory */
 };
 
 struct stats_page {
@@ -28,8 +30,9 @@ struct stats_page {
     struct suspensions *suspensions;
     /* Guards the lists, between libmicrohttpd's thread and the bridge's. */
     pthread_mutex_t lock;
-    struct stats_request *running; /* the count under way is for these */
+    struct stats_request *running; /* the round under way is for these */
     struct stats_request *waiting; /* the next one is */
+    int outstanding;               /* answers that the round still waits for */
 };
 
 struct stats_page *stats_page_new(struct bridge *bridge, struct suspensions *suspensions)
@@ -66,30 +69,63 @@ static void copy_counts(struct stats_request *request, const struct store_count 
     request->available = true;
 }
 
-/* On the bridge's thread. */
-static void on_counts(void *context, int status, const struct store_count *counts, size_t count)
-{
-    struct stats_page *page = context;
-    struct stats_request *request;
-    bool again;
+static void start_round(struct stats_page *page);
 
-    pthread_mutex_lock(&page->lock);
-    request = page->running;
-    page->running = page->waiting;
-    page->waiting = NULL;
-    again = page->running != NULL;
+/*
+ * On the bridge's thread: one answer of the round is there, and with the last one all are resumed. The lock must be held; it is
+ * given up.
+ */
+static void end_step(struct stats_page *page)
+{
+    struct stats_request *request = NULL;
+    bool again = false;
+
+    if (--page->outstanding == 0) {
+        request = page->running;
+        page->running = page->waiting;
+        page->waiting = NULL;
+        again = page->running != NULL;
+    }
     while (request) {
         /* From the resume on, the request is libmicrohttpd's thread's. */
         struct stats_request *next = request->next;
 
-        if (status == 0)
-            copy_counts(request, counts, count);
         suspensions_end(page->suspensions, request->connection);
         request = next;
     }
     pthread_mutex_unlock(&page->lock);
     if (again)
-        bridge_count_events(page->bridge, on_counts, page);
+        start_round(page);
+}
+
+static void on_counts(void *context, int status, const struct store_count *counts, size_t count)
+{
+    struct stats_page *page = context;
+
+    pthread_mutex_lock(&page->lock);
+    for (struct stats_request *request = page->running; request && status == 0; request = request->next)
+        copy_counts(request, counts, count);
+    end_step(page);
+}
+
+static void on_streams(void *context, struct census_result *streams)
+{
+    struct stats_page *page = context;
+
+    pthread_mutex_lock(&page->lock);
+    for (struct stats_request *request = page->running; request && streams; request = request->next)
+        request->streams = census_result_ref(streams);
+    end_step(page);
+}
+
+/* Counts for those who run. */
+static void start_round(struct stats_page *page)
+{
+    pthread_mutex_lock(&page->lock);
+    page->outstanding = 2;
+    pthread_mutex_unlock(&page->lock);
+    bridge_count_events(page->bridge, on_counts, page);
+    bridge_count_streams(page->bridge, on_streams, page);
 }
 
 struct stats_request *stats_page_ask(struct stats_page *page, struct MHD_Connection *connection)
@@ -114,7 +150,7 @@ struct stats_request *stats_page_ask(struct stats_page *page, struct MHD_Connect
     }
     pthread_mutex_unlock(&page->lock);
     if (start)
-        bridge_count_events(page->bridge, on_counts, page);
+        start_round(page);
     return request;
 }
 
@@ -123,40 +159,127 @@ void stats_request_free(struct stats_request *request)
     if (!request)
         return;
     free(request->counted);
+    census_result_unref(request->streams);
     free(request);
 }
 
-static void put_connections_of(struct json *json, int64_t total, int64_t companies, const struct registry_count *counts,
-                               ptrdiff_t count)
+/* Open streams, of all replicas or of one. */
+struct sums {
+    int64_t connections;
+    int64_t companies;
+    const struct census_count **counts; /* of all replicas, one behind the other by company */
+    size_t count;
+    bool is_partial; /* a replica lists so many companies that the one that is asked for may be among the others */
+};
+
+static int compare_companies(const void *a, const void *b)
 {
+    const struct census_count *const *left = a;
+    const struct census_count *const *right = b;
+
+    return strcmp((*left)->company, (*right)->company);
+}
+
+static void add_replica(struct sums *sums, const struct census_replica *replica, const char *company)
+{
+    bool is_listed = false;
+
+    if (!company) {
+        sums->connections += replica->connections;
+        for (size_t i = 0; i < replica->count; i++)
+            sums->counts[sums->count++] = &replica->counts[i];
+        return;
+    }
+    for (size_t i = 0; i < replica->count && !is_listed; i++) {
+        is_listed = strcmp(replica->counts[i].company, company) == 0;
+        if (is_listed) {
+            sums->connections += replica->counts[i].connections;
+            sums->counts[sums->count++] = &replica->counts[i];
+        }
+    }
+    sums->is_partial |= !is_listed && (int64_t)replica->count < replica->companies;
+}
+
+/* How many there are of the company that stands first. */
+static size_t same_company(const struct census_count *const *counts, size_t count)
+{
+    size_t same = 1;
+
+    while (same < count && strcmp(counts[same]->company, counts[0]->company) == 0)
+        same++;
+    return same;
+}
+
+/* company: whose numbers are wanted; NULL: everybody's. Returns 0 or -ENOMEM; the list is the caller's. */
+static int add_up(const struct census_result *streams, const char *company, struct sums *ret_sums)
+{
+    struct sums sums = {.connections = 0};
+    size_t count = 0;
+
+    for (size_t i = 0; i < streams->count; i++)
+        count += streams->replicas[i].count;
+    sums.counts = calloc(count + 1, sizeof *sums.counts);
+    if (!sums.counts)
+        return -ENOMEM;
+    for (size_t i = 0; i < streams->count; i++)
+        add_replica(&sums, &streams->replicas[i], company);
+    qsort(sums.counts, sums.count, sizeof *sums.counts, compare_companies);
+    for (size_t i = 0; i < sums.count; i += same_company(sums.counts + i, sums.count - i))
+        sums.companies++;
+    /* Not all are listed where there are very many: there are at least as many as at the replica that has most. */
+    for (size_t i = 0; i < streams->count && !company; i++)
+        if (streams->replicas[i].companies > sums.companies)
+            sums.companies = streams->replicas[i].companies;
+    *ret_sums = sums;
+    return 0;
+}
+
+static void put_connections(struct json *json, const struct sums *sums)
+{
+    size_t shown = 0;
+
     json_key(json, "connections");
     json_begin_object(json);
-    json_put_number(json, "totalConnections", total);
-    json_put_number(json, "activeCompanies", companies);
+    json_put_number(json, "totalConnections", sums->connections);
+    json_put_number(json, "activeCompanies", sums->companies);
     json_key(json, "connectionsByCompany");
     json_begin_object(json);
-    for (ptrdiff_t i = 0; i < count; i++)
-        json_put_number(json, counts[i].company, counts[i].connections);
+    for (size_t i = 0; i < sums->count && shown < COMPANIES_SHOWN_MAX; shown++) {
+        size_t same = same_company(sums->counts + i, sums->count - i);
+        int64_t connections = 0;
+
+        for (size_t k = i; k < i + same; k++)
+            connections += sums->counts[k]->connections;
+        json_put_number(json, sums->counts[i]->company, connections);
+        i += same;
+    }
     json_end_object(json);
     json_end_object(json);
 }
 
-static void put_connections(const struct http_context *context, struct json *json, const char *company)
+static void put_replica(struct json *json, const struct census_replica *replica, const char *company)
 {
-    struct registry_count *counts = NULL;
-    struct registry_count own = {.connections = 0};
-    ptrdiff_t count;
+    int64_t connections = company ? 0 : replica->connections;
 
-    if (company) {
-        strcpy(own.company, company);
-        own.connections = registry_connections_of(context->registry, company);
-        put_connections_of(json, own.connections, own.connections > 0, &own, own.connections > 0);
-        return;
-    }
-    count = registry_list(context->registry, COMPANIES_SHOWN_MAX, &counts);
-    put_connections_of(json, registry_connections(context->registry), registry_companies(context->registry), counts,
-                       count);
-    free(counts);
+    for (size_t i = 0; i < replica->count && company; i++)
+        if (strcmp(replica->counts[i].company, company) == 0)
+            connections = replica->counts[i].connections;
+    json_begin_object(json);
+    json_put_string(json, "id", replica->id);
+    json_put_bool(json, "self", replica->is_self);
+    json_put_bool(json, "owner", replica->is_owner);
+    json_put_number(json, "connections", connections);
+    json_put_number(json, "activeCompanies", company ? connections > 0 : replica->companies);
+    json_end_object(json);
+}
+
+static void put_replicas(struct json *json, const struct census_result *streams, const char *company)
+{
+    json_key(json, "replicas");
+    json_begin_array(json);
+    for (size_t i = 0; i < streams->count; i++)
+        put_replica(json, &streams->replicas[i], company);
+    json_end_array(json);
 }
 
 static bool is_shown(const struct counted *counted, const char *company)
@@ -198,20 +321,32 @@ static void put_replay(const struct http_context *context, const struct stats_re
     json_end_object(json);
 }
 
-enum MHD_Result stats_page_answer(const struct http_context *context, struct MHD_Connection *connection,
-                                  const struct stats_request *request, const char *company)
+static struct json *write_page(const struct http_context *context, const struct stats_request *request,
+                               const char *company)
 {
     struct json *json = json_new();
     char now[CLOCK_RFC3339_SIZE];
+    struct sums sums;
 
-    if (json) {
-        clock_format_rfc3339(clock_unix_ms(), now);
-        json_begin_object(json);
-        put_connections(context, json, company);
-        put_replay_cache(request, json, company);
-        put_replay(context, request, json);
-        json_put_string(json, "timestamp", now);
-        json_end_object(json);
+    if (!json || !request->streams || add_up(request->streams, company, &sums) < 0) {
+        json_free(json);
+        return NULL;
     }
-    return reply_json(context, connection, MHD_HTTP_OK, json);
+    clock_format_rfc3339(clock_unix_ms(), now);
+    json_begin_object(json);
+    put_connections(json, &sums);
+    put_replicas(json, request->streams, company);
+    json_put_bool(json, "complete", request->streams->is_complete && !sums.is_partial);
+    put_replay_cache(request, json, company);
+    put_replay(context, request, json);
+    json_put_string(json, "timestamp", now);
+    json_end_object(json);
+    free(sums.counts);
+    return json;
+}
+
+enum MHD_Result stats_page_answer(const struct http_context *context, struct MHD_Connection *connection,
+                                  const struct stats_request *request, const char *company)
+{
+    return reply_json(context, connection, MHD_HTTP_OK, write_page(context, request, company));
 }

@@ -7,9 +7,9 @@
 #include "http/context.h"
 
 /*
- * GET /stream/stats. The counts of the replay store come from the bridge's thread, and may take a while: the connection is
- * suspended meanwhile, and the front door goes on with others. One count runs at a time, for all who had asked before it
- * began.
+ * GET /stream/stats. The counts of the replay store, and of the streams of all replicas, come from the bridge's thread, and
+ * may take a while: the connection is suspended meanwhile, and the front door goes on with others. One round of counting
+ * runs at a time, for all who had asked before it began.
  */
 struct stats_page;
 struct stats_request;

@@ -1,19 +1,17 @@
 #include "http/stream.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "core/json.h"
 #include "http/channel.h"
 #include "http/stream_audit.h"
 #include "http/stream_blocks.h"
 #include "http/stream_count.h"
 #include "http/stream_end.h"
 #include "http/stream_filter.h"
+#include "http/stream_history.h"
 #include "http/stream_io.h"
 #include "http/stream_live.h"
 #include "http/stream_timer.h"
@@ -57,13 +55,6 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
 
 /* Closing. */
 
-static void free_page(struct stream *stream)
-{
-    if (stream->page)
-        stream->page->message.release(&stream->page->message);
-    stream->page = NULL;
-}
-
 void stream_close(struct stream_context *context, struct stream *stream, enum stream_end end)
 {
     if (stream->fd < 0)
@@ -83,7 +74,7 @@ void stream_close(struct stream_context *context, struct stream *stream, enum st
         stream->channel->empty_ns = context->now_ns;
     if (stream->reading)
         stream->reading->stream = NULL;
-    free_page(stream);
+    stream_free_page(stream);
     frame_unref(stream->partial);
     frame_unref(stream->gap);
     frame_unref(stream->claimed);
@@ -114,145 +105,30 @@ void stream_close_broken(struct stream_context *context, struct stream *stream)
     stream_close(context, stream, STREAM_END_ERROR);
 }
 
-/* History. */
-
-static void ask_history(struct stream_context *context, struct stream *stream, bool first)
-{
-    struct hub_read read = {.worker = context->worker, .after = stream->last, .first = first};
-    struct stream_reading *reading = calloc(1, sizeof *reading);
-
-    if (!reading)
-        abort(); /* the stream could neither go on nor say what it misses */
-    reading->stream = stream;
-    stream->reading = reading;
-    stream->phase = STREAM_HISTORY;
-    read.token = reading;
-    strcpy(read.requested, stream->requested);
-    bridge_read(context->bridge, stream->channel->company, &read);
-}
-
-/* Goes on in the ring from `slot`. */
-static void join_ring(struct stream *stream, uint64_t slot)
-{
-    stream->phase = STREAM_RING;
-    stream->cursor = slot;
-}
-
-/* What the stream is told next: that events are missing. */
-static void set_gap(struct stream_context *context, struct stream *stream, enum gap_reason reason, struct frame *gap)
-{
-    stream->gap = gap;
-    stream->complete = false;
-    metrics_add(context->metrics, gap_metric(reason), 1);
-}
-
-/* Says what is missing between the stream's last event and the ring, which it goes on in. */
-static void tell_break(struct stream_context *context, struct stream *stream)
-{
-    const struct ring *ring = stream->channel->ring;
-    const struct frame *first = ring_begin(ring) < ring_end(ring) ? ring_frame(ring, ring_begin(ring)) : NULL;
-    struct event_position begin = ring_before(ring, ring_begin(ring));
-    int64_t missed = GAP_MISSED_UNKNOWN;
-
-    if (first)
-        missed = gap_between(stream->last, first);
-    else if (begin.seq >= stream->last.seq)
-        missed = (int64_t)(begin.seq - stream->last.seq);
-    if (missed == 0)
-        return;
-    set_gap(context, stream, GAP_REPLAY_UNAVAILABLE, stream_block_gap(GAP_REPLAY_UNAVAILABLE, NULL, first, missed));
-}
-
-/*
- * The page is written: goes on in the ring if that holds what follows, else with the next page. Where nothing lies between
- * the page and the ring that could be had, goes on in the ring and says so.
- */
-static void leave_page(struct stream_context *context, struct stream *stream)
-{
-    const struct ring *ring = stream->channel->ring;
-    struct event_position begin = ring_before(ring, ring_begin(ring));
-    bool nothing_more = stream->page->count == 0 && stream->page->last;
-    bool told = stream->page->reason != GAP_NONE;
-    bool exact;
-
-    free_page(stream);
-    if (event_position_compare(stream->last, begin) >= 0) {
-        join_ring(stream, ring_find(ring, stream->last, &exact));
-        return;
-    }
-    if (!nothing_more) {
-        ask_history(context, stream, false);
-        return;
-    }
-    join_ring(stream, ring_begin(ring));
-    if (!told)
-        tell_break(context, stream);
-}
-
-/* Behind a write of the page's frames up to `end`, of which the stream wants some and `done` of these are done with. */
-static void advance_page(struct stream_context *context, struct stream *stream, size_t end, int done)
-{
-    struct hub_page *page = stream->page;
-
-    /* What the stream does not want is done with as soon as all in front of it is. */
-    while (stream->page_next < end && (done > 0 || !stream_wants(stream, page->frames[stream->page_next]))) {
-        const struct frame *frame = page->frames[stream->page_next++];
-
-        if (stream_wants(stream, frame)) {
-            stream_count_frame(context, stream, frame);
-            done--;
-        }
-        if (frame_kind(frame) != FRAME_CONTROL)
-            stream->last = frame_position(frame);
-    }
-}
-
-/* Writes the page's next frames. */
-static void send_page(struct stream_context *context, struct stream *stream)
-{
-    struct hub_page *page = stream->page;
-    struct batch *batch = &context->scratch;
-    size_t end = stream->page_next;
-
-    batch_begin(batch, stream->chunked);
-    for (; end < page->count; end++)
-        if (stream_wants(stream, page->frames[end]) && !batch_add(batch, page->frames[end]))
-            break;
-    advance_page(context, stream, end, batch->count > 0 ? stream_io_send_batch(stream, batch) : 0);
-}
-
-void stream_take_page(struct stream_context *context, struct stream *stream, struct hub_page *page)
-{
-    stream->page = page;
-    stream->page_next = 0;
-    if (page->gap)
-        set_gap(context, stream, page->reason, page->gap);
-    page->gap = NULL;
-    stream_pump(context, stream);
-}
-
 void stream_start(struct stream_context *context, struct stream *stream)
 {
     const struct ring *ring = stream->channel->ring;
     struct event_position begin = ring_before(ring, ring_begin(ring));
     bool exact = false;
     uint64_t slot = ring_end(ring);
+    bool has_place = stream->requested_cursor == STREAM_CURSOR_ID || stream->requested_cursor == STREAM_CURSOR_SINCE;
 
-    if (stream->requested_cursor == STREAM_CURSOR_ID)
+    if (has_place)
         slot = ring_find(ring, stream->last, &exact);
-    /* A `start` id is no event's: behind it nothing is missing as long as the ring reaches back to it. */
-    if (event_id_is_start(stream->requested) && event_position_compare(stream->last, begin) >= 0)
+    /* A time, and a `start` id, is no event's: behind it nothing is missing as long as the ring reaches back to it. */
+    if ((stream->requested_cursor == STREAM_CURSOR_SINCE || event_id_is_start(stream->requested)) &&
+        event_position_compare(stream->last, begin) >= 0)
         exact = true;
-    join_ring(stream, slot);
-    if (stream->requested_cursor == STREAM_CURSOR_ID && !exact) {
-        ask_history(context, stream, true);
-    } else if (stream->requested_cursor == STREAM_CURSOR_ID) {
+    stream_join_ring(stream, slot);
+    if (has_place && !exact) {
+        stream_ask_history(context, stream, true);
+    } else if (has_place) {
         metrics_add(context->metrics, METRIC_REPLAY_HITS, 1);
     } else if (stream->requested_cursor == STREAM_CURSOR_MALFORMED) {
         const struct frame *oldest = ring_begin(ring) < ring_end(ring) ? ring_frame(ring, ring_begin(ring)) : NULL;
 
-        set_gap(context, stream, GAP_UNKNOWN_ID,
-                stream_block_gap(GAP_UNKNOWN_ID, stream->requested, oldest, GAP_MISSED_UNKNOWN));
+        stream_set_gap(context, stream, GAP_UNKNOWN_ID,
+                       stream_block_gap(GAP_UNKNOWN_ID, stream->requested, oldest, GAP_MISSED_UNKNOWN));
         metrics_add(context->metrics, METRIC_REPLAY_MISSES, 1);
     }
     stream_pump(context, stream);
@@ -268,7 +144,7 @@ static bool put(struct stream *stream, struct frame *frame)
     return frame != NULL;
 }
 
-/* What is due besides events, once the stream is ready and has nothing of the ring to write. */
+/* What is due besides events, once the stream is ready and has nothing else to write. */
 static bool put_notice(struct stream_context *context, struct stream *stream)
 {
     if (stream->knows_store_lost == context->replay_ok) {
@@ -303,7 +179,9 @@ static bool put_ready(struct stream *stream)
 
 static bool put_closing(struct stream_context *context, struct stream *stream)
 {
-    int64_t retry_ms = context->retry_ms + stream_jitter(context, context->retry_ms);
+    /* In a shutdown all are told at once: they must not all come back at once. */
+    int64_t spread_ms = stream->end == STREAM_END_SHUTDOWN ? context->drain_spread_ms : context->retry_ms;
+    int64_t retry_ms = context->retry_ms + stream_jitter(context, spread_ms);
 
     stream->ending = true;
     return put(stream, stream_block_closing(stream_end_text(stream->end), retry_ms, stream->chunked));
@@ -337,8 +215,9 @@ static bool step_in_ring(struct stream_context *context, struct stream *stream)
     const struct ring *ring = stream->channel->ring;
 
     if (stream->cursor < ring_begin(ring)) {
-        if (!stream->ready) {
-            ask_history(context, stream, false);
+        if (!stream->ready || context->refill) {
+            metrics_add(context->metrics, METRIC_REFILLS, stream->ready);
+            stream_ask_history(context, stream, false);
             return true;
         }
         stream_drop_oldest(context, stream);
@@ -373,13 +252,9 @@ static bool step(struct stream_context *context, struct stream *stream)
         /* A long replay would hold the end up; the client goes on with it elsewhere. */
         if (stream->closing)
             return put_closing(context, stream);
-        if (!stream->page)
-            return false;
-        if (stream->page_next < stream->page->count)
-            send_page(context, stream);
-        else
-            leave_page(context, stream);
-        return true;
+        if (stream_step_in_history(context, stream))
+            return true;
+        return stream->ready && put_notice(context, stream);
     case STREAM_RING:
         return step_in_ring(context, stream);
     }

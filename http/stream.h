@@ -56,8 +56,11 @@ struct stream_context {
     int64_t token_warning_ms;
     int64_t replay_ttl_ms;
     int64_t retry_ms;
+    int64_t drain_spread_ms;
+    int64_t max_age_ms; /* 0: none */
     uint64_t buffer_events;
     size_t buffer_bytes;
+    bool refill; /* streams that fall behind go on from their place in the history, and lose nothing */
     int socket_buffer_bytes;
     int64_t now_ns; /* at the last wake-up */
     unsigned random;
@@ -74,15 +77,16 @@ struct stream_context {
 enum stream_phase { STREAM_WAITING, STREAM_HISTORY, STREAM_RING };
 
 /* What the client said about where it was. */
-enum stream_cursor { STREAM_CURSOR_NONE, STREAM_CURSOR_ID, STREAM_CURSOR_MALFORMED };
+enum stream_cursor { STREAM_CURSOR_NONE, STREAM_CURSOR_ID, STREAM_CURSOR_SINCE, STREAM_CURSOR_MALFORMED };
 
 /* A request that passed the front door: what a worker makes a stream of. */
 struct stream_request {
     int fd; /* the socket, with the request read and nothing written */
     bool chunked;
     enum stream_cursor cursor;
-    struct event_position position; /* of STREAM_CURSOR_ID */
-    char requested[EVENT_ID_SIZE];  /* the id as it came, cut */
+    struct event_position
+        position; /* of STREAM_CURSOR_ID; of STREAM_CURSOR_SINCE: behind it are all events from then on */
+    char requested[EVENT_ID_SIZE]; /* the id as it came, cut */
     char company[129];
     char connection_id[24];
     struct pass *pass;           /* NULL: nobody was asked for one (tests) */
@@ -135,7 +139,8 @@ struct stream {
 
     int64_t opened_ns;
     int64_t heartbeat_at_ns;
-    int64_t acked_ns; /* when the client last acknowledged something, or had nothing to */
+    int64_t too_old_at_ns; /* INT64_MAX: never */
+    int64_t acked_ns;      /* when the client last acknowledged something, or had nothing to */
     uint64_t acked_bytes;
     uint64_t sent_bytes;
     int64_t replayed;

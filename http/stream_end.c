@@ -17,6 +17,8 @@ const char *stream_end_text(enum stream_end end)
         return "revoked";
     case STREAM_END_DISABLED:
         return "disabled";
+    case STREAM_END_MAX_AGE:
+        return "max_age";
     }
     return "";
 }
@@ -36,6 +38,8 @@ enum metric stream_end_metric(enum stream_end end)
         return METRIC_CLOSED_REVOKED;
     case STREAM_END_DISABLED:
         return METRIC_CLOSED_DISABLED;
+    case STREAM_END_MAX_AGE:
+        return METRIC_CLOSED_MAX_AGE;
     case STREAM_END_ERROR:
         break;
     }

@@ -11,7 +11,8 @@ enum stream_end {
     STREAM_END_SHUTDOWN,
     STREAM_END_EXPIRED,
     STREAM_END_REVOKED,
-    STREAM_END_DISABLED
+    STREAM_END_DISABLED,
+    STREAM_END_MAX_AGE
 };
 
 /* As clients, logs and metrics call it. */

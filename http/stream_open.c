@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "auth/random_text.h"
+#include "core/clock.h"
+#include "core/since.h"
 #include "http/asker.h"
 #include "http/reply.h"
 #include "http/request.h"
@@ -75,15 +77,39 @@ static enum MHD_Result send_away(struct http_context *context, struct MHD_Connec
                                  const struct asker *asker)
 {
     const struct refusal refusal = {.status = MHD_HTTP_OK, .reason = "draining"};
+    int64_t spread_ms = context->config->drain_spread_seconds * 1000;
 
     asker_log_refusal(context, asker, NULL, &refusal, "SSE connection refused");
-    return send_come_back(context, connection, reply_jittered(context, context->config->retry_ms),
+    return send_come_back(context, connection, context->config->retry_ms + reply_random(context, spread_ms),
                           METRIC_ERROR_DRAINING);
 }
 
 /* Giving the socket away. */
 
-/* The id that the client has: the header, else the query parameter. An empty one is none. */
+/* The time from which the client wants events, where it says one. Returns 0, or -EINVAL if it cannot be read. */
+static int read_since(struct MHD_Connection *connection, struct stream_request *request)
+{
+    struct request_text since = request_parameter(connection, "since");
+    int64_t now_ms = clock_unix_ms();
+    int64_t since_ms;
+
+    if (!since.text)
+        return 0;
+    if (since.count > 1 || since_parse(since.text, since.size, now_ms, &since_ms) < 0)
+        return -EINVAL;
+    /* Of a time to come there is nothing yet: live events only. */
+    if (since_ms > now_ms)
+        return 0;
+    request->cursor = STREAM_CURSOR_SINCE;
+    if (since_ms > 0)
+        request->position = (struct event_position){.ms = (uint64_t)since_ms - 1, .seq = EVENT_NUMBER_MAX};
+    return 0;
+}
+
+/*
+ * The id that the client has: the header, else the query parameter; an empty one is none. Without an id, since when it wants
+ * events: EventSource repeats its URL with each reconnect, so that the id must go before the time.
+ */
 static void read_cursor(struct MHD_Connection *connection, struct stream_request *request)
 {
     struct request_text id = request_header(connection, "Last-Event-ID");
@@ -91,8 +117,10 @@ static void read_cursor(struct MHD_Connection *connection, struct stream_request
 
     if (!id.text || id.size == 0)
         id = request_parameter(connection, "lastEventId");
-    if (!id.text || id.size == 0)
+    if (!id.text || id.size == 0) {
+        (void)read_since(connection, request);
         return;
+    }
     request->cursor = STREAM_CURSOR_MALFORMED;
     if (event_id_parse(id.text, id.size, &request->position))
         request->cursor = STREAM_CURSOR_ID;
@@ -272,6 +300,8 @@ static int read_request(struct http_context *context, struct MHD_Connection *con
     if (!request_accepts_event_stream(reply_request_header(connection, MHD_HTTP_HEADER_ACCEPT)))
         return refusal_set(ret_refusal, MHD_HTTP_NOT_ACCEPTABLE, "not_acceptable",
                            "This path answers with text/event-stream, which the Accept header excludes");
+    if (read_since(connection, &(struct stream_request){0}) < 0)
+        return refusal_set(ret_refusal, MHD_HTTP_BAD_REQUEST, "bad_since", "since must be, once, " SINCE_EXPECTED);
     /* A scanner of links would lock the browser out, for which the ticket was made. */
     if (is_head && ret_asker->ticket.text)
         return refusal_set(ret_refusal, MHD_HTTP_BAD_REQUEST, "ticket_without_stream",

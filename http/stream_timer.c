@@ -3,9 +3,13 @@
 #include <stdlib.h>
 
 #include "core/clock.h"
+#include "http/stream_history.h"
 #include "http/stream_io.h"
 
 #define NS_PER_MS INT64_C(1000000)
+
+/* A client that acknowledges nothing for so long does not keep a page of its history in memory. */
+enum { PAGE_PATIENCE_MS = 10000 };
 
 unsigned stream_jitter(struct stream_context *context, int64_t range)
 {
@@ -28,6 +32,14 @@ static int64_t until_expiry(const struct stream_context *context, const struct s
     return stream->expires_ms - clock_unix_ms() - (stream->expiring_told ? 0 : context->token_warning_ms);
 }
 
+/* Streams that came at once must not go at once: four to six fifths of the age. */
+static void set_age(struct stream_context *context, struct stream *stream)
+{
+    int64_t age_ms = context->max_age_ms * 4 / 5 + stream_jitter(context, context->max_age_ms * 2 / 5);
+
+    stream->too_old_at_ns = context->max_age_ms > 0 ? context->now_ns + age_ms * NS_PER_MS : INT64_MAX;
+}
+
 /* The timer is due for the next heartbeat, or sooner where the checks want it. */
 static void set_timer(struct stream_context *context, struct stream *stream)
 {
@@ -39,6 +51,8 @@ static void set_timer(struct stream_context *context, struct stream *stream)
         delay_ms = context->dead_peer_ms / 3;
     if (delay_ms > until_expiry(context, stream))
         delay_ms = until_expiry(context, stream);
+    if (!stream->closing && delay_ms > (stream->too_old_at_ns - context->now_ns) / NS_PER_MS)
+        delay_ms = (stream->too_old_at_ns - context->now_ns) / NS_PER_MS;
     wheel_set(&context->wheel, &stream->timer, delay_ms > 0 ? delay_ms : 0);
 }
 
@@ -47,6 +61,7 @@ void stream_timer_begin(struct stream_context *context, struct stream *stream)
     /* A client that comes so late knows what it has. */
     stream->expiring_told = until_expiry(context, stream) <= 0;
     set_heartbeat(context, stream);
+    set_age(context, stream);
     set_timer(context, stream);
 }
 
@@ -111,7 +126,14 @@ void stream_on_timer(struct stream_context *context, struct stream *stream)
         end_now(context, stream, STREAM_END_IDLE);
         return;
     }
+    if (context->now_ns >= stream->too_old_at_ns && !stream->closing) {
+        stream_begin_end(context, stream, STREAM_END_MAX_AGE);
+        if (stream->fd < 0)
+            return;
+    }
     stream_io_update_patience(context, stream);
+    if (stream->blocked && context->now_ns - stream->acked_ns > PAGE_PATIENCE_MS * NS_PER_MS)
+        stream_put_page_back(stream);
     if (context->now_ns >= stream->heartbeat_at_ns) {
         stream->heartbeat_due = !stream->blocked;
         set_heartbeat(context, stream);

@@ -72,8 +72,11 @@ static void set_context(struct stream_context *context, const struct worker_opti
     context->dead_peer_ms = config->dead_peer_seconds * 1000;
     context->replay_ttl_ms = config->replay_ttl_seconds * 1000;
     context->retry_ms = config->retry_ms;
+    context->drain_spread_ms = config->drain_spread_seconds * 1000;
+    context->max_age_ms = config->max_stream_age_seconds * 1000;
     context->buffer_events = (uint64_t)config->buffer_events;
     context->buffer_bytes = (size_t)config->buffer_bytes;
+    context->refill = strcmp(config->overflow, "refill") == 0;
     context->socket_buffer_bytes = (int)config->socket_buffer_bytes;
     context->now_ns = clock_monotonic_ns();
     context->random = (unsigned)context->now_ns + options->index;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "replay/redis_command.h"
+#include "replay/redis_id.h"
 #include "replay/redis_reply.h"
 
 /* The handshake: all commands at once, one callback for each reply, the result with the last of them. */
@@ -59,6 +60,14 @@ static void on_noted_hole(void *context, const redisReply *reply)
     handshake_step(handshake, reply);
 }
 
+static void on_id(void *context, const redisReply *reply)
+{
+    struct handshake *handshake = context;
+
+    handshake->result.id = redis_id_of(reply, handshake->requests->id);
+    handshake_step(handshake, reply);
+}
+
 /* Queues one command of the handshake. */
 static int send_step(struct handshake *handshake, struct redis_command *command, redis_reply_done done)
 {
@@ -101,6 +110,15 @@ static int send_get_hole(struct handshake *handshake)
     return send_step(handshake, &command, on_noted_hole);
 }
 
+static int send_ask_id(struct handshake *handshake)
+{
+    int status = redis_id_ask(handshake->requests->connection, handshake->requests->id, on_id, handshake);
+
+    if (status == 0)
+        handshake->waiting++;
+    return status;
+}
+
 static int send_all(struct handshake *handshake)
 {
     int status = 0;
@@ -111,6 +129,8 @@ static int send_all(struct handshake *handshake)
         status = send_probe(handshake);
     if (status == 0)
         status = send_get_hole(handshake);
+    if (status == 0)
+        status = send_ask_id(handshake);
     return status;
 }
 

@@ -17,6 +17,7 @@ struct redis_requests {
     struct redis_connection *connection;
     char scripts[REDIS_SCRIPTS_NAMED][REDIS_SHA_SIZE]; /* their names in Redis, known once the handshake is over */
     struct store_limits limits;
+    uint64_t id; /* of this Redis, or what one without is given: redis_id.h */
     void (*on_error)(void *context, const char *error, bool is_write);
     void *context;
 };

@@ -118,6 +118,8 @@ static const char append_text[] =
  * crowd any number of events into one millisecond. Members of one score sort as text, so text is what is compared: what is
  * no member of ours does no harm ('}' comes right behind the '|' that ends a seq).
  *
+ * What is too old to be shown counts as trimmed: the floor is that of it, too.
+ *
  * KEYS: log, head. ARGV: ms, seq, oldest ms to show, most events, most bytes. Returns {exact, last, head fields, oldest
  * member's seq and subject, its score, members and scores}.
  */
@@ -150,7 +152,12 @@ static const char read_text[] =
     "    bytes = bytes + #part[i]\n"
     "  end\n"
     "end\n"
-    "return {exact, last, redis.call('HMGET', KEYS[2], 'seq', 'ms', 'subject', 'floor_seq', 'floor_ms', 'since', 'source'),\n"
+    "local h = redis.call('HMGET', KEYS[2], 'seq', 'ms', 'subject', 'floor_seq', 'floor_ms', 'since', 'source')\n"
+    "if first > 0 then\n"
+    "  local hidden = redis.call('ZRANGE', log, first - 1, first - 1, 'WITHSCORES')\n"
+    "  h[4], h[5] = string.match(hidden[1], '^%d+') or h[4], hidden[2]\n"
+    "end\n"
+    "return {exact, last, h,\n"
     "  oldest[1] and string.match(oldest[1], '^[^|]*|[^|]*|') or '', oldest[2] or '0', page}\n";
 
 /*

@@ -88,6 +88,11 @@ uint64_t store_noted_hole(const struct store *store)
     return store->noted_hole_ms;
 }
 
+uint64_t store_id(const struct store *store)
+{
+    return store->id;
+}
+
 int store_poll_fd(const struct store *store, short *ret_events)
 {
     return store->operations->poll_fd(store, ret_events);

@@ -30,7 +30,7 @@ struct store_head {
 
 /* A part of a company's history, in order. The frames are the store's: a callback takes references of those it keeps. */
 struct store_page {
-    struct store_head head;
+    struct store_head head;       /* its floor is also above what is past the retention but not trimmed yet */
     bool exact;                   /* exactly the place asked from is held */
     bool last;                    /* nothing is held behind these frames */
     struct event_position oldest; /* the first that is held; {0, 0}: nothing is */
@@ -149,6 +149,12 @@ void store_note_hole(struct store *store, uint64_t unix_ms);
 /* The last noted hole, also by an earlier process; 0: none. Valid while the store is ready. */
 uint64_t store_noted_hole(const struct store *store);
 
+/*
+ * The id of what is behind the store: equal at all who share it, and at nobody else. 0: not known yet, or a store in memory.
+ * It is kept while the store is lost, and may change when that lost its data.
+ */
+uint64_t store_id(const struct store *store);
+
 /* The descriptor to poll and for what; -1: none now. */
 int store_poll_fd(const struct store *store, short *ret_events);
 
@@ -185,6 +191,7 @@ struct store {
     enum store_state state;
     char reason[256]; /* of the state, as told last */
     uint64_t epoch;   /* of appends */
+    uint64_t id;
     uint64_t noted_hole_ms;
     store_observer observer;
     void *observer_context;

@@ -1,20 +1,29 @@
 #include "replay/store_redis.h"
 
 #include <errno.h>
+#include <hiredis/hiredis.h>
 #include <stdlib.h>
 
+#include "core/clock.h"
 #include "replay/redis_handshake.h"
+#include "replay/redis_id.h"
 #include "replay/redis_link.h"
 #include "replay/redis_request.h"
 
-enum { COMPANIES_COUNTED_MAX = 10000 };
+#define NS_PER_MS INT64_C(1000000)
+
+enum {
+    COMPANIES_COUNTED_MAX = 10000,
+    ID_INTERVAL_MS = 1000, /* a Redis that is flushed keeps its connections: its id is looked at now and then */
+};
 
 struct store_redis {
     struct store base;
     struct redis_requests requests; /* what commands need: connection, scripts, limits */
     struct redis_link *link;
     struct metrics *metrics;
-    bool ready;                    /* the handshake on the present connection is over */
+    bool ready; /* the handshake on the present connection is over */
+    int64_t next_id_ns;
     struct redis_request *refused; /* asked while there was no connection; failed by the next run */
 };
 
@@ -128,9 +137,35 @@ static int64_t redis_deadline_ns(const struct store *store)
 {
     const struct store_redis *redis = (const struct store_redis *)(const void *)store;
 
+    int64_t deadline_ns = redis_link_deadline_ns(redis->link);
+
     if (redis->refused)
         return 0;
-    return redis_link_deadline_ns(redis->link);
+    return is_ready(redis) && redis->next_id_ns < deadline_ns ? redis->next_id_ns : deadline_ns;
+}
+
+static void set_id(struct store_redis *redis, uint64_t id)
+{
+    if (id == 0)
+        return;
+    redis->base.id = id;
+    redis->requests.id = id;
+}
+
+/* Errors are left to those commands that matter. */
+static void on_id(void *context, const redisReply *reply)
+{
+    struct store_redis *redis = context;
+
+    set_id(redis, redis_id_of(reply, redis->requests.id));
+}
+
+static void check_id(struct store_redis *redis)
+{
+    if (!is_ready(redis) || clock_monotonic_ns() < redis->next_id_ns)
+        return;
+    redis->next_id_ns = clock_monotonic_ns() + ID_INTERVAL_MS * NS_PER_MS;
+    (void)redis_id_ask(redis->requests.connection, redis->requests.id, on_id, redis);
 }
 
 static void on_handshake(void *context, const struct redis_handshake *result)
@@ -142,6 +177,8 @@ static void on_handshake(void *context, const struct redis_handshake *result)
         return;
     }
     redis->ready = true;
+    redis->next_id_ns = clock_monotonic_ns() + ID_INTERVAL_MS * NS_PER_MS;
+    set_id(redis, result->id);
     metrics_set(redis->metrics, METRIC_REDIS_CONNECTED, 1);
     if (result->noted_hole_ms > redis->base.noted_hole_ms)
         redis->base.noted_hole_ms = result->noted_hole_ms;
@@ -189,6 +226,7 @@ static void redis_run(struct store *store)
     struct store_redis *redis = redis_of(store);
 
     fail_refused(redis);
+    check_id(redis);
     redis_link_run(redis->link);
 }
 
@@ -236,6 +274,7 @@ struct store *store_redis_new(const struct store_redis_options *options)
     redis->base.operations = &operations;
     redis->base.state = STORE_LOST;
     redis->requests.limits = options->limits;
+    redis->requests.id = redis_id_new();
     redis->requests.on_error = on_request_error;
     redis->requests.context = redis;
     redis->metrics = options->metrics;

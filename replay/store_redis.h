@@ -15,6 +15,7 @@
  *   sluice:{<company>}:holes  ZSET  ms of the holes in the log: what a count of events leaves out
  *   sluice:companies          ZSET  companies by the ms of a late event: what counts go through
  *   sluice:owner              HASH  the lease of the intake: epoch, holder, until (ms of Redis's clock)
+ *   sluice:id                 the id of this Redis: redis_id.h
  *   sluice:source:<stream>    HASH  sequence: up to there all was appended; epoch of who saved that
  *   sluice:hole               ms of the last time that events of any company may have been missed
  *

@@ -191,6 +191,9 @@ for (const store of ['memory', 'redis']) {
     const cursor = await streamOf(world, sluice, some.key, { lastEventId: narrow.events[0].id });
     await cursor.untilEvents(2);
     assertExactly(cursor, [3, 5]);
+    const since = await streamOf(world, sluice, some.key, { query: [['since', String(wide.events[0].position.ms)]] });
+    await since.untilEvents(3);
+    assertExactly(since, [2, 3, 5]);
   });
 }
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { forEachCase } from '../support/cases.mjs';
-import { assertExactly, payload, range } from '../support/events.mjs';
+import { assertExactly, numbersOf, payload, range } from '../support/events.mjs';
 import { requestBytes } from '../support/http.mjs';
 import { freePort } from '../support/process.mjs';
 import { runSluice } from '../support/sluice.mjs';
@@ -36,6 +36,50 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
     await sluice.checkExit();
   });
 }
+
+e2e('a shutdown sends its clients away over the time that is set', async (world) => {
+  const env = { DRAIN_SPREAD_SECONDS: '20', RETRY_MS: '500' };
+  const { sluice } = await world.bridge({ env });
+  const clients = await Promise.all(range(1, 100).map(() => world.liveStream(sluice, { company: 'acme' })));
+  sluice.child.signal('SIGTERM');
+  await Promise.all(clients.map((client) => client.untilClosed()));
+  const delays = clients.map((client) => {
+    const block = client.blocks.find(({ event }) => event === 'stream.closing');
+    assert.equal(block.json.reason, 'shutdown');
+    assert.match(block.raw, new RegExp(`^retry: ${block.json.retryMs}$`, 'm'));
+    return block.json.retryMs;
+  });
+  delays.sort((a, b) => a - b);
+  assert.ok(delays[0] >= 500 && delays.at(-1) < 20_500, `${delays[0]} to ${delays.at(-1)}`);
+  // Each quarter has its share: about 25 of them.
+  for (let quarter = 0; quarter < 4; quarter++) {
+    const from = 500 + quarter * 5000;
+    const share = delays.filter((delay) => delay >= from && delay < from + 5000).length;
+    assert.ok(share >= 5, `${share} of 100 between ${from} and ${from + 5000} ms`);
+  }
+  assert.ok(new Set(delays).size > 80, 'each is told another time');
+  await sluice.checkExit();
+});
+
+e2e('a stream that has reached its age ends, and its client comes back without a loss', async (world) => {
+  const { sluice, publisher } = await world.bridge({ store: 'redis', env: { MAX_STREAM_AGE_SECONDS: '2' } });
+  const seen = [];
+  let cursor;
+  for (let life = 0; life < 2; life++) {
+    const client = await world.liveStream(sluice, { company: 'acme', lastEventId: cursor });
+    for (let n = life * 10 + 1; n <= life * 10 + 10; n++) await publisher.publish('metrics.x', payload('acme', n));
+    await client.untilClosed();
+    const closing = client.controls('stream.closing')[0].json;
+    assert.equal(closing.reason, 'max_age');
+    assert.ok(closing.retryMs > 0);
+    assert.deepEqual(client.gaps, []);
+    seen.push(...client.events);
+    cursor = client.lastEventId;
+  }
+  const last = await world.liveStream(sluice, { company: 'acme', lastEventId: cursor });
+  assert.deepEqual(numbersOf([...seen, ...last.events]), range(1, 20));
+  assert.equal((await sluice.metrics()).value('sluice_connections_closed_total', { reason: 'max_age' }), 2);
+});
 
 e2e('a client that never reads does not keep the process', async (world) => {
   const { sluice, publisher } = await world.bridge({ env: { DRAIN_SECONDS: '2' } });

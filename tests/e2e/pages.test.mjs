@@ -21,6 +21,10 @@ for (const store of ['redis', 'memory']) {
     assert.match(timestamp, TIMESTAMP);
     assert.deepEqual(rest.connections, { totalConnections: 0, activeCompanies: 0, connectionsByCompany: {} });
     assert.deepEqual(rest.replayCache, { companies: 0, totalEvents: 0, eventsByCompany: {} });
+    assert.equal(rest.complete, true);
+    assert.deepEqual(rest.replicas.map(({ id, ...of }) => [/^[0-9a-f]{32}$/.test(id), of]), [
+      [true, { self: true, owner: true, connections: 0, activeCompanies: 0 }],
+    ]);
 
     const first = await world.liveStream(sluice, { company: 'acme' });
     await world.liveStream(sluice, { company: 'acme', version: '1.0' });
@@ -41,6 +45,7 @@ for (const store of ['redis', 'memory']) {
       totalEvents: 7,
       eventsByCompany: { acme: 5, 'silent:one': 2 },
     });
+    assert.deepEqual([full.replicas.length, full.replicas[0].connections, full.replicas[0].activeCompanies], [1, 3, 2]);
     other.leave();
     first.leave();
     await sluice.untilConnections(1);
@@ -59,6 +64,7 @@ e2e('health has the shape of the contract', async (world) => {
   assert.equal(body.status, 'ok');
   assert.deepEqual(body.streaming, { enabled: true, activeConnections: 2, activeCompanies: 1 });
   assert.match(body.timestamp, TIMESTAMP);
+  assert.deepEqual(body.replica, { owner: true, peers: 0 });
   assert.ok(Object.keys(body).length > 3, 'NATS and replay state are told too');
 });
 

@@ -2,41 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { numbersOf, range } from '../support/events.mjs';
-import { eventually } from '../support/wait.mjs';
+import { owners, replicated } from '../support/replicas.mjs';
 import { e2e } from '../support/world.mjs';
 
 const raws = (events) => events.map((event) => event.raw);
-
-async function owners(replicas) {
-  const alive = replicas.filter((replica) => replica.isRunning);
-  const metrics = await Promise.all(alive.map((replica) => replica.metrics()));
-  return alive.filter((replica, i) => metrics[i].value('sluice_intake_owner') === 1);
-}
-
-/** Waits until exactly one of those that run numbers the events, and all have heard the others. */
-async function settled(replicas) {
-  let owner;
-  await eventually(async () => {
-    const alive = replicas.filter((replica) => replica.isRunning);
-    const metrics = await Promise.all(alive.map((replica) => replica.metrics()));
-    const owning = alive.filter((replica, i) => metrics[i].value('sluice_intake_owner') === 1);
-    if (owning.length !== 1) throw new Error(`${owning.length} owners`);
-    for (const values of metrics) {
-      const peers = values.value('sluice_replica_peers');
-      if (peers !== alive.length - 1) throw new Error(`${peers} peers`);
-    }
-    [owner] = owning;
-    return true;
-  }, 'one owner');
-  return { owner, followers: replicas.filter((replica) => replica.isRunning && replica !== owner) };
-}
-
-async function replicated(world, { count = 2, env, durable } = {}) {
-  const [nats, redis] = await Promise.all([world.nats(), world.redis({ durable })]);
-  const replicas = await Promise.all(range(1, count).map(() => world.sluice({ nats, redis, env })));
-  const publisher = await world.publisher(nats);
-  return { nats, redis, replicas, publisher, ...(await settled(replicas)) };
-}
 
 e2e('the clients of all replicas get the same events, with the same ids, appended once', async (world) => {
   const { replicas, publisher, redis } = await replicated(world, { count: 3 });
@@ -143,4 +112,18 @@ e2e('a replica that comes later has everything', async (world) => {
   await Promise.all([client.untilEvents(1100), there.untilEvents(1099)]);
   assert.deepEqual(numbersOf(there.events), range(2, 1100));
   assert.deepEqual(there.gaps, []);
+});
+
+e2e('events that leave NATS no room for what replicas add to them reach all clients', async (world) => {
+  const { replicas, publisher, redis } = await replicated(world, { config: 'max_payload: 4096\n' });
+  const clients = await Promise.all(replicas.map((replica) => world.liveStream(replica, { company: 'acme' })));
+  const pad = 'x'.repeat(4096 - JSON.stringify({ companyId: 'acme', n: 100, pad: '' }).length);
+  for (let n = 101; n <= 110; n++) await publisher.publishRange('acme', n, n, { more: { pad } });
+  await publisher.publishRange('acme', 111, 200);
+  for (const client of clients) await client.untilEvents(100);
+  for (const client of clients) {
+    assert.deepEqual(numbersOf(client.events), range(101, 200));
+    assert.deepEqual(client.gaps, []);
+  }
+  await redis.untilStored('acme', 100);
 });

@@ -91,6 +91,29 @@ static int check_company_body(struct live_reader *reader, struct rewritten *agai
     return status;
 }
 
+static int check_counts_body(struct live_reader *reader, struct rewritten *again)
+{
+    char company[COMPANY_ID_SIZE];
+    struct live_counts counts;
+    uint32_t connections;
+    uint32_t count = 0;
+    int status = live_read_counts(reader, &counts);
+
+    if (status < 0)
+        return status;
+    MUST(counts.listed <= counts.companies && counts.companies <= counts.connections);
+    live_begin_counts(&again->message, &counts);
+    while ((status = live_read_count(reader, company, &connections)) > 0) {
+        check_company(company);
+        MUST(connections > 0);
+        live_put_count(&again->message, company, connections);
+        count++;
+    }
+    MUST(counts.offset + count <= counts.listed && counts.listed <= LIVE_COMPANIES_MAX);
+    MUST(status == 0); /* it was all looked at before */
+    return status;
+}
+
 /* Whatever comes: what is taken is what a replica may write, and the same when it is written again. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -105,6 +128,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     live_begin(&again.message, &header);
     if (header.type == LIVE_LOAD)
         status = check_company_body(&reader, &again);
+    else if (header.type == LIVE_COUNTS)
+        status = check_counts_body(&reader, &again);
     else
         status = check_sections(&reader, &again);
     MUST(status == 0 || status == -EINVAL);

@@ -107,6 +107,7 @@ static void on_handshake(void *context, const struct redis_handshake *result)
 
     MUST(memchr(result->error, '\0', sizeof result->error) != NULL);
     MUST(result->noted_hole_ms <= EVENT_NUMBER_MAX);
+    MUST(result->id <= EVENT_NUMBER_MAX);
     asked->answers++;
 }
 
@@ -160,6 +161,7 @@ static void run(char letter, const uint8_t *replies, size_t size)
     struct asked asked = {0};
     struct redis_requests requests = {
         .limits = {.ttl_ms = 1000, .max_events = 100, .max_bytes = 65536},
+        .id = 12345,
         .on_error = on_error,
         .context = &asked,
     };

@@ -35,9 +35,11 @@ export async function runSluice({ args = [], env = {} } = {}) {
 }
 
 export class Sluice {
-  constructor({ env = {}, args = [] } = {}) {
+  /** `wrapper` is a command that Sluice's own follows, such as ['prlimit', '--nofile=64']. */
+  constructor({ env = {}, args = [], wrapper = [] } = {}) {
     this.env = { AUTH_MODE: 'none', BIND_ADDRESS: '127.0.0.1', PORT_ANALYTICS: '0', LOG_FORMAT: 'json', ...env };
     this.args = args;
+    this.wrapper = wrapper;
     this.logs = [];
     this.otherLines = [];
     this.wakers = new Set();
@@ -46,7 +48,8 @@ export class Sluice {
   /** Starts the process and waits until it listens. */
   async start() {
     const env = environment(this.env);
-    this.child = new Child(BINARY, this.args, { env, onLine: (line) => this.#onLine(line) });
+    const [command, ...args] = [...this.wrapper, BINARY, ...this.args];
+    this.child = new Child(command, args, { env, onLine: (line) => this.#onLine(line) });
     const { port } = await this.untilLog((line) => line.message === 'Sluice is listening', 'the listening message');
     this.port = port;
     return this;
@@ -119,6 +122,15 @@ export class Sluice {
     }, `health ${status}`);
   }
 
+  /** Waits until the probe of readiness says so. */
+  untilReady() {
+    return eventually(async () => {
+      const answer = await this.get('/stream/health/ready');
+      if (answer.status !== 200) throw new Error(`readiness says ${answer.status} ${answer.body}`);
+      return true;
+    }, 'readiness');
+  }
+
   /** Waits until a metric has a value for which `predicate` is true. */
   untilMetric(name, labels, predicate) {
     return eventually(async () => {
@@ -144,6 +156,11 @@ export class Sluice {
   cpuTicks() {
     const fields = readFileSync(`/proc/${this.pid}/stat`, 'utf8').split(') ')[1].split(' ');
     return Number(fields[11]) + Number(fields[12]);
+  }
+
+  /** Bytes of memory that the process has in use. */
+  residentBytes() {
+    return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))[1]);
   }
 
   checkOutput() {

@@ -151,7 +151,7 @@ function checkControl(block, violation) {
 }
 
 /** What each block of a stream is: `event`, `control`, `cursor` (an id without data), `retry` or `comment`. */
-function classify(block, violation) {
+export function classify(block, violation) {
   if (block.id !== undefined && (!/^[A-Za-z0-9._-]{1,128}$/.test(block.id) || !EVENT_ID.test(block.id))) {
     violation(`an id that clients cannot send back: ${JSON.stringify(block.id)}`);
   }

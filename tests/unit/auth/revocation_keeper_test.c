@@ -43,6 +43,7 @@ static struct world *world_new(void)
     world->metrics = metrics_new();
     world->keeper = revocation_keeper_new(NULL, world->metrics);
     world->shared = shared_new(&(struct shared_options){.redis = {.url = url, .timeout_ms = 200},
+                                                        .replica = "test",
                                                         .listener = {.context = world, .on_state = on_state}});
     assert_non_null(world->shared);
     return world;

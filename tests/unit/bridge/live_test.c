@@ -11,7 +11,7 @@
 #define MS UINT64_C(1699999999999)
 
 /* KIND_AT: that of the first frame of whole_message(). */
-enum { TYPE_AT = 1, HOLE_MS_AT = 82, FLAGS_AT = 94, HEADER_SIZE = 95, KIND_AT = 128 };
+enum { TYPE_AT = 1, HOLE_MS_AT = 82, FLAGS_AT = 94, HEADER_SIZE = 103, KIND_AT = 136 };
 
 static const struct live_id here = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 255}};
 static const struct live_id there = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
@@ -32,6 +32,7 @@ static struct live_header header_of(enum live_type type)
         .lag_ms = UINT32_MAX,
         .store_lost = true,
         .has_hole = type == LIVE_PEER,
+        .store = 0xfedcba9876543210,
     };
 }
 
@@ -195,13 +196,13 @@ static void test_a_header_is_read_as_it_was_written(void **state)
         assert_int_equal(back.type, type);
         assert_true(live_id_equals(back.from, here) && live_id_equals(back.about, there));
         assert_false(live_id_equals(back.from, back.about));
-        assert_true(back.epoch == header.epoch && back.batch == header.batch);
+        assert_true(back.epoch == header.epoch && back.batch == header.batch && back.store == header.store);
         assert_true(back.former_epoch == header.former_epoch && back.former_batch == header.former_batch);
         assert_true(back.sent_ns == header.sent_ns && back.stored_ms == header.stored_ms);
         assert_true(back.hole_ms == header.hole_ms && back.lag_ms == header.lag_ms && back.store_lost);
         assert_true(back.has_hole == header.has_hole);
     }
-    message.data[TYPE_AT] = LIVE_LOAD + 1;
+    message.data[TYPE_AT] = LIVE_COUNTS + 1;
     assert_refused(&message);
     message.data[TYPE_AT] = 0;
     check(message, false);
@@ -383,7 +384,7 @@ static void test_only_some_messages_have_a_body(void **state)
     struct buffer message = whole_message();
 
     (void)state;
-    for (int type = LIVE_OWNER; type <= LIVE_LOAD; type++) {
+    for (int type = LIVE_OWNER; type <= LIVE_ASK; type++) {
         message.data[TYPE_AT] = (char)type;
         if (type == LIVE_FRAMES || type == LIVE_SALVAGE)
             assert_taken(&message);

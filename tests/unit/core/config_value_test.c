@@ -202,6 +202,18 @@ static void test_a_dead_letter_subject_is_one_plain_subject(void **state)
     assert_checks(config_check_subject, good, bad);
 }
 
+static void test_the_name_of_a_group_is_a_token(void **state)
+{
+    static const char longest[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+    static const char *const good[] = {"default", "a", "green_2-", longest, NULL};
+    static const char *const bad[] = {"", "a.b", "*", ">", "a b", "a\n", "\xc3\xa4", NULL};
+    char longer[sizeof longest + 1] = "x";
+
+    (void)state;
+    assert_checks(config_check_group, good, bad);
+    assert_check(config_check_group, strcat(longer, longest), false);
+}
+
 static void test_nats_urls(void **state)
 {
     static const char *const good[] = {"nats://h", "nats://u:p@h:4222,nats://i:4223", "nats://[::1]:4222", NULL};
@@ -372,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_no_subscription_with_wildcards_covers_our_own_subjects),
         cmocka_unit_test(test_too_many_items_are_refused),
         cmocka_unit_test(test_a_dead_letter_subject_is_one_plain_subject),
+        cmocka_unit_test(test_the_name_of_a_group_is_a_token),
         cmocka_unit_test(test_nats_urls),
         cmocka_unit_test(test_redis_urls),
         cmocka_unit_test(test_origins),

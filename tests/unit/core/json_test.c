@@ -61,10 +61,16 @@ static void test_a_document_of_all_kinds_of_values(void **state)
     json_key(json, "zero");
     json_write_string(json, "x\0y", 3);
     json_end_object(json);
+    json_key(json, "list");
+    json_begin_array(json);
+    json_write_number(json, 1);
+    json_begin_array(json);
+    json_end_array(json);
+    json_end_array(json);
     json_end_object(json);
     assert_json(json, "{\"text\":\"a\\\"b\\\\c\\n\",\"nothing\":null,\"least\":-9223372036854775808,"
                       "\"most\":9223372036854775807,\"yes\":true,\"no\":false,"
-                      "\"object\":{\"zero\":\"x\\u0000y\"}}");
+                      "\"object\":{\"zero\":\"x\\u0000y\"},\"list\":[1,[]]}");
     json_free(json);
     json_free(NULL);
 }

@@ -73,6 +73,36 @@ static int64_t listed(struct registry *registry, size_t max, const char *company
     return found;
 }
 
+static void visit(void *visitor, const char *company, int64_t connections)
+{
+    int64_t *sum = visitor;
+
+    assert_true(strcmp(company, "acme") == 0 ? connections == 2 : connections == 1);
+    *sum = 10 * *sum + connections;
+}
+
+static void test_each_company_is_visited(void **state)
+{
+    struct metrics *metrics = metrics_new();
+    struct registry *registry = registry_new(1000, 1, metrics);
+    int64_t sum = 0;
+    unsigned worker;
+
+    (void)state;
+    registry_each(registry, visit, &sum);
+    assert_int_equal(sum, 0);
+    assert_int_equal(registry_enter(registry, "acme", &worker), 0);
+    assert_int_equal(registry_enter(registry, "acme", &worker), 0);
+    assert_int_equal(registry_enter(registry, "other", &worker), 0);
+    registry_each(registry, visit, &sum);
+    assert_true(sum == 12 || sum == 21);
+    registry_leave(registry, "acme", 0);
+    registry_leave(registry, "acme", 0);
+    registry_leave(registry, "other", 0);
+    registry_free(registry);
+    metrics_free(metrics);
+}
+
 static void test_the_list_gives_each_company_once(void **state)
 {
     struct metrics *metrics = metrics_new();
@@ -179,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_streams_are_counted_in_and_out),
         cmocka_unit_test(test_the_limit_refuses_until_one_leaves),
+        cmocka_unit_test(test_each_company_is_visited),
         cmocka_unit_test(test_the_list_gives_each_company_once),
         cmocka_unit_test(test_a_company_stays_on_one_worker_until_it_is_large),
         cmocka_unit_test(test_a_new_company_goes_to_the_emptiest_worker),

@@ -241,7 +241,7 @@ static uint64_t number_or(const char *name, uint64_t otherwise)
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-static void run_all_random(bool forgetful, bool small_bytes)
+static void run_all_random(const struct seam_setting *kind)
 {
     uint64_t first = number_or("SEAM_SEED", 1);
     uint64_t count = number_or("SEAM_SCHEDULES", 7000);
@@ -250,8 +250,9 @@ static void run_all_random(bool forgetful, bool small_bytes)
     print_message("seeds %" PRIu64 " to %" PRIu64 "\n", first, first + count - 1);
     for (uint64_t seed = first; seed < first + count; seed++)
         run_random(&(struct seam_setting){.seed = seed,
-                                          .forgetful = forgetful,
-                                          .small_bytes = small_bytes,
+                                          .forgetful = kind->forgetful,
+                                          .small_bytes = kind->small_bytes,
+                                          .refill = kind->refill,
                                           .workers = 1 + (unsigned)(seed % SEAM_WORKERS)},
                    &all_findings);
     assert_int_equal(fake_messages_alive(), 0);
@@ -261,19 +262,37 @@ static void run_all_random(bool forgetful, bool small_bytes)
 static void every_event_once_or_a_gap(void **state)
 {
     (void)state;
-    run_all_random(false, false);
+    run_all_random(&(struct seam_setting){0});
 }
 
 static void every_event_once_or_a_gap_while_rings_are_cut_by_bytes(void **state)
 {
     (void)state;
-    run_all_random(false, true);
+    run_all_random(&(struct seam_setting){.small_bytes = true});
 }
 
 static void every_event_once_or_a_gap_while_the_store_loses_data(void **state)
 {
     (void)state;
-    run_all_random(true, false);
+    run_all_random(&(struct seam_setting){.forgetful = true});
+}
+
+static void with_refill_every_event_once_or_a_gap(void **state)
+{
+    (void)state;
+    run_all_random(&(struct seam_setting){.refill = true});
+}
+
+static void with_refill_every_event_once_or_a_gap_while_rings_are_cut_by_bytes(void **state)
+{
+    (void)state;
+    run_all_random(&(struct seam_setting){.refill = true, .small_bytes = true});
+}
+
+static void with_refill_every_event_once_or_a_gap_while_the_store_loses_data(void **state)
+{
+    (void)state;
+    run_all_random(&(struct seam_setting){.refill = true, .forgetful = true});
 }
 
 /*
@@ -355,7 +374,7 @@ static void short_step(struct seam_world *of, unsigned choice)
     }
 }
 
-static void run_all_short(bool filtered)
+static void run_all_short(bool filtered, bool refill)
 {
     unsigned count = 1;
 
@@ -366,7 +385,8 @@ static void run_all_short(bool filtered)
         unsigned left = schedule;
 
         fake_clock_set_ms(INT64_C(1700000000000));
-        seam_world_init(&world, &(struct seam_setting){.seed = 1, .exhaustive = true, .filtered = filtered});
+        seam_world_init(&world,
+                        &(struct seam_setting){.seed = 1, .exhaustive = true, .filtered = filtered, .refill = refill});
         begin_short(&world);
         for (int i = 0; i < SHORT && !world.model.violation; i++, left /= CHOICES)
             short_step(&world, left % CHOICES);
@@ -381,13 +401,19 @@ static void run_all_short(bool filtered)
 static void every_short_schedule_keeps_the_promise(void **state)
 {
     (void)state;
-    run_all_short(false);
+    run_all_short(false, false);
 }
 
 static void every_short_schedule_keeps_the_promise_to_a_client_of_some_events(void **state)
 {
     (void)state;
-    run_all_short(true);
+    run_all_short(true, false);
+}
+
+static void every_short_schedule_keeps_the_promise_with_refill(void **state)
+{
+    (void)state;
+    run_all_short(false, true);
 }
 
 int main(void)
@@ -398,6 +424,10 @@ int main(void)
         cmocka_unit_test(every_event_once_or_a_gap),
         cmocka_unit_test(every_event_once_or_a_gap_while_rings_are_cut_by_bytes),
         cmocka_unit_test(every_event_once_or_a_gap_while_the_store_loses_data),
+        cmocka_unit_test(every_short_schedule_keeps_the_promise_with_refill),
+        cmocka_unit_test(with_refill_every_event_once_or_a_gap),
+        cmocka_unit_test(with_refill_every_event_once_or_a_gap_while_rings_are_cut_by_bytes),
+        cmocka_unit_test(with_refill_every_event_once_or_a_gap_while_the_store_loses_data),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -470,6 +470,22 @@ static void what_the_store_lost_is_a_gap_in_the_replay(void **state)
     assert_story(client, true, "4 5 gap(replay_unavailable,2) 8 ready @8");
 }
 
+static void an_event_that_the_store_lacks_behind_the_id_is_a_gap(void **state)
+{
+    struct fake_socket *client;
+    char id[EVENT_ID_SIZE];
+
+    (void)state;
+    begin(&(struct stream_rig_options){.recent_events = 1, .ring_events = 1});
+    stream_rig_publish(&rig, "acme", 1, 8);
+    stream_rig_settle(&rig);
+    id_of(3, id);
+    fake_store_drop_frame(rig.bridge.store, "acme", 3);
+    client = stream_rig_open(&rig, "acme", true, id, LOTS_OF_ROOM);
+    stream_rig_settle(&rig);
+    assert_story(client, true, "gap(replay_unavailable,1) 5 6 7 8 ready @8");
+}
+
 static void what_lies_between_the_store_and_memory_is_a_gap(void **state)
 {
     struct fake_socket *client;
@@ -561,6 +577,7 @@ int main(void)
         TEST(a_drained_stream_ends_in_order),
         TEST(a_drained_stream_that_is_full_ends_when_it_is_read),
         TEST(what_the_store_lost_is_a_gap_in_the_replay),
+        TEST(an_event_that_the_store_lacks_behind_the_id_is_a_gap),
         TEST(what_lies_between_the_store_and_memory_is_a_gap),
         TEST(what_the_store_lost_behind_an_empty_memory_is_a_gap),
         TEST(a_client_that_goes_while_its_history_is_read_is_forgotten),

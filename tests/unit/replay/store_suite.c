@@ -344,6 +344,25 @@ static void test_events_past_the_retention_are_not_shown(void **state)
     store_free(store);
 }
 
+/* Nobody appended since they became too old, so that nobody trimmed either. */
+static void test_what_has_become_too_old_counts_as_trimmed(void **state)
+{
+    struct store *store = open_store(state, &roomy);
+    struct events events = events_at(minutes_ago(60) + 300);
+    struct page page = {0};
+
+    events.ms_step = HOUR_MS / 4;
+    events_append(store, &events, 3);
+    do {
+        page_release(&page);
+        page_read(store, "acme", beginning, 100, 1 << 20, &page);
+    } while (page.page.oldest.seq < 2);
+    assert_int_equal(page.page.count, 2);
+    assert_int_equal(event_position_compare(page.page.head.floor, events.first), 0);
+    page_release(&page);
+    store_free(store);
+}
+
 /* What was trimmed ends at the floor: with dense numbers, right in front of the oldest event. */
 static void assert_trimmed(struct store *store, size_t most, size_t least)
 {
@@ -562,6 +581,7 @@ int store_suite_run(const char *name, struct store_suite *suite)
         cmocka_unit_test(test_any_number_of_events_in_one_millisecond_is_paged),
         cmocka_unit_test(test_history_is_read_from_a_time_on),
         cmocka_unit_test(test_events_past_the_retention_are_not_shown),
+        cmocka_unit_test(test_what_has_become_too_old_counts_as_trimmed),
         cmocka_unit_test(test_the_oldest_events_beyond_the_number_are_trimmed),
         cmocka_unit_test(test_the_oldest_events_beyond_the_bytes_are_trimmed),
         cmocka_unit_test(test_the_oldest_events_beyond_the_age_are_trimmed),

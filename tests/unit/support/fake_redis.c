@@ -561,6 +561,7 @@ struct store *fake_redis_open(struct fake_redis *redis)
         abort();
     replica->base.operations = &operations;
     replica->base.state = STORE_LOST;
+    replica->base.id = 1;
     replica->redis = redis;
     replica->last = &replica->first;
     return &replica->base;

@@ -89,6 +89,11 @@ bool source_publish(struct source *source, const char *subject, const char *payl
     return source->options.publish(source->options.context, subject, payload, size);
 }
 
+size_t source_max_payload(struct source *source)
+{
+    return source->options.max_payload;
+}
+
 bool source_is_connected(const struct source *source)
 {
     return source->options.is_connected(source->options.context);

@@ -13,6 +13,7 @@ struct fake_source_options {
     bool (*publish)(void *context, const char *subject, const char *payload, size_t size);
     bool (*is_connected)(void *context);
     size_t (*pending)(void *context, enum source_lane lane);
+    size_t max_payload; /* 0: not connected */
     void *context;
 };
 struct source *fake_source_new(const struct fake_source_options *options);

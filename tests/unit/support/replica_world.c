@@ -382,6 +382,7 @@ static void make_parts(struct world_replica *replica)
     replica->replica = replica_new(&(struct replica_options){
         .config = &world->config,
         .source = replica->source,
+        .live_subject = LIVE_SUBJECT,
         .store = replica->store,
         .appender = replica->appender,
         .hub = replica->hub,

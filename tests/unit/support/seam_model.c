@@ -162,16 +162,6 @@ static bool is_for(const struct seam_view *view, const struct seam_truth *entry)
     return entry->is_hole || !view->filter || strcmp(entry->event, view->filter) == 0;
 }
 
-bool seam_view_lacks(const struct seam_view *view)
-{
-    if (view->at < 0)
-        return true;
-    for (int i = view->at; i < view->model->truth_count[view->company]; i++)
-        if (is_for(view, &view->model->truth[view->company][i]))
-            return true;
-    return false;
-}
-
 /* What gaps say in sum. */
 struct told {
     int64_t slow;  /* by slow_consumer: of the client's events */
@@ -196,6 +186,45 @@ static struct told sum_gaps(const struct seam_view *view)
     return told;
 }
 
+bool seam_view_lacks(const struct seam_view *view)
+{
+    struct told told = sum_gaps(view);
+    int64_t lacking = 0;
+
+    if (view->at < 0)
+        return true;
+    for (int i = view->at; i < view->model->truth_count[view->company]; i++)
+        lacking += is_for(view, &view->model->truth[view->company][i]);
+    /* What it was told of last, behind which nothing came that it may have. */
+    return lacking > told.slow + told.other && !told.unknown;
+}
+
+static bool is_stored(struct fake_store *store, const char *company, struct event_position position)
+{
+    for (size_t i = 0; i < fake_store_count(store, company); i++)
+        if (event_position_compare(fake_store_at(store, company, i), position) == 0)
+            return true;
+    return false;
+}
+
+/* Nothing that can still be had is passed over, and nobody is too slow. */
+static void check_refill(struct seam_view *view, int from, int to)
+{
+    const char *company = seam_company_names[view->company];
+
+    if (!view->model->store)
+        return;
+    for (int i = 0; i < view->gap_count; i++)
+        if (strcmp(view->gaps[i].reason, "slow_consumer") == 0)
+            seam_violate(view->model, "nobody is too slow to be caught up", "%s", company);
+    for (int i = from; i < to && !view->model->is_unreadable; i++) {
+        const struct seam_truth *entry = &view->model->truth[view->company][i];
+
+        if (is_for(view, entry) && is_stored(view->model->store, company, entry->position))
+            seam_violate(view->model, "what the store has is sent", "%s is passed over", entry->id);
+    }
+}
+
 /* The entries `from` to `to` were passed without being sent: the gaps must say so, and only then. */
 static void check_gaps(struct seam_view *view, int from, int to, const char *next)
 {
@@ -211,6 +240,7 @@ static void check_gaps(struct seam_view *view, int from, int to, const char *nex
         passed += !truth[i].is_hole;
         holes |= truth[i].is_hole;
     }
+    check_refill(view, from, to);
     describe_gaps(view, gaps, sizeof gaps);
     if (view->gap_count == 0 && missing > 0)
         seam_violate(view->model, "an event is lost unsaid", "before %s: %" PRId64 " missing", next, missing);

@@ -3,6 +3,7 @@
 
 #include "bridge/hub.h"
 #include "core/event_id.h"
+#include "support/fake_store.h"
 #include "support/sse_reader.h"
 
 /*
@@ -33,6 +34,8 @@ struct seam_model {
     bool forgetful[SEAM_COMPANIES]; /* the store lost data, or could not say: a gap may be told that was none */
     bool data_lost;                 /* by the store: a hole has no number by which it could be missed */
     uint64_t hole_ms;               /* the last hole at the source */
+    struct fake_store *store;       /* OVERFLOW=refill: what it still has must not be passed over; NULL: it may */
+    bool is_unreadable;             /* the store could not be read at some time */
     bool is_shown;                  /* SEAM_SHOW: what happens is printed */
     int truth_count[SEAM_COMPANIES];
     struct seam_truth truth[SEAM_COMPANIES][SEAM_TRUTH_MAX];

@@ -109,6 +109,7 @@ static void make_workers(struct seam_world *world, const struct seam_setting *se
             .buffer_bytes = setting->small_bytes ? 500 : 100000,
             .recent_events = 1,
             .recent_bytes = setting->small_bytes ? 600 : 1000000,
+            .refill = setting->refill,
         });
 }
 
@@ -124,7 +125,11 @@ static void make_bridge(struct seam_world *world, const struct seam_setting *set
                                         .worker_count = SEAM_WORKERS,
                                         .metrics = world->metrics,
                                     });
-    fake_store_set_limits(world->bridge.store, setting->exhaustive ? 2 : 1 + seam_roll(world, 4), 1000);
+    world->model.store = setting->refill ? world->bridge.store : NULL;
+    /* With a refill, what has left the store is all that a client can miss: often there is little in it. */
+    fake_store_set_limits(world->bridge.store, setting->exhaustive ? 2 : 1 + seam_roll(world, 4),
+                          setting->refill && !setting->exhaustive && seam_roll(world, 2) == 0 ? 2 + seam_roll(world, 6)
+                                                                                              : 1000);
 }
 
 void seam_world_init(struct seam_world *world, const struct seam_setting *setting)
@@ -227,6 +232,7 @@ void seam_fail_store(struct seam_world *world)
     seam_trace(world, " fail%d%s", (int)fake_store_first(world->bridge.store), carried_out ? "+" : "");
     if (fake_store_first(world->bridge.store) == FAKE_LOAD)
         seam_model_doubt(&world->model);
+    world->model.is_unreadable |= fake_store_first(world->bridge.store) == FAKE_READ;
     fake_store_fail(world->bridge.store, carried_out, -EAGAIN);
     bridge_rig_flush(&world->bridge);
 }
@@ -237,6 +243,7 @@ void seam_lose_store(struct seam_world *world)
 
     seam_trace(world, " lose%zu", carried_out);
     seam_model_doubt(&world->model);
+    world->model.is_unreadable = true;
     fake_store_lose(world->bridge.store, carried_out);
     bridge_rig_flush(&world->bridge);
 }
@@ -255,6 +262,7 @@ void seam_drop_data(struct seam_world *world)
 
     seam_model_doubt(&world->model);
     world->model.data_lost = true;
+    world->model.is_unreadable = true;
     fake_store_lose(world->bridge.store, 0);
     if (seam_roll(world, 4) == 0) {
         seam_trace(world, " dropall");

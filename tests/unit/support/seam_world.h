@@ -43,6 +43,7 @@ struct seam_setting {
     uint64_t seed;
     bool forgetful;   /* the store may lose data */
     bool small_bytes; /* rings are cut by bytes too */
+    bool refill;      /* OVERFLOW=refill */
     unsigned workers;
     bool exhaustive;
     bool filtered; /* the first client may have only some events; the third always does */

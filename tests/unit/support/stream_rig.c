@@ -26,6 +26,9 @@ void stream_rig_init(struct stream_rig *rig, const struct stream_rig_options *op
         .buffer_bytes = options->buffer_bytes > 0 ? options->buffer_bytes : MEBIBYTE,
         .recent_events = options->ring_events > 0 ? options->ring_events : 1000,
         .recent_bytes = options->ring_bytes > 0 ? options->ring_bytes : MEBIBYTE,
+        .refill = options->refill,
+        .drain_spread_seconds = options->drain_spread_seconds,
+        .max_stream_age_seconds = options->max_stream_age_seconds,
     });
     bridge_rig_init(&rig->bridge, &(struct bridge_rig_options){
                                       .state = STORE_READY,

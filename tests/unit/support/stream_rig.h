@@ -17,11 +17,14 @@ struct stream_rig {
 };
 
 struct stream_rig_options {
-    int64_t buffer_events;     /* 0: a hundred */
-    int64_t buffer_bytes;      /* 0: a mebibyte */
-    int64_t ring_events;       /* in the worker; 0: a thousand */
-    int64_t ring_bytes;        /* the same; 0: a mebibyte */
-    size_t recent_events;      /* in the hub; 0: a thousand */
+    int64_t buffer_events; /* 0: a hundred */
+    int64_t buffer_bytes;  /* 0: a mebibyte */
+    int64_t ring_events;   /* in the worker; 0: a thousand */
+    int64_t ring_bytes;    /* the same; 0: a mebibyte */
+    size_t recent_events;  /* in the hub; 0: a thousand */
+    bool refill;           /* OVERFLOW=refill */
+    int64_t drain_spread_seconds;
+    int64_t max_stream_age_seconds;
     int64_t events_per_second; /* that a company may publish; 0: no limit */
 };
 

@@ -15,6 +15,7 @@ struct worker_rig {
     struct config config;
     struct worker *worker;
     int64_t expires_ms;
+    int64_t since_ms;
     const char *pattern;
 };
 
@@ -103,6 +104,8 @@ void worker_rig_forget_asked(void)
 
 struct worker_rig *worker_rig_new(const struct worker_rig_options *options)
 {
+    static char gap[] = "gap";
+    static char refill[] = "refill";
     struct worker_rig *rig = calloc(1, sizeof *rig);
 
     if (!rig)
@@ -113,8 +116,11 @@ struct worker_rig *worker_rig_new(const struct worker_rig_options *options)
         .dead_peer_seconds = 100000,
         .token_warning_seconds = 60,
         .retry_ms = 1000,
+        .drain_spread_seconds = options->drain_spread_seconds,
+        .max_stream_age_seconds = options->max_stream_age_seconds,
         .buffer_events = options->buffer_events,
         .buffer_bytes = options->buffer_bytes,
+        .overflow = options->refill ? refill : gap,
         .recent_events = options->recent_events,
         .recent_bytes = options->recent_bytes * RECENT_SHARE,
         .socket_buffer_bytes = 4096,
@@ -149,6 +155,11 @@ void worker_rig_expire(struct worker_rig *rig, int64_t expires_ms)
     rig->expires_ms = expires_ms;
 }
 
+void worker_rig_since(struct worker_rig *rig, int64_t since_ms)
+{
+    rig->since_ms = since_ms;
+}
+
 void worker_rig_filter(struct worker_rig *rig, const char *pattern)
 {
     rig->pattern = pattern;
@@ -175,6 +186,10 @@ void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const c
         request.cursor = event_id_parse(requested, strlen(requested), &request.position) ? STREAM_CURSOR_ID
                                                                                          : STREAM_CURSOR_MALFORMED;
         snprintf(request.requested, sizeof request.requested, "%s", requested);
+    }
+    if (!requested && rig->since_ms > 0) {
+        request.cursor = STREAM_CURSOR_SINCE;
+        request.position = (struct event_position){.ms = (uint64_t)rig->since_ms - 1, .seq = EVENT_NUMBER_MAX};
     }
     snprintf(request.company, sizeof request.company, "%s", company);
     if (registry_enter(rig->worker->context.registry, company, &worker) < 0 || worker_open(rig->worker, &request) < 0)

@@ -24,6 +24,9 @@ struct worker_rig_options {
     int64_t buffer_bytes;
     int64_t recent_events;
     int64_t recent_bytes;
+    bool refill;
+    int64_t drain_spread_seconds;
+    int64_t max_stream_age_seconds;
 };
 
 struct worker_rig *worker_rig_new(const struct worker_rig_options *options);
@@ -36,6 +39,9 @@ void worker_rig_expire(struct worker_rig *rig, int64_t expires_ms);
 
 /* The clients that connect from here on get events whose names match the pattern; NULL: all. */
 void worker_rig_filter(struct worker_rig *rig, const char *pattern);
+
+/* The clients that connect from here on, without an id, want all events since that Unix time; 0: none. */
+void worker_rig_since(struct worker_rig *rig, int64_t since_ms);
 
 /* A request comes from the front door: the worker sees it in its mailbox. requested: the client's id; NULL: none. */
 void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const char *company, bool chunked,
