@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/peers.h"
 #include "core/clock.h"
 
 #define MS INT64_C(1000000)
@@ -19,23 +20,13 @@ enum {
     DEFER_MS = 3000,   /* for so long */
     RETRY_MIN_MS = 20, /* between two claims */
     RETRY_MAX_MS = 250,
-    SALVAGE_MS = 200, /* how long a new owner collects what others heard */
-    PEER_GONE_MS = 3000,
+    SALVAGE_MS = 200,     /* how long a new owner collects what others heard */
     STOPPED_MS = 1000,    /* whoever has no turn for so long was stopped */
     STORE_LOST_MS = 1500, /* without the store for so long, the replicas do without a lease */
     HOLDER_SIZE = 2 * LIVE_ID_SIZE + 1,
 };
 
 enum state { FOLLOWING, SALVAGING, OWNING };
-
-struct peer {
-    struct live_id id;
-    int64_t heard_ns;
-    uint64_t epoch; /* of the owner, as it knows */
-    bool store_lost;
-    bool has_hole;
-    bool salvaged; /* has told the new owner all it heard */
-};
 
 struct ownership {
     struct ownership_options options;
@@ -69,8 +60,7 @@ struct ownership {
     int64_t connected_ns;  /* since when NATS is there; 0: it is not */
     int64_t store_lost_ns; /* since when the store is not; 0: it is there */
     int64_t next_beat_ns;
-    struct peer peers[OWNERSHIP_PEERS_MAX];
-    size_t peer_count;
+    struct peers peers;
 };
 
 /* Talking. */
@@ -106,80 +96,6 @@ static void beat(struct ownership *ownership)
     send(ownership, ownership->state == FOLLOWING ? LIVE_PEER : LIVE_OWNER);
 }
 
-/* Peers. */
-
-static void note_peer(struct ownership *ownership, const struct live_header *header, int64_t received_ns)
-{
-    struct peer *peer = ownership->peers;
-    struct peer *end = peer + ownership->peer_count;
-
-    while (peer < end && !live_id_equals(peer->id, header->from))
-        peer++;
-    if (peer == end) {
-        if (ownership->peer_count == OWNERSHIP_PEERS_MAX)
-            return;
-        ownership->peer_count++;
-        *peer = (struct peer){.id = header->from};
-    }
-    peer->heard_ns = received_ns;
-    peer->epoch = header->epoch;
-    peer->store_lost = header->store_lost;
-    peer->has_hole = header->has_hole;
-    if (header->type == LIVE_SALVAGED && header->epoch == ownership->epoch)
-        peer->salvaged = true;
-}
-
-static void forget_peers(struct ownership *ownership, int64_t now_ns)
-{
-    for (size_t i = ownership->peer_count; i > 0; i--)
-        if (now_ns - ownership->peers[i - 1].heard_ns > PEER_GONE_MS * MS)
-            ownership->peers[i - 1] = ownership->peers[--ownership->peer_count];
-    metrics_set(ownership->options.metrics, METRIC_PEERS, (int64_t)ownership->peer_count);
-}
-
-/* complete: one that has missed nothing. */
-static bool has_peer_with_store(const struct ownership *ownership, bool complete)
-{
-    for (size_t i = 0; i < ownership->peer_count; i++)
-        if (!ownership->peers[i].store_lost && !(complete && ownership->peers[i].has_hole))
-            return true;
-    return false;
-}
-
-/* Whether another is there who could own, and missed no messages. */
-static bool has_heir(const struct ownership *ownership)
-{
-    for (size_t i = 0; i < ownership->peer_count; i++)
-        if (!ownership->peers[i].has_hole && (!ownership->peers[i].store_lost || !has_store(ownership)))
-            return true;
-    return false;
-}
-
-/*
- * Without a lease the lowest id goes on, of those who know the last owner: who has just come knows neither its epoch nor its
- * events.
- */
-static bool is_successor(const struct ownership *ownership)
-{
-    for (size_t i = 0; i < ownership->peer_count; i++) {
-        const struct peer *peer = &ownership->peers[i];
-
-        if (peer->epoch > ownership->epoch)
-            return false;
-        if (peer->epoch == ownership->epoch && memcmp(&peer->id, &ownership->options.id, sizeof peer->id) < 0)
-            return false;
-    }
-    return true;
-}
-
-static bool all_salvaged(const struct ownership *ownership)
-{
-    for (size_t i = 0; i < ownership->peer_count; i++)
-        if (!ownership->peers[i].salvaged)
-            return false;
-    return true;
-}
-
 /* Beginning and ending. */
 
 static void own(struct ownership *ownership)
@@ -188,7 +104,7 @@ static void own(struct ownership *ownership)
     metrics_set(ownership->options.metrics, METRIC_OWNER, 1);
     log_write(ownership->options.log, LOG_LEVEL_INFO, "This replica numbers the events",
               LOG_FIELDS(log_number("epoch", (int64_t)ownership->epoch),
-                         log_number("peers", (int64_t)ownership->peer_count)));
+                         log_number("peers", (int64_t)ownership->peers.count)));
     ownership->options.began(ownership->options.context);
 }
 
@@ -204,8 +120,7 @@ static void begin(struct ownership *ownership, uint64_t epoch, int64_t confirmed
     ownership->confirmed_ns = confirmed_ns;
     ownership->state = SALVAGING;
     ownership->salvage_end_ns = ownership->now_ns + SALVAGE_MS * MS;
-    for (size_t i = 0; i < ownership->peer_count; i++)
-        ownership->peers[i].salvaged = false;
+    peers_begin_salvage(&ownership->peers);
     if (has_store(ownership))
         store_set_epoch(ownership->options.store, epoch);
     metrics_add(ownership->options.metrics, METRIC_TAKEOVERS, 1);
@@ -325,7 +240,7 @@ enum ownership_hearing ownership_hear(struct ownership *ownership, const struct 
 {
     if (live_id_equals(header->from, ownership->options.id))
         return hear_self(ownership, header);
-    note_peer(ownership, header, received_ns);
+    peers_note(&ownership->peers, header, ownership->epoch, received_ns);
     if (header->epoch > ownership->seen_epoch)
         ownership->seen_epoch = header->epoch;
     switch (header->type) {
@@ -425,9 +340,10 @@ static bool is_worse(const struct ownership *ownership, const struct ownership_t
     int64_t since_ns = later(later(ownership->connected_ns, ownership->resumed_ns), ownership->owner_ns);
     int64_t waited_ns = turn->now_ns - since_ns;
 
-    if (!turn->may_have_hole || ownership->peer_count == 0)
+    if (!turn->may_have_hole || ownership->peers.count == 0)
         return false;
-    return waited_ns < (HELLO_MS + HOLE_MS) * MS || (waited_ns < DEFER_MS * MS && has_heir(ownership));
+    return waited_ns < (HELLO_MS + HOLE_MS) * MS ||
+           (waited_ns < DEFER_MS * MS && peers_have_heir(&ownership->peers, has_store(ownership)));
 }
 
 static uint64_t last_epoch(const struct ownership *ownership)
@@ -460,8 +376,8 @@ static void run_follower(struct ownership *ownership, const struct ownership_tur
             claim(ownership, last_epoch(ownership) > 0 ? last_epoch(ownership) + 1 : 0);
         return;
     }
-    if (turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS && !has_peer_with_store(ownership, false) &&
-        is_successor(ownership))
+    if (turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS && !peers_have_store(&ownership->peers, false) &&
+        peers_are_behind(&ownership->peers, ownership->options.id, ownership->epoch))
         begin(ownership, next_epoch(ownership), 0);
 }
 
@@ -472,7 +388,7 @@ static bool is_confirmed(const struct ownership *ownership, int64_t now_ns)
 
 static void run_salvaging(struct ownership *ownership, const struct ownership_turn *turn)
 {
-    if (turn->now_ns < ownership->salvage_end_ns && !all_salvaged(ownership))
+    if (turn->now_ns < ownership->salvage_end_ns && !peers_have_salvaged(&ownership->peers))
         return;
     if (is_confirmed(ownership, turn->now_ns))
         own(ownership);
@@ -489,10 +405,10 @@ static void run_owner(struct ownership *ownership, const struct ownership_turn *
         claim(ownership, ownership->epoch);
     if (ownership->state == SALVAGING)
         run_salvaging(ownership, turn);
-    if (!ownership->connected_ns && ownership->peer_count > 0)
+    if (!ownership->connected_ns && ownership->peers.count > 0)
         ownership_release(ownership, "NATS is away");
     else if (!has_store(ownership) && turn->now_ns - ownership->store_lost_ns > STORE_LOST_MS * MS &&
-             has_peer_with_store(ownership, true))
+             peers_have_store(&ownership->peers, true))
         ownership_release(ownership, "another replica has the store, and this one has not");
 }
 
@@ -520,7 +436,8 @@ void ownership_run(struct ownership *ownership, const struct ownership_turn *tur
         run_follower(ownership, turn);
     else
         run_owner(ownership, turn);
-    forget_peers(ownership, turn->now_ns);
+    peers_forget(&ownership->peers, turn->now_ns);
+    metrics_set(ownership->options.metrics, METRIC_PEERS, (int64_t)ownership->peers.count);
     if (ownership->connected_ns && turn->now_ns >= ownership->next_beat_ns)
         beat(ownership);
 }
@@ -585,20 +502,20 @@ bool ownership_has_owner(const struct ownership *ownership)
 
 size_t ownership_peers(const struct ownership *ownership)
 {
-    return ownership->peer_count;
+    return ownership->peers.count;
 }
 
 bool ownership_has_heir(const struct ownership *ownership)
 {
-    return has_heir(ownership);
+    return peers_have_heir(&ownership->peers, has_store(ownership));
 }
 
 size_t ownership_list_peers(const struct ownership *ownership, struct live_id *ret_ids, size_t max)
 {
-    size_t count = ownership->peer_count < max ? ownership->peer_count : max;
+    size_t count = ownership->peers.count < max ? ownership->peers.count : max;
 
     for (size_t i = 0; i < count; i++)
-        ret_ids[i] = ownership->peers[i].id;
+        ret_ids[i] = ownership->peers.list[i].id;
     return count;
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "bridge/live.h"
+#include "bridge/peers.h"
 #include "core/log.h"
 #include "core/metrics.h"
 #include "replay/store.h"
@@ -94,7 +95,7 @@ bool ownership_has_heir(const struct ownership *ownership);
 
 /* Their ids, `max` of them at most. Returns how many. */
 size_t ownership_list_peers(const struct ownership *ownership, struct live_id *ret_ids, size_t max);
-enum { OWNERSHIP_PEERS_MAX = 64 };
+enum { OWNERSHIP_PEERS_MAX = PEERS_MAX };
 
 /* Whether that replica, or this one, is the owner as far as it is known. */
 bool ownership_is_owned_by(const struct ownership *ownership, struct live_id id);
