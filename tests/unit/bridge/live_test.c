@@ -198,9 +198,9 @@ static void test_a_header_is_read_as_it_was_written(void **state)
         assert_false(live_id_equals(back.from, back.about));
         assert_true(back.epoch == header.epoch && back.batch == header.batch && back.store == header.store);
         assert_true(back.former_epoch == header.former_epoch && back.former_batch == header.former_batch);
-        assert_true(back.sent_ns == header.sent_ns && back.stored_ms == header.stored_ms);
+        assert_true(back.sent_ns == header.sent_ns && back.stored_ms == header.stored_ms &&
+                    back.has_hole == header.has_hole);
         assert_true(back.hole_ms == header.hole_ms && back.lag_ms == header.lag_ms && back.store_lost);
-        assert_true(back.has_hole == header.has_hole);
     }
     message.data[TYPE_AT] = LIVE_COUNTS + 1;
     assert_refused(&message);
@@ -210,8 +210,7 @@ static void test_a_header_is_read_as_it_was_written(void **state)
 
 static void test_the_batch_can_be_numbered_when_it_leaves(void **state)
 {
-    struct buffer message = whole_message();
-    struct buffer none = buffer_make(10);
+    struct buffer message = whole_message(), none = buffer_make(10);
     struct live_header header;
     struct live_reader reader;
 

@@ -16,56 +16,10 @@
 
 #include "support/fake_clock.h"
 #include "support/fake_source.h"
+#include "support/replica_report.h"
 #include "support/replica_world.h"
 
-enum { KINDS_MAX = 16 };
-
 static struct replica_world world;
-
-/* What went wrong, each kind with its shortest schedule. */
-struct finding {
-    const char *what;
-    int count;
-    uint64_t seed;
-    int steps;
-    char detail[512];
-    char trace[WORLD_TRACE_MAX];
-};
-
-static struct finding findings[KINDS_MAX];
-static int kinds;
-
-static void note_finding(uint64_t seed)
-{
-    struct finding *finding = findings;
-
-    if (!world.model.violation)
-        return;
-    while (finding < findings + kinds && strcmp(finding->what, world.model.violation) != 0)
-        finding++;
-    if (finding == findings + KINDS_MAX)
-        return;
-    if (finding == findings + kinds) {
-        kinds++;
-        *finding = (struct finding){.what = world.model.violation, .steps = INT32_MAX};
-    }
-    finding->count++;
-    if (world.steps >= finding->steps)
-        return;
-    finding->steps = world.steps;
-    finding->seed = seed;
-    strcpy(finding->detail, world.model.detail);
-    strcpy(finding->trace, world.trace);
-}
-
-static void report(void)
-{
-    for (int i = 0; i < kinds; i++)
-        print_error("VIOLATION (%d times): %s: %s\n  seed %" PRIu64 ":%s\n", findings[i].count, findings[i].what,
-                    findings[i].detail, findings[i].seed, findings[i].trace);
-    assert_int_equal(kinds, 0);
-    assert_int_equal(fake_messages_alive(), 0);
-}
 
 static uint64_t number_or(const char *name, uint64_t otherwise)
 {
@@ -220,21 +174,21 @@ static void run_random(const struct world_setting *setting)
         random_step();
     if (!world.model.violation)
         world_finish(&world);
-    note_finding(setting->seed);
+    replica_report_note(&world, setting->seed);
     world_release(&world);
 }
 
 static void run_all_random(bool intact, bool forgetful)
 {
     uint64_t first = number_or("REPLICA_SEED", 1);
-    uint64_t count = number_or("REPLICA_SCHEDULES", 300);
+    uint64_t count = number_or("REPLICA_SCHEDULES", 700);
 
-    kinds = 0;
+    replica_report_begin();
     print_message("seeds %" PRIu64 " to %" PRIu64 "\n", first, first + count - 1);
     for (uint64_t seed = first; seed < first + count; seed++)
         run_random(&(struct world_setting){
             .seed = seed, .replicas = 2 + (unsigned)(seed % 2), .intact = intact, .forgetful = forgetful});
-    report();
+    replica_report_end();
 }
 
 /*
@@ -299,7 +253,7 @@ static void every_short_schedule_loses_nothing(void **state)
     uint64_t count = 1;
 
     (void)state;
-    kinds = 0;
+    replica_report_begin();
     for (uint64_t i = 0; i < steps; i++)
         count *= CHOICES;
     for (uint64_t schedule = 0; schedule < count; schedule++) {
@@ -317,421 +271,10 @@ static void every_short_schedule_loses_nothing(void **state)
             short_step((unsigned)(left % CHOICES));
         if (!world.model.violation)
             world_finish(&world);
-        note_finding(schedule);
+        replica_report_note(&world, schedule);
         world_release(&world);
     }
-    report();
-}
-
-/* Schedules of the faults that were found, each as short as it can be. */
-
-static struct world_replica *owner;
-static struct world_replica *follower;
-
-/* Two replicas that know of each other, and promise to lose nothing. */
-static void begin_pair(void)
-{
-    kinds = 0;
-    fake_clock_set_ms(INT64_C(1700000000000));
-    world_init(&world, &(struct world_setting){.seed = 1, .replicas = 2, .intact = true, .exhaustive = true});
-    for (unsigned i = 0; i < 2; i++)
-        world_start(&world, i);
-    world_pass(&world, 2500);
-    owner = &world.replicas[world_is_owner(&world.replicas[0]) ? 0 : 1];
-    follower = &world.replicas[1 - owner->number];
-    assert_true(world_is_owner(owner));
-    assert_true(owner->covered && follower->covered);
-    model_promise(&world.model);
-}
-
-static void end_schedule(void)
-{
-    if (!world.model.violation)
-        world_finish(&world);
-    note_finding(0);
-    world_release(&world);
-    report();
-}
-
-static void an_owner_that_was_stopped_numbers_nothing_that_waited_for_a_head(void **state)
-{
-    (void)state;
-    begin_pair();
-    world_publish(&world, 0, 0, false);
-    world_deliver(owner, 1);
-    world_stop(owner, 3);
-    world_pass(&world, 5000);
-    assert_true(world_is_owner(follower));
-    world_continue(owner);
-    world_turn(owner, 0);
-    end_schedule();
-}
-
-/* At each time between two beats of the owner, since all depends on who asks for the lease first. */
-static void one_that_came_lets_another_go_on_who_missed_nothing(void **state)
-{
-    (void)state;
-    for (int i = 0; i < 60; i++) {
-        begin_pair();
-        world_pass(&world, 50 * (i % 6));
-        world_publish(&world, 0, 0, false);
-        world_kill(owner, 0, 0);
-        world_pass(&world, 600 + 100 * (i / 6));
-        world_start(&world, owner->number);
-        world_pass(&world, 3000);
-        assert_true(world_is_owner(follower));
-        end_schedule();
-    }
-}
-
-/* It has heard of the owner that came meanwhile, and not yet what that one numbered. */
-static void one_that_was_stopped_lets_another_go_on_who_was_not(void **state)
-{
-    (void)state;
-    for (int ms = 0; ms < 300; ms += 20) {
-        struct world_replica *next;
-        struct world_replica *other;
-
-        begin_pair();
-        world_start(&world, 2);
-        world_pass(&world, 2500);
-        world_stop(owner, 0);
-        world_pass(&world, 4000 + ms);
-        next = world_is_owner(follower) ? follower : &world.replicas[2];
-        other = world_is_owner(follower) ? &world.replicas[2] : follower;
-        assert_true(world_is_owner(next));
-        /* All that is known of the owner reaches both at once. */
-        world_stop(other, 0);
-        world_pass(&world, 400);
-        world_publish(&world, 0, 0, false);
-        world_kill(next, 0, 0);
-        world_continue(owner);
-        world_continue(other);
-        world_pass(&world, 3000);
-        end_schedule();
-    }
-}
-
-/*
- * The owner thought itself alone, and told nobody: what follows in a company that was heard of before is still missing.
- */
-static void what_an_owner_numbered_alone_reaches_one_that_was_stopped(void **state)
-{
-    (void)state;
-    begin_pair();
-    world_subscribe(owner, 0);
-    world_stop(owner, 0);
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 4500);
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 100);
-    world_continue(owner);
-    world_pass(&world, 1000);
-    assert_int_equal(owner->views[0].last.seq, 2);
-    end_schedule();
-}
-
-/* It was stopped for so long that it must read from the store what it missed, and nobody else is left. */
-static void who_takes_over_first_reads_what_it_missed(void **state)
-{
-    (void)state;
-    begin_pair();
-    world.model.intact = false;
-    world_subscribe(follower, 0);
-    for (int i = 0; i < 3; i++)
-        world_publish(&world, 0, 0, false);
-    world_pass(&world, 20);
-    world_stop(follower, 0);
-    world_pass(&world, 4000);
-    for (int i = 0; i < 3; i++) {
-        world_publish(&world, 0, 0, false);
-        world_pass(&world, 20);
-    }
-    world_kill(owner, SIZE_MAX, SIZE_MAX);
-    world_continue(follower);
-    world_pass(&world, 4000);
-    assert_true(follower->views[0].last.seq == 6);
-    assert_false(follower->views[0].jumped);
-    end_schedule();
-}
-
-static void a_company_that_is_heard_of_on_the_way_to_welcome_is_read_too(void **state)
-{
-    (void)state;
-    begin_pair();
-    world_stop(owner, 0);
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 4500);
-    world_publish(&world, 0, 0, false);
-    world_continue(owner);
-    world_pass(&world, 1000);
-    world_subscribe(owner, 0);
-    world_pass(&world, 100);
-    assert_int_equal(owner->views[0].last.seq, 2);
-    end_schedule();
-}
-
-static void what_was_sent_and_not_heard_yet_is_not_said_to_be_stored(void **state)
-{
-    (void)state;
-    begin_pair();
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 200);
-    for (int i = 0; i < 3; i++)
-        world_publish(&world, 0, 0, false);
-    world_deliver(owner, SIZE_MAX);
-    world_deliver(follower, SIZE_MAX);
-    world_turn(owner, 512);
-    fake_clock_advance_ms(350);
-    world_turn(owner, 512);
-    world_send(owner, SIZE_MAX);
-    world_deliver(follower, SIZE_MAX);
-    world_turn(follower, 512);
-    world_kill(owner, 0, 0);
-    end_schedule();
-}
-
-/* A renewal of its lease was on its way when it was stopped, and is answered when it has ended. */
-static void an_owner_that_begins_again_is_heard(void **state)
-{
-    (void)state;
-    begin_pair();
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 1000);
-    while (fake_redis_waiting(owner->store) == 0) {
-        fake_clock_advance_ms(10);
-        world_turn(owner, 512);
-    }
-    world_stop(owner, 0);
-    world_pass(&world, 1300);
-    world_continue(owner);
-    world_turn(owner, 512);
-    world_publish(&world, 0, 0, false);
-    end_schedule();
-}
-
-static void an_owner_leaves_when_another_knows_all(void **state)
-{
-    (void)state;
-    for (int ms = 300; ms < 900; ms += 50) {
-        begin_pair();
-        world_kill(follower, 0, 0);
-        world_pass(&world, 1000);
-        world_start(&world, 2);
-        world_pass(&world, ms);
-        world_publish(&world, 0, 0, false);
-        world_leave(owner);
-        world_publish(&world, 0, 0, false);
-        world_pass(&world, 2000);
-        assert_false(owner->alive);
-        end_schedule();
-    }
-}
-
-/* It sends its last batch when it goes on, and hears only then that another has begun. */
-static void one_that_came_does_not_listen_to_an_owner_that_was_stopped(void **state)
-{
-    (void)state;
-    begin_pair();
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 1000);
-    world_publish(&world, 1, 0, false);
-    world_publish(&world, 0, 0, false);
-    world_deliver(owner, 1);
-    world_stop(owner, 2);
-    world_pass(&world, 4000);
-    assert_true(world_is_owner(follower));
-    world_start(&world, 2);
-    world_confirm(&world.replicas[2]);
-    world_continue(owner);
-    world_turn(owner, 0);
-    world_send(owner, SIZE_MAX);
-    world_deliver(&world.replicas[2], SIZE_MAX);
-    world_turn(&world.replicas[2], 512);
-    world_pass(&world, 2000);
-    end_schedule();
-}
-
-/* The new owner does not have the company in memory, whose clients are another's. */
-static void a_hole_reaches_the_clients_of_all_replicas(void **state)
-{
-    (void)state;
-    begin_pair();
-    world.model.intact = false;
-    world_subscribe(follower, 0);
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 100);
-    world_stop(follower, 0);
-    world_kill(owner, SIZE_MAX, SIZE_MAX);
-    world_publish(&world, 0, 0, false);
-    world_start(&world, 2);
-    world_pass(&world, 5000);
-    assert_true(world_is_owner(&world.replicas[2]));
-    world_continue(follower);
-    world_pass(&world, 2000);
-    end_schedule();
-}
-
-/* It has heard all that the next one sent, from its beginning on. */
-static void an_owner_that_ended_knows_all(void **state)
-{
-    (void)state;
-    begin_pair();
-    world_stop(owner, 0);
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 1600);
-    while (!world_is_owner(follower))
-        world_pass(&world, 10);
-    world_continue(owner);
-    world_pass(&world, 50);
-    world_publish(&world, 0, 0, false);
-    world_kill(follower, 0, 0);
-    world_pass(&world, 3000);
-    end_schedule();
-}
-
-/* It was stopped for so long that it may have missed something; the lease is still its own. */
-static void an_owner_that_was_stopped_lets_another_go_on_who_knows_all(void **state)
-{
-    (void)state;
-    for (int ms = 0; ms < 300; ms += 50) {
-        begin_pair();
-        world_start(&world, 2);
-        world_pass(&world, 2000 + ms);
-        world_stop(owner, 0);
-        world_pass(&world, 500);
-        world_kill(follower, 0, 0);
-        world_stop(&world.replicas[2], 0);
-        world_publish(&world, 0, 0, false);
-        world_pass(&world, 900);
-        world_continue(&world.replicas[2]);
-        world_pass(&world, 700);
-        world_continue(owner);
-        world_pass(&world, 3000);
-        end_schedule();
-    }
-}
-
-/* It was away, and what it had got before is in front of the hole. */
-static void a_hole_stands_where_it_was(void **state)
-{
-    (void)state;
-    begin_pair();
-    world.model.intact = false;
-    world_subscribe(owner, 0);
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 100);
-    world_kill(follower, 0, 0);
-    world_publish(&world, 0, 0, false);
-    world_deliver(owner, SIZE_MAX);
-    world_turn(owner, 512);
-    world_cut_nats(owner, 0);
-    world_publish(&world, 0, 0, false);
-    world_restore_nats(owner);
-    world_confirm(owner);
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 4000);
-    end_schedule();
-}
-
-/* The store does not have it: it is repeated, and the newcomer appends it when it takes over. */
-static void what_only_memory_has_is_handed_to_one_that_came(void **state)
-{
-    (void)state;
-    begin_pair();
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 100);
-    world_set_store(&world, true);
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 100);
-    world_kill(follower, 0, 0);
-    world_start(&world, 2);
-    world_pass(&world, 1500);
-    world_set_store(&world, false);
-    world_kill(owner, 0, 0);
-    world_pass(&world, 4000);
-    end_schedule();
-}
-
-/*
- * One has the lease and no NATS, the other NATS and no store, so that it begins without: its epoch is the later one, and the
- * lease is the other's.
- */
-static void two_who_have_half_each_agree_when_they_have_all(void **state)
-{
-    (void)state;
-    begin_pair();
-    world.model.intact = false;
-    world_stop(follower, 0);
-    world_pass(&world, 3500);
-    world_cut_nats(owner, 0);
-    world_cut_store(follower, 0);
-    world_continue(follower);
-    world_pass(&world, 6000);
-    assert_true(world_is_owner(owner) && world_is_owner(follower));
-    end_schedule();
-}
-
-/* It was noted while the store, which has older events, was not there. */
-static void a_hole_in_front_of_what_the_store_knows_is_stored(void **state)
-{
-    (void)state;
-    begin_pair();
-    world.model.intact = false;
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 100);
-    world_set_store(&world, true);
-    world_kill(owner, 0, 0);
-    world_kill(follower, 0, 0);
-    world_publish(&world, 0, 0, false);
-    world_start(&world, 2);
-    world_pass(&world, 100);
-    hub_subscribe(world.replicas[2].hub, replica_company(world.replicas[2].replica, model_company_names[0]), 0,
-                  &world.replicas[2].views[0]);
-    world.replicas[2].subscribed[0] = true;
-    world_pass(&world, 4000);
-    world_set_store(&world, false);
-    end_schedule();
-}
-
-/* What is repeated for one that came says nothing of messages that come later. */
-static void an_equal_message_behind_a_repeated_event_is_not_taken_for_it(void **state)
-{
-    (void)state;
-    begin_pair();
-    world_publish(&world, 0, 0, false);
-    world_pass(&world, 20);
-    world_start(&world, 2);
-    world_pass(&world, 1500);
-    world_publish(&world, 0, 0, true);
-    world_deliver(follower, SIZE_MAX);
-    world_kill(owner, 0, 0);
-    world_pass(&world, 3000);
-    end_schedule();
-}
-
-/* The owner has numbered it and lets it go from memory before it hears of the one that came. */
-static void what_was_numbered_before_one_came_is_not_numbered_again(void **state)
-{
-    (void)state;
-    begin_pair();
-    world_publish(&world, 0, 0, false);
-    world_kill(follower, 0, 0);
-    world_pass(&world, 4000);
-    world_start(&world, 2);
-    for (int i = 0; i < 3; i++)
-        world_publish(&world, 0, 0, false);
-    world_deliver(&world.replicas[2], SIZE_MAX);
-    world_deliver(owner, SIZE_MAX);
-    for (int i = 0; i < 2; i++) {
-        world_turn(owner, 512);
-        world_carry_out(owner, SIZE_MAX);
-    }
-    world_turn(owner, 512);
-    world_pass(&world, 2000);
-    world_kill(owner, 0, 0);
-    world_pass(&world, 3000);
-    end_schedule();
+    replica_report_end();
 }
 
 static void whoever_goes_nothing_is_lost_while_nats_and_the_store_stay(void **state)
@@ -755,25 +298,6 @@ static void whatever_goes_it_is_told_where_something_is_lost_by_the_store(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_owner_that_was_stopped_numbers_nothing_that_waited_for_a_head),
-        cmocka_unit_test(one_that_came_lets_another_go_on_who_missed_nothing),
-        cmocka_unit_test(one_that_was_stopped_lets_another_go_on_who_was_not),
-        cmocka_unit_test(what_an_owner_numbered_alone_reaches_one_that_was_stopped),
-        cmocka_unit_test(who_takes_over_first_reads_what_it_missed),
-        cmocka_unit_test(a_company_that_is_heard_of_on_the_way_to_welcome_is_read_too),
-        cmocka_unit_test(what_was_sent_and_not_heard_yet_is_not_said_to_be_stored),
-        cmocka_unit_test(an_owner_that_begins_again_is_heard),
-        cmocka_unit_test(an_owner_leaves_when_another_knows_all),
-        cmocka_unit_test(one_that_came_does_not_listen_to_an_owner_that_was_stopped),
-        cmocka_unit_test(a_hole_reaches_the_clients_of_all_replicas),
-        cmocka_unit_test(an_owner_that_ended_knows_all),
-        cmocka_unit_test(an_owner_that_was_stopped_lets_another_go_on_who_knows_all),
-        cmocka_unit_test(a_hole_stands_where_it_was),
-        cmocka_unit_test(what_only_memory_has_is_handed_to_one_that_came),
-        cmocka_unit_test(two_who_have_half_each_agree_when_they_have_all),
-        cmocka_unit_test(a_hole_in_front_of_what_the_store_knows_is_stored),
-        cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
-        cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(every_short_schedule_loses_nothing),
         cmocka_unit_test(whoever_goes_nothing_is_lost_while_nats_and_the_store_stay),
         cmocka_unit_test(whatever_goes_it_is_told_where_something_is_lost),

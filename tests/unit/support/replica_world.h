@@ -130,6 +130,13 @@ bool world_is_owner(const struct world_replica *replica);
 /* One turn of a replica's thread; some: only that many events are taken. */
 void world_turn(struct world_replica *replica, size_t max_events);
 
+/* The replica's end of NATS, not connected yet. */
+void world_connect_source(struct world_replica *replica);
+void world_free_source(struct world_replica *replica);
+
+/* Takes the first packet; false: there is none. */
+bool world_take_packet(struct packets *packets, struct packet *ret_packet);
+
 /* Of NATS: packets go on; all: there and back, of everybody. */
 void world_send(struct world_replica *replica, size_t count);
 void world_deliver(struct world_replica *replica, size_t count);
