@@ -176,6 +176,7 @@ static void on_append(void *context, int status)
 static void append(struct appender *appender, struct company *company)
 {
     struct frame *frames[STORE_APPEND_MAX];
+    uint64_t sources[STORE_APPEND_MAX];
     struct store_append request = {.company = company->name, .frames = frames, .since_ms = company->since_ms};
     int64_t now_ns = clock_monotonic_ns();
     size_t bytes = 0;
@@ -186,10 +187,13 @@ static void append(struct appender *appender, struct company *company)
         if (request.count == STORE_APPEND_MAX || bytes > APPEND_BYTES)
             break;
         frames[request.count] = ring_frame(company->recent, slot);
+        sources[request.count] = company_source_of(frames[request.count]);
         bytes += frame_memory_size(frames[request.count++]);
     }
     if (request.count == 0)
         return;
+    if (appender->options.has_sources)
+        request.sources = sources;
     request.list_company = company->listed_ns == 0 || now_ns - company->listed_ns > LIST_INTERVAL_S * NS_PER_S;
     if (request.list_company)
         company->listed_ns = now_ns;
@@ -239,6 +243,8 @@ static void sync(struct appender *appender, struct company *company, const struc
         /* Written down in front of the first event, a hole is not in the store. */
         if (head->position.ms < store_noted_hole(appender->options.store))
             company->hole_due = GAP_SOURCE;
+        company->source = head->source;
+        company->numbered_source = head->source;
     }
     if (head->position.ms > company->head.ms)
         company->head.ms = head->position.ms;
@@ -321,6 +327,12 @@ void appender_set_active(struct appender *appender, bool active)
         appender->owner_has_store = true;
     }
     update_replay_state(appender);
+}
+
+bool appender_is_behind(const struct appender *appender)
+{
+    return appender->options.has_sources && appender->active && store_state(appender->options.store) == STORE_READY &&
+           appender->backlog_bytes > appender->options.backlog_bytes / 2;
 }
 
 struct stored {

@@ -26,6 +26,7 @@ struct appender_options {
     size_t recent_events; /* kept in memory, per company */
     size_t recent_bytes;  /* and over all companies */
     size_t backlog_bytes; /* not yet in the store, over all companies */
+    bool has_sources;     /* events come from a stream: the store keeps their places in it */
     struct log *log;
     struct metrics *metrics;
 };
@@ -71,6 +72,9 @@ bool appender_is_done_with(const struct company *company);
 
 /* Gives up the company's recent frames, with which the appender is done. */
 void appender_forget(struct appender *appender, struct company *company);
+
+/* Whether the store is there, and does not keep up, and events can wait, as those of a stream can. */
+bool appender_is_behind(const struct appender *appender);
 
 /* Events that this replica has to append, and the store does not hold yet. */
 int64_t appender_backlog_events(const struct appender *appender);

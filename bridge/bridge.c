@@ -11,10 +11,10 @@
 #include "bridge/live.h"
 #include "bridge/replica.h"
 #include "bridge/source.h"
+#include "bridge/stream_reader.h"
 #include "core/clock.h"
 #include "core/thread.h"
-#include "replay/store_memory.h"
-#include "replay/store_redis.h"
+#include "replay/store_make.h"
 
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S INT64_C(1000000000)
@@ -23,7 +23,7 @@ enum {
     TAKE_MAX = 512, /* messages from NATS before workers and store get their turn */
     TICK_MS = 500,
     MAILBOX_MAX = 1000000,
-    MEMORY_STORE_SHARE = 4, /* of REPLAY_MAX_BYTES over all companies, for a store in memory */
+    DAY_S = 86400,
 };
 
 enum bridge_message_type { BRIDGE_SUBSCRIBE, BRIDGE_UNSUBSCRIBE, BRIDGE_READ, BRIDGE_COUNT, BRIDGE_CENSUS };
@@ -40,6 +40,10 @@ struct bridge_message {
 struct bridge {
     struct metrics *metrics;
     struct mailbox *mailbox;
+    struct message *held; /* that wait until the replica is open, in order */
+    struct message **held_last;
+    struct stream_reader *stream; /* NULL: events come by core NATS */
+    struct stream_place *place;   /* likewise */
     struct source *source;
     struct store *store;
     struct transform *transform;
@@ -60,27 +64,11 @@ struct bridge {
     atomic_bool draining;
     atomic_bool drained;
     atomic_int_fast64_t unstored;
+    bool is_refilling;
+    atomic_bool open; /* replica_is_open() */
+    atomic_bool at_end;
+    atomic_int_fast64_t numbered_companies;
 };
-
-static struct store *make_store(const struct config *config, struct metrics *metrics)
-{
-    struct store_limits limits = {
-        .ttl_ms = config->replay_ttl_seconds * 1000,
-        .max_events = config->replay_max_events,
-        .max_bytes = config->replay_max_bytes,
-    };
-    struct store_redis_options options = {
-        .redis = redis_access_of(config),
-        .limits = limits,
-        .metrics = metrics,
-    };
-
-    if (!*config->redis_url) {
-        metrics_set(metrics, METRIC_REDIS_CONNECTED, 1);
-        return store_memory_new(&limits, MEMORY_STORE_SHARE * config->replay_max_bytes);
-    }
-    return store_redis_new(&options);
-}
 
 /* Requests from other threads. */
 
@@ -164,6 +152,22 @@ int64_t bridge_peers(const struct bridge *bridge)
     return metrics_get(bridge->metrics, METRIC_PEERS);
 }
 
+bool bridge_stream_ok(const struct bridge *bridge)
+{
+    return !bridge->stream ||
+           (metrics_get(bridge->metrics, METRIC_STREAM_CONNECTED) == 1 && atomic_load(&bridge->open));
+}
+
+bool bridge_is_at_end(const struct bridge *bridge)
+{
+    return atomic_load(&bridge->at_end);
+}
+
+int64_t bridge_numbered_companies(const struct bridge *bridge)
+{
+    return atomic_load(&bridge->numbered_companies);
+}
+
 /* The thread. */
 
 static void handle_message(struct bridge *bridge, struct bridge_message *message)
@@ -198,6 +202,25 @@ static void handle_message(struct bridge *bridge, struct bridge_message *message
     }
 }
 
+static void finish_message(struct bridge *bridge, struct message *message)
+{
+    handle_message(bridge, (struct bridge_message *)(void *)message);
+    message->release(message);
+}
+
+static void hold(struct bridge *bridge, struct message *message)
+{
+    message->next = NULL;
+    *bridge->held_last = message;
+    bridge->held_last = &message->next;
+}
+
+/* At the end nobody waits any more. */
+static bool is_open(const struct bridge *bridge)
+{
+    return replica_is_open(bridge->replica) || atomic_load(&bridge->draining);
+}
+
 static void handle_mailbox(struct bridge *bridge)
 {
     struct message *message = mailbox_take(bridge->mailbox);
@@ -205,8 +228,24 @@ static void handle_mailbox(struct bridge *bridge)
     while (message) {
         struct message *next = message->next;
 
-        handle_message(bridge, (struct bridge_message *)(void *)message);
-        message->release(message);
+        if (!is_open(bridge) && (message->type == BRIDGE_SUBSCRIBE || message->type == BRIDGE_UNSUBSCRIBE))
+            hold(bridge, message);
+        else
+            finish_message(bridge, message);
+        message = next;
+    }
+}
+
+static void handle_held(struct bridge *bridge)
+{
+    struct message *message = bridge->held;
+
+    bridge->held = NULL;
+    bridge->held_last = &bridge->held;
+    while (message) {
+        struct message *next = message->next;
+
+        finish_message(bridge, message);
         message = next;
     }
 }
@@ -249,6 +288,8 @@ static struct timespec timeout(const struct bridge *bridge)
         deadline_ns = appender_deadline_ns(bridge->appender);
     if (replica_deadline_ns(bridge->replica) < deadline_ns)
         deadline_ns = replica_deadline_ns(bridge->replica);
+    if (stream_place_deadline_ns(bridge->place) < deadline_ns)
+        deadline_ns = stream_place_deadline_ns(bridge->place);
     return timespec_of(deadline_ns - now_ns);
 }
 
@@ -274,7 +315,8 @@ static void note_drained(struct bridge *bridge, bool quiet)
     if (!atomic_load(&bridge->draining))
         return;
     hub_drain(bridge->hub);
-    if (has_heir)
+    /* What others have too, or a stream keeps, need not be numbered here. */
+    if (has_heir || bridge->stream)
         replica_retire(bridge->replica);
     /* Who goes on has what the store does not, and appends it. */
     unstored = has_heir ? 0 : appender_backlog_events(bridge->appender) + replica_waiting(bridge->replica);
@@ -283,6 +325,25 @@ static void note_drained(struct bridge *bridge, bool quiet)
         return;
     replica_leave(bridge->replica);
     atomic_store(&bridge->drained, true);
+}
+
+static void count_numbered(struct company *company, void *context)
+{
+    int64_t *count = context;
+
+    *count += company->was_numbered;
+}
+
+static void note_end(struct bridge *bridge)
+{
+    int64_t count = 0;
+
+    if (!bridge->is_refilling || atomic_load(&bridge->at_end) || !atomic_load(&bridge->open) ||
+        appender_backlog_events(bridge->appender) > 0)
+        return;
+    companies_each(bridge->companies, count_numbered, &count);
+    atomic_store(&bridge->numbered_companies, count);
+    atomic_store(&bridge->at_end, true);
 }
 
 static void *run(void *context)
@@ -315,6 +376,9 @@ static void *run(void *context)
         if (fds[EVENTS].revents)
             taken = take(bridge, SOURCE_EVENTS, replica_take_event);
         replica_run(bridge->replica);
+        atomic_store(&bridge->open, replica_is_open(bridge->replica));
+        if (is_open(bridge))
+            handle_held(bridge);
         /* Streams first: the store is not what people wait for. */
         hub_flush(bridge->hub);
         appender_flush(bridge->appender);
@@ -324,7 +388,8 @@ static void *run(void *context)
         if (taken > 0 && taken < TAKE_MAX)
             bridge->nap_end_ns = clock_monotonic_ns() + bridge->nap_ns;
         tick(bridge);
-        if (replica_has_begun(bridge->replica))
+        note_end(bridge);
+        if (replica_has_begun(bridge->replica) && replica_is_open(bridge->replica))
             atomic_store(&bridge->begun, true);
         note_drained(bridge, fds[EVENTS].fd >= 0 && taken == 0);
     }
@@ -334,12 +399,46 @@ static void *run(void *context)
     return NULL;
 }
 
+static struct stream_reader *make_stream(const struct config *config, const struct bridge_options *options)
+{
+    int64_t max_age_seconds = config->nats_stream_max_age_seconds;
+
+    if (max_age_seconds == 0)
+        max_age_seconds = config->replay_ttl_seconds > DAY_S ? config->replay_ttl_seconds : DAY_S;
+    return stream_reader_new(&(struct stream_reader_options){
+        .stream = config->nats_stream,
+        .create = config->nats_stream_create,
+        .subjects = config->nats_subjects,
+        .max_age_seconds = max_age_seconds,
+        .max_bytes = config->nats_stream_max_bytes,
+        .replicas = config->nats_stream_replicas,
+        .max_pending_events = (size_t)config->source_pending_events,
+        .max_pending_bytes = (size_t)config->source_pending_bytes,
+        .log = options->log,
+        .metrics = options->metrics,
+    });
+}
+
+static struct stream_place *make_place(struct bridge *bridge, const struct bridge_options *options)
+{
+    return stream_place_new(&(struct stream_place_options){
+        .store = bridge->store,
+        .reader = bridge->stream,
+        .companies = bridge->companies,
+        .stream = options->config->nats_stream,
+        .ttl_ms = options->config->replay_ttl_seconds * 1000,
+        .from_ms = options->replay_from_ms,
+        .log = options->log,
+    });
+}
+
 static int make_parts(struct bridge *bridge, const struct bridge_options *options)
 {
     const struct config *config = options->config;
+    bool has_stream = *config->nats_stream != '\0';
 
     bridge->mailbox = mailbox_new(MAILBOX_MAX);
-    bridge->store = make_store(config, options->metrics);
+    bridge->store = store_make(config, options->metrics);
     bridge->companies = companies_new();
     bridge->transform = transform_new(config->event_names, (size_t)config->max_event_bytes);
     if (!bridge->mailbox || !bridge->store || !bridge->companies || !bridge->transform)
@@ -366,9 +465,17 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
         .recent_events = (size_t)config->recent_events,
         .recent_bytes = (size_t)config->recent_bytes,
         .backlog_bytes = (size_t)config->replay_backlog_bytes,
+        .has_sources = has_stream,
         .log = options->log,
         .metrics = options->metrics,
     });
+    if (has_stream)
+        bridge->stream = make_stream(config, options);
+    if (bridge->stream)
+        bridge->place = make_place(bridge, options);
+    if (has_stream && !bridge->place)
+        return -ENOMEM;
+    bridge->is_refilling = options->replay_from_ms > 0;
     bridge->source = source_new(&(struct source_options){
         .identity = {.url = config->nats_url,
                      .user = config->nats_user,
@@ -385,6 +492,7 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
                     .callback = options->on_control,
                     .context = options->control_context},
         .live_subject = bridge->memory_store ? NULL : bridge->live_subject,
+        .stream = bridge->stream,
         .max_pending_events = (size_t)config->source_pending_events,
         .max_pending_bytes = (size_t)config->source_pending_bytes,
         .log = options->log,
@@ -402,6 +510,7 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
         .companies = bridge->companies,
         .transform = bridge->transform,
         .streams = options->streams,
+        .place = bridge->place,
         .log = options->log,
         .metrics = options->metrics,
     });
@@ -416,6 +525,7 @@ int bridge_new(const struct bridge_options *options, struct bridge **ret_bridge)
     if (!bridge)
         return -ENOMEM;
     bridge->metrics = options->metrics;
+    bridge->held_last = &bridge->held;
     status = make_parts(bridge, options);
     if (status == 0)
         status = thread_start(&bridge->thread, "bridge", run, bridge);
@@ -440,8 +550,8 @@ int64_t bridge_drain(struct bridge *bridge, int64_t deadline_ns)
 {
     int64_t left_ms = (deadline_ns - clock_monotonic_ns()) / NS_PER_MS;
 
-    /* With other replicas there is nothing to hurry for: what this one has not numbered, they have, too. */
-    if (metrics_get(bridge->metrics, METRIC_PEERS) == 0)
+    /* With other replicas there is nothing to hurry for: what this one has not numbered, they have, too, or the stream has. */
+    if (metrics_get(bridge->metrics, METRIC_PEERS) == 0 && !bridge->stream)
         source_drain(bridge->source, left_ms > 0 ? (int)left_ms : 0);
     atomic_store(&bridge->draining, true);
     while (!atomic_load(&bridge->drained) && clock_monotonic_ns() < deadline_ns) {
@@ -463,11 +573,21 @@ void bridge_free(struct bridge *bridge)
     /* The store calls back while it is freed, so what it calls goes later; held messages go before the source. */
     store_free(bridge->store);
     replica_free(bridge->replica);
+    stream_place_free(bridge->place);
+    if (bridge->stream)
+        stream_reader_stop(bridge->stream);
     source_free(bridge->source);
+    stream_reader_free(bridge->stream);
     appender_free(bridge->appender);
     companies_free(bridge->companies);
     hub_free(bridge->hub);
     transform_free(bridge->transform);
+    while (bridge->held) {
+        struct message *next = bridge->held->next;
+
+        bridge->held->release(bridge->held);
+        bridge->held = next;
+    }
     mailbox_free(bridge->mailbox);
     free(bridge);
 }

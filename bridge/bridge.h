@@ -33,6 +33,8 @@ struct bridge_options {
     void (*on_control)(void *context, const char *payload, size_t size);
     void *control_context;
     struct census_streams streams; /* open here; listed from within bridge_new() until bridge_free() returns */
+    int64_t
+        replay_from_ms; /* the stream is read from that Unix time on, to refill a store; 0: from where it was left */
     struct log *log;
     struct metrics *metrics;
 };
@@ -52,6 +54,12 @@ void bridge_await_start(struct bridge *bridge, int timeout_ms);
  * replay store does not hold.
  */
 int64_t bridge_drain(struct bridge *bridge, int64_t deadline_ns);
+
+/* Whether the stream was read to its end, and all of it is in the replay store. */
+bool bridge_is_at_end(const struct bridge *bridge);
+
+/* Companies of which this process has numbered events; known once the above is true. */
+int64_t bridge_numbered_companies(const struct bridge *bridge);
 
 /* Ends the thread and frees. The workers' mailboxes must still be there. */
 void bridge_free(struct bridge *bridge);
@@ -87,5 +95,11 @@ bool bridge_has_begun(const struct bridge *bridge);
 /* Whether this replica numbers the events, and how many others were heard lately. Any thread. */
 bool bridge_is_owner(const struct bridge *bridge);
 int64_t bridge_peers(const struct bridge *bridge);
+
+/*
+ * Whether the stream that events come from can be read, and streams begin: not before what was in it is numbered. By core NATS:
+ * always.
+ */
+bool bridge_stream_ok(const struct bridge *bridge);
 
 #endif

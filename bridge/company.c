@@ -97,6 +97,14 @@ void companies_each(struct companies *companies, void (*visit)(struct company *c
     table_each(companies->table, visit_one, &all);
 }
 
+uint64_t company_source_of(const struct frame *frame)
+{
+    uint64_t mark = frame_mark(frame);
+
+    /* Marks of messages from core NATS are greater than any place. */
+    return mark <= COMPANY_SOURCE_MAX ? mark : 0;
+}
+
 size_t company_backlog_bytes(const struct company *company)
 {
     return ring_bytes(company->recent, company->stored, ring_end(company->recent));
@@ -104,11 +112,12 @@ size_t company_backlog_bytes(const struct company *company)
 
 void company_head_id(const struct company *company, char ret_id[EVENT_ID_SIZE])
 {
-    uint64_t now_ms = (uint64_t)clock_unix_ms();
-    uint64_t head_ms = company->head.ms;
+    struct event_position start = {.ms = (uint64_t)(clock_unix_ms() - company->start_margin_ms), .seq = 0};
 
+    if (start.ms < company->head.ms)
+        start.ms = company->head.ms;
     if (company->subject[0])
         event_id_format(company->subject, company->head, ret_id);
     else
-        event_id_format("start", (struct event_position){.ms = now_ms > head_ms ? now_ms : head_ms, .seq = 0}, ret_id);
+        event_id_format("start", start, ret_id);
 }

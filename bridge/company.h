@@ -18,6 +18,9 @@
  */
 enum { COMPANY_WORKERS_MAX = 256 };
 
+/* The greatest place in a stream: what Redis's scripts can count. */
+#define COMPANY_SOURCE_MAX ((UINT64_C(1) << 53) - 1)
+
 /* What waits until it is known where its company's order stands: a message, a frame that was heard, or else a hole. */
 struct parked {
     struct parked *next;
@@ -28,6 +31,8 @@ struct parked {
     uint64_t since_ms;            /* when its numbering began */
     enum gap_reason hole;         /* why, if it is one */
     int64_t received_ns;
+    uint64_t sequence; /* of the message, as in struct source_item */
+    int64_t stamp_ms;
 };
 
 /* A worker that gets the company's frames. */
@@ -56,8 +61,12 @@ struct company {
     struct event_position head;          /* of the last event or hole */
     struct event_position numbered;      /* of the last one that was given a number; behind the head while others
                                             have not been told of it */
+    uint64_t source;                     /* place in its stream of the last event that had one; 0: none had */
+    uint64_t numbered_source;            /* likewise of the last one that was given a number */
+    bool was_numbered;                   /* this replica gave numbers */
     enum gap_reason hole_due;            /* a hole goes before the next event: memory was short; GAP_NONE: none */
     struct event_position floor;         /* up to there events are not held, as far as we know */
+    int64_t start_margin_ms;             /* by how much the first event may be older than it is here */
     uint64_t since_ms;                   /* when this numbering began; 0: it has not yet */
     char subject[EVENT_SUBJECT_MAX + 1]; /* of the last event or hole; empty: there is none */
     struct parked *parked;
@@ -102,10 +111,13 @@ size_t companies_count(const struct companies *companies);
 /* Calls visit for each; visit may remove the company it got. */
 void companies_each(struct companies *companies, void (*visit)(struct company *company, void *context), void *context);
 
+/* The place in its stream that a frame's event had; 0: none (a hole has none, nor what came by core NATS). */
+uint64_t company_source_of(const struct frame *frame);
+
 /* Bytes of frames that the store has not confirmed. */
 size_t company_backlog_bytes(const struct company *company);
 
-/* The id of the head, or `start-0-<now>` where there is none yet. */
+/* The id of the head; where there is none yet `start-0-<ms>`, a time before that of any event to come. */
 void company_head_id(const struct company *company, char ret_id[EVENT_ID_SIZE]);
 
 #endif

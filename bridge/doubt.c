@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/source_message.h"
 #include "core/clock.h"
 
 enum { HOLES_MAX = 8 /* with a place of their own among the messages */ };
@@ -44,6 +45,8 @@ void doubt_note_hole(struct doubt *doubt, int64_t received_ns)
 {
     size_t at;
 
+    if (!doubt->shadow)
+        return;
     if (!doubt->exists)
         doubt->hole_count = 0;
     doubt->exists = true;
@@ -63,7 +66,8 @@ void doubt_note_hole(struct doubt *doubt, int64_t received_ns)
 void doubt_give_up(struct doubt *doubt, int64_t received_ns)
 {
     doubt_note_hole(doubt, received_ns);
-    drop_until(doubt, received_ns);
+    if (doubt->shadow)
+        drop_until(doubt, received_ns);
 }
 
 bool doubt_is_given_up(const struct doubt *doubt, int64_t received_ns)
@@ -119,8 +123,11 @@ void doubt_number_all(struct doubt *doubt, struct intake *intake, bool lacks_fir
     bool is_told = lacks_first || doubt->has_given_up;
     size_t count = 0;
     size_t done = 0;
-    struct source_item *items = take_shadow(doubt->shadow, &count);
+    struct source_item *items;
 
+    if (!doubt->shadow)
+        return;
+    items = take_shadow(doubt->shadow, &count);
     doubt->exists = false;
     doubt->has_given_up = false;
     if (!items)
@@ -169,6 +176,10 @@ void doubt_return_parked(void *context, const struct parked *parked)
         return;
     }
     return_hole(doubt, parked->received_ns);
+    if (!doubt->shadow) {
+        source_message_free(parked->message);
+        return;
+    }
     shadow_add(doubt->shadow, &(struct source_item){.message = parked->message, .received_ns = parked->received_ns});
 }
 

@@ -16,7 +16,7 @@
  */
 struct doubt;
 
-/* NULL: no memory. */
+/* shadow: NULL where events come from a stream, of which nothing is ever missing here. NULL: no memory. */
 struct doubt *doubt_new(struct shadow *shadow);
 void doubt_free(struct doubt *doubt);
 

@@ -58,6 +58,8 @@ static int add_for_all(struct fanout *fanout, struct company *company, struct fr
         fanout->first_unsent = numbered;
     fanout->count++;
     company->numbered = frame_position(frame);
+    if (company_source_of(frame) > company->numbered_source)
+        company->numbered_source = company_source_of(frame);
     return 0;
 }
 
@@ -204,6 +206,15 @@ bool fanout_is_waiting(const struct fanout *fanout)
     return fanout->count > 0;
 }
 
+uint64_t fanout_oldest_mark(const struct fanout *fanout)
+{
+    uint64_t mark = 0;
+
+    for (const struct numbered *at = fanout->first; at && mark == 0; at = at->next)
+        mark = company_source_of(at->frame);
+    return mark;
+}
+
 /* Takes the first frame out of those that wait. */
 static struct numbered take_first(struct fanout *fanout)
 {
@@ -235,6 +246,7 @@ void fanout_void(struct fanout *fanout, void (*visit)(void *context, const struc
         struct numbered numbered = take_first(fanout);
 
         numbered.company->numbered = numbered.company->head;
+        numbered.company->numbered_source = numbered.company->source;
         visit(context, numbered.frame);
         frame_unref(numbered.frame);
     }

@@ -48,6 +48,9 @@ bool fanout_is_full(const struct fanout *fanout);
 /* Whether something was sent and not heard yet. */
 bool fanout_is_waiting(const struct fanout *fanout);
 
+/* The place in its stream of the first event that was not heard yet; 0: there is none. */
+uint64_t fanout_oldest_mark(const struct fanout *fanout);
+
 /* A batch of ours was heard. */
 void fanout_hear(struct fanout *fanout, uint64_t batch);
 

@@ -4,10 +4,17 @@
 #include <string.h>
 
 #include "bridge/source_message.h"
+#include "bridge/stream_place.h"
 #include "core/clock.h"
 
 /* A company without subscribers leaves the memory when its last event is older than this; the store knows it still. */
 #define QUIET_MS (INT64_C(10) * 60 * 1000)
+
+/*
+ * The first event of a stream has a time by the clock of NATS, and may be on its way: it must not be older than the cursor of who
+ * was there before it.
+ */
+enum { STREAM_MARGIN_MS = 60000 };
 
 enum { FILL_EVENTS = 512, FILL_BYTES = 512 * 1024 };
 
@@ -109,6 +116,14 @@ bool heads_may_park(const struct heads *heads)
 
 /* Frames. */
 
+static void note_source(struct company *company, uint64_t source)
+{
+    if (source > company->source)
+        company->source = source;
+    if (source > company->numbered_source)
+        company->numbered_source = source;
+}
+
 int heads_push(struct heads *heads, struct company *company, struct frame *frame, uint64_t since_ms)
 {
     int status = appender_add(heads->options.appender, company, frame);
@@ -118,6 +133,7 @@ int heads_push(struct heads *heads, struct company *company, struct frame *frame
     company->head = frame_position(frame);
     if (event_position_compare(company->numbered, company->head) < 0)
         company->numbered = company->head;
+    note_source(company, company_source_of(frame));
     if (since_ms > 0)
         company->since_ms = since_ms;
     strcpy(company->subject, frame_subject(frame));
@@ -142,6 +158,8 @@ void heads_rebase(struct heads *heads, struct company *company, struct event_pos
     company->sent = 0;
     company->head = before;
     company->numbered = before;
+    company->source = 0;
+    company->numbered_source = 0;
     company->blank = false;
 }
 
@@ -164,6 +182,7 @@ static void adopt_head(struct heads *heads, struct company *company, const struc
         company->floor = position;
     }
     heads_rebase(heads, company, position);
+    note_source(company, head ? head->source : 0);
     company->blank = is_blank;
     company->loading = false;
     if (!head)
@@ -194,6 +213,7 @@ struct company *heads_get_blank(struct heads *heads, const char *name)
     company->heads = heads;
     company->appender = heads->options.appender;
     company->blank = true;
+    company->start_margin_ms = heads->options.place ? STREAM_MARGIN_MS : 0;
     company->rate = publish_rate_make(heads->options.events_per_second, heads->options.bytes_per_second);
     return company;
 }
@@ -247,6 +267,9 @@ static void on_page(void *context, int status, const struct store_page *page)
             return;
         }
     }
+    /* Frames from the store do not say where they come from; its head does, once all in front of it are here. */
+    if (page->last)
+        note_source(company, page->head.source);
     if (page->last && !company->fetch_again)
         end_fill(heads, company);
     else
@@ -286,8 +309,8 @@ void heads_release(struct heads *heads, struct company *company)
     bool quiet =
         company->head.seq == 0 || (!company->unsynced && (int64_t)company->head.ms < clock_unix_ms() - QUIET_MS);
 
-    if (!quiet || heads_is_busy(company) || company->readings || company->subscriptions ||
-        !appender_is_done_with(company))
+    if (stream_place_is_refilling(heads->options.place) || !quiet || heads_is_busy(company) || company->readings ||
+        company->subscriptions || !appender_is_done_with(company))
         return;
     /* Events on their way to the other replicas. */
     if (event_position_compare(company->numbered, company->head) != 0)

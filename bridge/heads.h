@@ -18,6 +18,7 @@
  * this replica numbered and those that it heard. Everything here belongs to the bridge's thread.
  */
 struct heads;
+struct stream_place;
 
 struct heads_options {
     struct store *store;
@@ -25,7 +26,8 @@ struct heads_options {
     struct hub *hub;
     struct companies *companies;
     size_t max_parked;
-    int64_t events_per_second; /* of one company; 0: no limit */
+    const struct stream_place *place; /* NULL: events come by core NATS */
+    int64_t events_per_second;        /* of one company; 0: no limit */
     int64_t bytes_per_second;
     struct metrics *metrics;
     /* What was parked goes on, in order; the item is the receiver's, but for its memory. */

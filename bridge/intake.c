@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/config_value.h"
 
 struct intake {
     struct intake_options options;
@@ -100,7 +101,7 @@ void intake_add_hole(struct intake *intake, struct company *company, enum gap_re
 static void number_event(struct intake *intake, struct company *company, const struct transformed *event,
                          const struct source_item *item, uint64_t mark)
 {
-    uint64_t now_ms = (uint64_t)clock_unix_ms();
+    uint64_t now_ms = (uint64_t)(item->sequence > 0 ? item->stamp_ms : clock_unix_ms());
     struct event_position head;
     struct frame_event numbered = {
         .kind = FRAME_EVENT,
@@ -122,11 +123,38 @@ static void number_event(struct intake *intake, struct company *company, const s
     if (company->since_ms == 0)
         company->since_ms = numbered.position.ms;
     if (company->hole_due == GAP_NONE && add_frame(intake, company, &numbered) == 0) {
+        company->was_numbered = true;
         metrics_add(intake->options.metrics, METRIC_EVENTS_ACCEPTED, 1);
         return;
     }
     company->hole_due = GAP_SOURCE;
     metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
+}
+
+/*
+ * Whether the company's order has the message of a stream. One whose events came by core NATS until now knows no places: it has
+ * what is not younger than its last event, and whether that is all, nobody can tell.
+ */
+static bool is_known(struct company *company, const struct source_item *item)
+{
+    bool came_by_core = company->numbered_source == 0 && company->numbered.seq > 0;
+
+    if (!came_by_core)
+        return item->sequence <= company->numbered_source;
+    if (item->stamp_ms <= (int64_t)company->numbered.ms)
+        return true;
+    company->hole_due = GAP_SOURCE;
+    return false;
+}
+
+static void number_from_stream(struct intake *intake, struct company *company, const struct transformed *event,
+                               const struct source_item *item)
+{
+    if (is_known(company, item))
+        metrics_add(intake->options.metrics, METRIC_EVENTS_DUPLICATE, 1);
+    else
+        number_event(intake, company, event, item, item->sequence);
+    source_message_free(item->message);
 }
 
 /*
@@ -139,8 +167,13 @@ static void number_message(struct intake *intake, struct company *company, const
     struct shadow *shadow = intake->options.shadow;
     size_t size;
     const char *payload = source_message_payload(item->message, &size);
-    uint64_t mark = shadow ? shadow_mark(source_message_subject(item->message), payload, size) : 0;
+    uint64_t mark;
 
+    if (item->sequence > 0) {
+        number_from_stream(intake, company, event, item);
+        return;
+    }
+    mark = shadow ? shadow_mark(source_message_subject(item->message), payload, size) : 0;
     /* Not if the owner before had numbered it, and its event was quicker than the message. */
     if (!shadow || !shadow_consume(shadow, mark, item->received_ns))
         number_event(intake, company, event, item, mark);
@@ -162,7 +195,10 @@ static void write_hole(struct intake *intake, struct company *company, enum gap_
 
 void intake_unpark(struct intake *intake, struct company *company, const struct parked *parked)
 {
-    struct source_item item = {.message = parked->message, .received_ns = parked->received_ns};
+    struct source_item item = {.message = parked->message,
+                               .received_ns = parked->received_ns,
+                               .sequence = parked->sequence,
+                               .stamp_ms = parked->stamp_ms};
 
     if (parked->message)
         number_message(intake, company, &parked->event, &item);
@@ -197,12 +233,32 @@ static bool is_within_rate(struct intake *intake, struct company *company, size_
 static void park_message(struct intake *intake, struct company *company, const struct transformed *event,
                          const struct source_item *item)
 {
-    struct parked parked = {.message = item->message, .received_ns = item->received_ns, .event = *event};
+    struct parked parked = {.message = item->message,
+                            .received_ns = item->received_ns,
+                            .sequence = item->sequence,
+                            .stamp_ms = item->stamp_ms,
+                            .event = *event};
 
     if (heads_park(intake->options.heads, company, &parked))
         return;
     metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
     source_message_free(item->message);
+}
+
+/* A stream may hold more than what is wanted of it. */
+static bool is_wanted(const struct intake *intake, const struct source_item *item)
+{
+    const char *cursor = intake->options.subjects;
+    const char *subject = source_message_subject(item->message);
+    const char *pattern;
+    size_t size;
+
+    if (item->sequence == 0)
+        return true;
+    while (config_list_next(&cursor, &pattern, &size))
+        if (config_pattern_matches(pattern, size, subject))
+            return true;
+    return false;
 }
 
 static void take_message(struct intake *intake, const struct source_item *item)
@@ -211,9 +267,13 @@ static void take_message(struct intake *intake, const struct source_item *item)
     struct company *company;
     size_t size;
     const char *payload = source_message_payload(item->message, &size);
-    enum transform_result result =
-        transform_message(intake->options.transform, source_message_subject(item->message), payload, size, &event);
+    enum transform_result result;
 
+    if (!is_wanted(intake, item)) {
+        source_message_free(item->message);
+        return;
+    }
+    result = transform_message(intake->options.transform, source_message_subject(item->message), payload, size, &event);
     if (result != TRANSFORM_ACCEPTED) {
         reject(intake, item->message, result);
         source_message_free(item->message);
@@ -225,7 +285,8 @@ static void take_message(struct intake *intake, const struct source_item *item)
         source_message_free(item->message);
         return;
     }
-    if (!is_within_rate(intake, company, size, item->received_ns)) {
+    /* What is dropped above a rate would be no function of the stream. */
+    if (item->sequence == 0 && !is_within_rate(intake, company, size, item->received_ns)) {
         source_message_free(item->message);
         return;
     }

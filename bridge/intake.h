@@ -20,6 +20,9 @@
  * here belongs to the bridge's thread.
  *
  * What a company publishes above its rates is dropped, and told by a hole where that begins and by another where it ends.
+ *
+ * The number of a stream's message is a function of the stream: its time there, and the count of its company's events. So a
+ * message that is read again gets the same one; and if its company's order is known to have it, it is dropped.
  */
 struct intake;
 
@@ -32,6 +35,7 @@ struct intake_options {
     struct source *source; /* for dead letters */
     const struct transform *transform;
     struct companies *companies;
+    const char *subjects;            /* of a stream's messages, those that are events */
     const char *dead_letter_subject; /* empty: none */
     size_t max_event_bytes;          /* once encoded */
     struct log *log;

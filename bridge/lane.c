@@ -104,3 +104,8 @@ size_t lane_count(const struct lane *lane)
 {
     return inbox_count(lane->inbox);
 }
+
+bool lane_has_room(const struct lane *lane, size_t items)
+{
+    return inbox_count(lane->inbox) + items <= lane->max_items && inbox_bytes(lane->inbox) <= lane->max_bytes / 2;
+}

@@ -33,4 +33,7 @@ int lane_fd(const struct lane *lane);
 
 size_t lane_count(const struct lane *lane);
 
+/* Whether so many more items may be asked for: their number fits, and half of the bytes are free. */
+bool lane_has_room(const struct lane *lane, size_t items);
+
 #endif

@@ -39,14 +39,17 @@ void replica_take_event(struct replica *replica, const struct source_item *item)
     int64_t now_ns = clock_monotonic_ns();
 
     replica->taken_ns = item->received_ns;
-    if (!item->message)
+    /* A hole in a stream has its place among what is numbered. */
+    if (!item->message && !replica->options.place) {
         take_hole(replica, item);
-    else if (doubt_is_given_up(replica->doubt, item->received_ns))
+    } else if (doubt_is_given_up(replica->doubt, item->received_ns)) {
         source_message_free(item->message);
-    else if (!replica->is_retired && ownership_may_number(replica->ownership, now_ns))
+    } else if (!replica->is_retired && ownership_may_number(replica->ownership, now_ns)) {
         intake_take(replica->intake, item);
-    else
+        stream_place_note(replica->options.place, item->sequence);
+    } else {
         shadow_add(replica->shadow, item);
+    }
 }
 
 /* Roles. */
@@ -54,12 +57,13 @@ void replica_take_event(struct replica *replica, const struct source_item *item)
 static void began(void *context)
 {
     struct replica *replica = context;
+    int64_t now_ns = clock_monotonic_ns();
+    int64_t answered_ns = replica->asked_ns + REPLICA_MARGIN_NS;
 
     /* An owner that was there, and was not heard, would have answered: what came later it has not numbered. */
     if (!replica->is_complete)
-        doubt_give_up(replica->doubt, replica->is_unsure || replica->asked_ns == 0
-                                          ? clock_monotonic_ns()
-                                          : replica->asked_ns + REPLICA_MARGIN_NS);
+        doubt_give_up(replica->doubt,
+                      replica->is_unsure || replica->asked_ns == 0 || answered_ns > now_ns ? now_ns : answered_ns);
     /* What the owner before had appended is in the store. It is read before places are compared with the store's. */
     if (!replica->is_complete)
         mirror_fill(replica->mirror);
@@ -68,6 +72,7 @@ static void began(void *context)
     replica->is_unsure = false;
     fanout_flush(replica->fanout);
     doubt_number_all(replica->doubt, replica->intake, shadow_has_dropped(replica->shadow, replica->owner_ns));
+    stream_place_begin(replica->options.place, replica->fanout);
 }
 
 static void return_company(struct company *company, void *context)
@@ -82,6 +87,7 @@ static void ended(void *context)
 {
     struct replica *replica = context;
 
+    stream_place_end(replica->options.place);
     fanout_void(replica->fanout, doubt_return_frame, replica->doubt);
     doubt_end_return(replica->doubt);
     companies_each(replica->options.companies, return_company, replica);
@@ -133,7 +139,8 @@ void replica_release(struct replica *replica, struct company *company)
 
 bool replica_may_take(const struct replica *replica)
 {
-    return heads_may_park(replica->heads) && !fanout_is_full(replica->fanout);
+    return heads_may_park(replica->heads) && !fanout_is_full(replica->fanout) &&
+           !appender_is_behind(replica->options.appender);
 }
 
 void replica_run(struct replica *replica)
@@ -163,6 +170,7 @@ void replica_run(struct replica *replica)
         replica_send_hello(replica, turn.now_ns);
     fanout_flush(replica->fanout);
     census_run(replica->census, turn.now_ns);
+    stream_place_run(replica->options.place);
 }
 
 int64_t replica_deadline_ns(const struct replica *replica)
@@ -188,7 +196,16 @@ void replica_tick(struct replica *replica)
     batches_expire(replica->batches, clock_monotonic_ns());
     if (ownership_is_owner(replica->ownership))
         intake_tick(replica->intake);
+    stream_place_tick(replica->options.place);
     companies_each(replica->options.companies, tick_company, replica->heads);
+}
+
+bool replica_is_open(const struct replica *replica)
+{
+    bool is_owner = ownership_is_owner(replica->ownership);
+
+    return !replica->options.place || (is_owner ? stream_place_has_caught_up(replica->options.place)
+                                                : replica->owner_has_caught_up && replica_has_begun(replica));
 }
 
 bool replica_has_peers(const struct replica *replica)
@@ -206,6 +223,7 @@ void replica_retire(struct replica *replica)
     if (!replica->is_retired)
         replica->retired_ns = clock_monotonic_ns();
     replica->is_retired = true;
+    stream_place_retire(replica->options.place);
 }
 
 bool replica_is_settled(const struct replica *replica)
@@ -221,6 +239,7 @@ bool replica_has_begun(const struct replica *replica)
 
 void replica_leave(struct replica *replica)
 {
+    stream_place_save(replica->options.place);
     ownership_retire(replica->ownership);
 }
 
@@ -244,13 +263,17 @@ static int make_parts(struct replica *replica)
     replica->kin = kin_new(&(struct kin_options){
         .id = replica->id, .store = options->store, .log = options->log, .metrics = options->metrics});
     replica->batches = batches_new(REPLICA_SHADOW_NS, KEPT_BYTES);
-    replica->shadow = shadow_new((size_t)config->source_pending_events, (size_t)config->source_pending_bytes);
+    /* What a stream keeps for the next owner is not kept here. */
+    replica->shadow = options->place
+                          ? shadow_new(1, 0)
+                          : shadow_new((size_t)config->source_pending_events, (size_t)config->source_pending_bytes);
     replica->heads = heads_new(&(struct heads_options){
         .store = options->store,
         .appender = options->appender,
         .hub = options->hub,
         .companies = options->companies,
         .max_parked = (size_t)config->source_pending_events,
+        .place = options->place,
         .events_per_second = config->publish_events_per_second,
         .bytes_per_second = config->publish_bytes_per_second,
         .metrics = options->metrics,
@@ -268,7 +291,7 @@ static int make_parts(struct replica *replica)
         .log = options->log,
         .metrics = options->metrics,
     });
-    replica->doubt = doubt_new(replica->shadow);
+    replica->doubt = doubt_new(options->place ? NULL : replica->shadow);
     if (!replica->kin || !replica->batches || !replica->shadow || !replica->doubt || !replica->heads ||
         !replica->ownership)
         return -1;
@@ -297,6 +320,7 @@ static int make_parts(struct replica *replica)
         .source = options->source,
         .transform = options->transform,
         .companies = options->companies,
+        .subjects = config->nats_subjects,
         .dead_letter_subject = config->dead_letter_subject,
         .max_event_bytes = (size_t)config->max_event_bytes,
         .log = options->log,
@@ -320,6 +344,7 @@ struct replica *replica_new(const struct replica_options *options)
         return NULL;
     replica->options = *options;
     replica->run_ns = clock_monotonic_ns();
+    replica->has_listened = options->place != NULL;
     replica->message = buffer_make(MESSAGE_BYTES);
     if (getrandom(&replica->id, sizeof replica->id, 0) != (ssize_t)sizeof replica->id || make_parts(replica) < 0) {
         replica_free(replica);
@@ -328,6 +353,7 @@ struct replica *replica_new(const struct replica_options *options)
     if (ownership_is_alone(replica->ownership)) {
         replica->is_complete = true;
         appender_set_active(options->appender, true);
+        stream_place_begin(options->place, replica->fanout);
     }
     return replica;
 }

@@ -10,6 +10,7 @@
 #include "bridge/company.h"
 #include "bridge/hub.h"
 #include "bridge/source.h"
+#include "bridge/stream_place.h"
 #include "bridge/transform.h"
 #include "core/config.h"
 #include "core/log.h"
@@ -19,7 +20,8 @@
 /*
  * This process as one of the replicas: takes what comes from NATS as its role wants it. The owner of the intake (ownership.h)
  * numbers events (intake.h) and tells the others (fanout.h). The others keep the messages for the case that it dies
- * (shadow.h), and enter what they hear (mirror.h). Everything here belongs to the bridge's thread.
+ * (shadow.h), and enter what they hear (mirror.h). Of a stream the owner alone reads, from the place where the one before had
+ * got to (stream_place.h): nobody else need keep anything. Everything here belongs to the bridge's thread.
  */
 struct replica;
 
@@ -33,6 +35,7 @@ struct replica_options {
     struct companies *companies;
     const struct transform *transform;
     struct census_streams streams; /* that are open here */
+    struct stream_place *place;    /* NULL: events come by core NATS */
     struct log *log;
     struct metrics *metrics;
 };
@@ -68,6 +71,12 @@ void replica_release(struct replica *replica, struct company *company);
 /* Whether other replicas are there; and whether one of them can take over from this one without missing anything. */
 bool replica_has_peers(const struct replica *replica);
 bool replica_has_heir(const struct replica *replica);
+
+/*
+ * Whether streams may begin: of a stream of NATS all is numbered that was in it before, by whoever owns the intake. Sooner, who
+ * comes back could be told as new what it has. It may become false again, when another replica begins to read.
+ */
+bool replica_is_open(const struct replica *replica);
 
 /* Numbers nothing from here on. Others take over once replica_is_settled(). */
 void replica_retire(struct replica *replica);

@@ -77,7 +77,7 @@ void replica_send_header(void *context, struct live_header *header)
     if (header->type == LIVE_OWNER) {
         header->stored_ms = stored_ms(replica);
         header->hole_ms = store_noted_hole(replica->options.store);
-        header->lag_ms = lag_ms(replica);
+        header->lag_ms = replica->options.place ? !stream_place_has_caught_up(replica->options.place) : lag_ms(replica);
     }
     header->has_hole = replica_is_in_doubt(replica);
     live_begin(&replica->message, header);
@@ -192,6 +192,7 @@ static void hear_owner(struct replica *replica, const struct live_header *header
     if (replica->is_complete)
         doubt_hear_told(replica->doubt, received_ns - lag_ns - REPLICA_MARGIN_NS);
     replica->owner_ns = received_ns;
+    replica->owner_has_caught_up = header->lag_ms == 0;
     replica->is_unsure = !replica->is_complete;
     shadow_expire(replica->shadow, received_ns - REPLICA_SHADOW_NS - lag_ns);
     if (header->former_epoch > 0)

@@ -37,7 +37,8 @@ struct replica {
     bool is_unsure;   /* an owner was heard, but not what of our messages it had numbered */
     bool is_retired;
     int64_t retired_ns;
-    bool has_listened; /* the hole in front of the first connection was dealt with */
+    bool owner_has_caught_up; /* it has numbered what was in the stream when it began to read */
+    bool has_listened;        /* the hole in front of the first connection was dealt with */
     int64_t next_hello_ns;
     int64_t asked_ns; /* when it was asked first for what is missing; 0: not yet */
     int64_t run_ns;   /* the last turn */

@@ -82,7 +82,8 @@ uint64_t shadow_mark(const char *subject, const char *payload, size_t size)
     /* The last bytes have not reached the low bits yet, by which buckets are chosen. */
     hash = mix(hash ^ hash >> 47, 0);
     hash ^= hash >> 47;
-    return hash != 0 ? hash : 1;
+    /* Never 0, and greater than any place in a stream, which is what other frames have there. */
+    return hash | UINT64_C(1) << 63;
 }
 
 /* Entries. */

@@ -11,6 +11,7 @@
 #include "bridge/source_options.h"
 #include "bridge/source_report.h"
 #include "bridge/source_subscriptions.h"
+#include "bridge/stream_link.h"
 #include "core/clock.h"
 #include "core/thread.h"
 
@@ -29,6 +30,7 @@ struct source {
     const char *subjects;
     struct source_control control;
     const char *live_subject;
+    struct stream_reader *stream; /* NULL: none */
     struct log *log;
     struct metrics *metrics;
     struct source_report report;      /* of our thread alone */
@@ -160,6 +162,8 @@ static void on_reconnected(natsConnection *connection, void *context)
     source->unconfirmed = true;
     pthread_cond_broadcast(&source->changed);
     pthread_mutex_unlock(&source->lock);
+    if (source->stream)
+        stream_link_renew(source->stream);
 }
 
 /*
@@ -261,6 +265,8 @@ static natsStatus subscribe_all(struct source *source, natsConnection *connectio
             source_subscriptions_add(subscriptions, connection, source->control.subject, on_control, &source->control);
     if (status == NATS_OK && source->live_subject)
         status = source_subscriptions_add(subscriptions, connection, source->live_subject, on_live, source);
+    if (status == NATS_OK && source->stream)
+        return stream_link_attach(source->stream, connection, subscriptions);
     if (status == NATS_OK)
         status = source_subscriptions_add_list(subscriptions, connection, source->subjects, on_message, source);
     return status;
@@ -352,6 +358,8 @@ static natsStatus use_connection(struct source *source, natsConnection *connecti
     pthread_mutex_unlock(&source->lock);
     /* Subscriptions go behind the close: libnats 3.4.1 crashes on one destroyed while messages arrive. */
     natsConnection_Close(connection);
+    if (source->stream)
+        stream_link_detach(source->stream);
     source_subscriptions_end(&source->subscriptions);
     natsConnection_Destroy(connection);
     return status;
@@ -451,6 +459,7 @@ struct source *source_new(const struct source_options *options)
     source->subjects = options->subjects;
     source->control = options->control;
     source->live_subject = options->live_subject;
+    source->stream = options->stream;
     /* 0: the library's locks must not spin on two cores. */
     if (!source->lanes[SOURCE_EVENTS] || !source->lanes[SOURCE_LIVE] || nats_Open(0) != NATS_OK ||
         natsStatistics_Create(&source->delivery_statistics) != NATS_OK ||
@@ -514,6 +523,8 @@ void source_free(struct source *source)
 
 int source_fd(const struct source *source, enum source_lane lane)
 {
+    if (lane == SOURCE_EVENTS && source->stream)
+        return stream_reader_fd(source->stream);
     return lane_fd(source->lanes[lane]);
 }
 
@@ -521,6 +532,8 @@ size_t source_take(struct source *source, enum source_lane lane, struct source_i
 {
     size_t taken;
 
+    if (lane == SOURCE_EVENTS && source->stream)
+        return stream_reader_take(source->stream, items, max);
     pthread_mutex_lock(&source->lock);
     taken = lane_take(source->lanes[lane], items, max);
     pthread_mutex_unlock(&source->lock);
@@ -531,6 +544,8 @@ size_t source_pending(struct source *source, enum source_lane lane)
 {
     size_t count;
 
+    if (lane == SOURCE_EVENTS && source->stream)
+        return stream_reader_pending(source->stream);
     pthread_mutex_lock(&source->lock);
     count = lane_count(source->lanes[lane]);
     pthread_mutex_unlock(&source->lock);

@@ -15,6 +15,7 @@
  * inbox holds a hole, in its place among the messages. Messages on subjects of our own (`sluice.…`) are never events.
  */
 struct source;
+struct stream_reader;
 
 /* Where NATS is, and who we are there. At most one way to log in; texts are empty or NULL where there is nothing to say. */
 struct source_identity {
@@ -45,7 +46,8 @@ struct source_options {
     struct source_identity identity;
     const char *subjects; /* to subscribe to, comma-separated */
     struct source_control control;
-    const char *live_subject; /* what replicas tell each other; NULL: none */
+    const char *live_subject;     /* what replicas tell each other; NULL: none */
+    struct stream_reader *stream; /* where events come from instead of the subjects; NULL: the subjects. The caller's */
     size_t max_pending_events;
     size_t max_pending_bytes;
     struct log *log;
@@ -56,6 +58,8 @@ struct source_item {
     struct source_message *message; /* NULL: a hole */
     int64_t received_ns;            /* clock_monotonic_ns() */
     int64_t dropped;                /* of a hole: messages known to be lost; 0: not known */
+    uint64_t sequence;              /* of a message: its place in a stream (stream_reader.h); 0: it comes from none */
+    int64_t stamp_ms;               /* and the Unix time at which it was entered there */
 };
 
 /* Starts to connect. NULL: no memory, descriptor or thread. The strings must outlive the source. */
@@ -71,7 +75,8 @@ void source_drain(struct source *source, int timeout_ms);
 void source_free(struct source *source);
 
 /*
- * Events, and what replicas tell each other, lie in a lane each. A hole in the live lane stands where a connection began.
+ * Events, and what replicas tell each other, lie in a lane each. A hole in the live lane stands where a connection began. Events
+ * of a stream are its reader's, and have holes of their own alone.
  */
 enum source_lane { SOURCE_EVENTS, SOURCE_LIVE };
 enum { SOURCE_LANES = 2 };

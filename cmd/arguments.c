@@ -51,6 +51,7 @@ void arguments_print_help(void)
                               "Commands:\n"
                               "  (none)          run until SIGTERM or SIGINT\n"
                               "  keygen          make an API key: keygen --company COMPANY [--id ID] [--expires TIME]\n"
+                              "  replay          refill a lost Redis from NATS_STREAM: replay --from TIME|24h\n"
                               "  --check-config  check the settings and say what is wrong with them\n"
                               "  --probe         ask the Sluice on this machine whether it lives: 0 if so\n"
                               "  --write-docs    print docs/configuration.md\n"

@@ -9,6 +9,7 @@ enum command {
     COMMAND_CHECK_CONFIG,
     COMMAND_PROBE,
     COMMAND_WRITE_DOCS,
+    COMMAND_REPLAY, /* the first word, with an argument of its own */
 };
 
 /* Takes the command out of the arguments, which leaves those that are settings. The first command counts. */

@@ -12,6 +12,7 @@
 #include "bridge/bridge.h"
 #include "cmd/arguments.h"
 #include "cmd/keygen.h"
+#include "cmd/replay.h"
 #include "core/clock.h"
 #include "core/config.h"
 #include "core/log.h"
@@ -350,6 +351,10 @@ static int run(const struct config *config)
     if (!*config->redis_url)
         log_write(program.log, LOG_LEVEL_WARN,
                   "Replay in memory only: history ends with this process (REDIS_URL is empty)", NULL);
+    if (*config->nats_stream && (config->publish_events_per_second > 0 || config->publish_bytes_per_second > 0))
+        log_write(program.log, LOG_LEVEL_WARN,
+                  "PUBLISH_EVENTS_PER_SECOND and PUBLISH_BYTES_PER_SECOND are ignored: events come from a stream",
+                  NULL);
     status = start(&program);
     if (status == 0) {
         sigwait(&signals, &signal_number);
@@ -364,7 +369,16 @@ static int run(const struct config *config)
     return status == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int run_command(enum command command, const struct config *config)
+static int run_replay(const struct config *config, int64_t from_ms)
+{
+    struct log *log = make_log(config);
+    int status = log ? replay_run(config, from_ms, log) : EXIT_FAILURE;
+
+    log_free(log);
+    return status;
+}
+
+static int run_command(enum command command, const struct config *config, int64_t replay_from_ms)
 {
     switch (command) {
     case COMMAND_CHECK_CONFIG:
@@ -372,6 +386,8 @@ static int run_command(enum command command, const struct config *config)
         return EXIT_SUCCESS;
     case COMMAND_PROBE:
         return probe_live(config->bind_address, config->port) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    case COMMAND_REPLAY:
+        return run_replay(config, replay_from_ms);
     default:
         return run(config);
     }
@@ -382,6 +398,8 @@ int main(int argc, char **argv)
     struct config config;
     struct buffer errors = buffer_make(ERRORS_MAX_BYTES);
     enum command command;
+    int64_t replay_from_ms = 0;
+    bool is_replay;
     bool usable;
     int status;
 
@@ -389,6 +407,9 @@ int main(int argc, char **argv)
     argv++;
     if (argc > 0 && strcmp(argv[0], "keygen") == 0)
         return keygen_run(argc - 1, argv + 1, stdout, stderr);
+    is_replay = argc > 0 && strcmp(argv[0], "replay") == 0;
+    argc -= is_replay;
+    argv += is_replay;
     command = arguments_take_command(&argc, argv);
     if (command == COMMAND_HELP) {
         arguments_print_help();
@@ -402,6 +423,12 @@ int main(int argc, char **argv)
         puts("sluice " SLUICE_VERSION);
         return EXIT_SUCCESS;
     }
+    if (is_replay) {
+        status = replay_take_arguments(&argc, argv, &replay_from_ms);
+        if (status != 0)
+            return status;
+        command = COMMAND_REPLAY;
+    }
     status = config_load(&config, argc, argv, lookup_environment, NULL, &errors);
     /* The probe runs beside the process that has all the settings: address and port are all that it needs. */
     usable = status == 0 || (command == COMMAND_PROBE && config.bind_address);
@@ -410,7 +437,7 @@ int main(int argc, char **argv)
                 status == -ENOMEM ? "out of memory" : "the configuration is not valid");
         status = EXIT_BAD_CONFIG;
     } else {
-        status = run_command(command, &config);
+        status = run_command(command, &config, replay_from_ms);
     }
     buffer_release(&errors);
     config_release(&config);

@@ -64,6 +64,11 @@ struct config {
     char *nats_tls_key_file;
     char *nats_subjects;
     char *replica_group;
+    char *nats_stream;
+    bool nats_stream_create;
+    int64_t nats_stream_max_age_seconds;
+    int64_t nats_stream_max_bytes;
+    int64_t nats_stream_replicas;
     char *event_names;
     char *dead_letter_subject;
     int64_t max_event_bytes;

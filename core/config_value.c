@@ -238,6 +238,17 @@ const char *config_check_group(const char *value)
     return size > 0 && size <= CONFIG_GROUP_MAX && value[size] == '\0' ? NULL : "1 to 64 of the characters A-Za-z0-9_-";
 }
 
+const char *config_check_stream(const char *value)
+{
+    /* NATS itself allows more. */
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    size_t size = strspn(value, allowed);
+
+    if (size <= 200 && value[size] == '\0')
+        return NULL;
+    return "the name of a JetStream stream: at most 200 characters of A-Za-z0-9_-";
+}
+
 static bool is_host(const char *text, size_t size)
 {
     char address[INET6_ADDRSTRLEN + 1];

@@ -42,6 +42,7 @@ const char *config_check_subjects(const char *value);
 const char *config_check_event_names(const char *value);
 const char *config_check_subject(const char *value);
 const char *config_check_group(const char *value);
+const char *config_check_stream(const char *value);
 const char *config_check_nats_url(const char *value);
 const char *config_check_nkey(const char *value);
 const char *config_check_redis_url(const char *value);

@@ -19,6 +19,17 @@ static void put_timestamp(struct json *json)
     json_put_string(json, "timestamp", now);
 }
 
+static void put_nats(const struct http_context *context, struct json *json, bool connected)
+{
+    json_begin_object(json);
+    json_put_bool(json, "connected", connected);
+    if (*context->config->nats_stream) {
+        json_put_string(json, "stream", context->config->nats_stream);
+        json_put_string(json, "streamState", bridge_stream_ok(context->bridge) ? "ok" : "unavailable");
+    }
+    json_end_object(json);
+}
+
 static void put_health(const struct http_context *context, struct json *json, const char *status, bool nats,
                        bool replay)
 {
@@ -31,9 +42,7 @@ static void put_health(const struct http_context *context, struct json *json, co
     json_put_number(json, "activeCompanies", registry_companies(context->registry));
     json_end_object(json);
     json_key(json, "nats");
-    json_begin_object(json);
-    json_put_bool(json, "connected", nats);
-    json_end_object(json);
+    put_nats(context, json, nats);
     json_key(json, "replay");
     json_begin_object(json);
     json_put_string(json, "store", bridge_replay_kind(context->bridge) == BRIDGE_REPLAY_MEMORY ? "memory" : "redis");
@@ -51,17 +60,18 @@ static void put_health(const struct http_context *context, struct json *json, co
 enum MHD_Result page_health(const struct http_context *context, struct MHD_Connection *connection)
 {
     bool nats = bridge_nats_connected(context->bridge);
+    bool live = nats && bridge_stream_ok(context->bridge);
     bool replay = bridge_replay_ok(context->bridge);
     struct json *json = json_new();
     const char *status = "ok";
 
-    if (!nats)
+    if (!live)
         status = "unavailable";
     else if (!replay)
         status = "degraded";
     if (json)
         put_health(context, json, status, nats, replay);
-    return reply_json(context, connection, nats ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, json);
+    return reply_json(context, connection, live ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, json);
 }
 
 static enum MHD_Result send_status(const struct http_context *context, struct MHD_Connection *connection,

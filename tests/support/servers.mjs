@@ -59,14 +59,16 @@ export class Server {
 }
 
 export class NatsServer extends Server {
-  /** `config` is the text of a configuration file. */
-  constructor({ config } = {}) {
+  /** `config` is the text of a configuration file; with `jetstream` streams are kept, also over a restart. */
+  constructor({ config, jetstream = false } = {}) {
     super('nats-server');
     this.config = config;
+    this.jetstream = jetstream;
   }
 
   arguments(port) {
     const words = ['--addr', '127.0.0.1', '--port', String(port)];
+    if (this.jetstream) words.push('--jetstream', '--store_dir', path.join(this.directory, 'jetstream'));
     if (this.config === undefined) return words;
     const file = path.join(this.directory, 'nats.conf');
     writeFileSync(file, this.config);

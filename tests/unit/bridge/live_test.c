@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #define MS UINT64_C(1699999999999)
-
 /* KIND_AT: that of the first frame of whole_message(). */
 enum { TYPE_AT = 1, HOLE_MS_AT = 82, FLAGS_AT = 94, HEADER_SIZE = 103, KIND_AT = 136 };
 

@@ -39,20 +39,13 @@ static void loaded(void *context, struct company *company, uint64_t hole_ms)
         intake_add_hole(rig->intake, company, GAP_SOURCE, hole_ms);
 }
 
-void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *options)
+static void make_parts(struct bridge_rig *rig)
 {
-    struct store *store;
+    const struct bridge_rig_options *options = &rig->options;
+    struct store *store = fake_store_base(rig->store);
 
-    memset(rig, 0, sizeof *rig);
-    rig->store = fake_store_new(options->state);
-    store = fake_store_base(rig->store);
-    store_set_epoch(store, 1);
-    rig->owns_metrics = options->metrics == NULL;
-    rig->metrics = options->metrics ? options->metrics : metrics_new();
     rig->companies = companies_new();
     rig->transform = transform_new("metrics.*=metric_updated, q2q.*=vis_updated", 65536);
-    if (!options->workers)
-        make_mailboxes(rig);
     rig->hub = hub_new(&(struct hub_options){
         .workers = options->workers ? options->workers : rig->workers,
         .worker_count = options->workers ? options->worker_count : BRIDGE_RIG_WORKERS,
@@ -70,6 +63,7 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
         .recent_bytes = or_else(options->recent_bytes, LOTS),
         .backlog_bytes = or_else(options->backlog_bytes, LOTS),
         .ttl_ms = options->ttl_ms > 0 ? options->ttl_ms : DAY_MS,
+        .has_sources = options->has_stream,
         .metrics = rig->metrics,
     });
     appender_set_active(rig->appender, true);
@@ -93,6 +87,7 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
         .fanout = rig->fanout,
         .transform = rig->transform,
         .companies = rig->companies,
+        .subjects = "metrics.*,q2q.*",
         .dead_letter_subject = "",
         .max_event_bytes = 65536,
         .metrics = rig->metrics,
@@ -100,13 +95,25 @@ void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *op
     if (!rig->metrics || !rig->companies || !rig->transform || !rig->hub || !rig->appender || !rig->heads ||
         !rig->fanout || !rig->intake)
         abort();
+}
+
+void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *options)
+{
+    memset(rig, 0, sizeof *rig);
+    rig->options = *options;
+    rig->store = fake_store_new(options->state);
+    store_set_epoch(fake_store_base(rig->store), 1);
+    rig->owns_metrics = options->metrics == NULL;
+    rig->metrics = options->metrics ? options->metrics : metrics_new();
+    if (!options->workers)
+        make_mailboxes(rig);
+    make_parts(rig);
     for (unsigned i = 0; !options->workers && i < BRIDGE_RIG_WORKERS; i++)
         bridge_rig_skip(rig, i);
 }
 
-void bridge_rig_release(struct bridge_rig *rig)
+static void free_parts(struct bridge_rig *rig)
 {
-    store_free(fake_store_base(rig->store));
     intake_free(rig->intake);
     fanout_free(rig->fanout);
     heads_free(rig->heads);
@@ -114,6 +121,20 @@ void bridge_rig_release(struct bridge_rig *rig)
     companies_free(rig->companies);
     hub_free(rig->hub);
     transform_free(rig->transform);
+}
+
+void bridge_rig_restart(struct bridge_rig *rig)
+{
+    if (fake_store_waiting(rig->store) > 0)
+        abort();
+    free_parts(rig);
+    make_parts(rig);
+}
+
+void bridge_rig_release(struct bridge_rig *rig)
+{
+    store_free(fake_store_base(rig->store));
+    free_parts(rig);
     for (unsigned i = 0; i < BRIDGE_RIG_WORKERS; i++) {
         if (rig->workers[i].mailbox)
             bridge_rig_skip(rig, i);
@@ -135,6 +156,16 @@ void bridge_rig_publish_to(struct bridge_rig *rig, const char *subject, const ch
 
     snprintf(payload, sizeof payload, "{\"companyId\":\"%s\",\"n\":%d}", company, number);
     item.message = fake_message_new(subject, payload);
+    intake_take(rig->intake, &item);
+}
+
+void bridge_rig_stream(struct bridge_rig *rig, const char *company, int number, uint64_t sequence, int64_t stamp_ms)
+{
+    char payload[256];
+    struct source_item item = {.received_ns = clock_monotonic_ns(), .sequence = sequence, .stamp_ms = stamp_ms};
+
+    snprintf(payload, sizeof payload, "{\"companyId\":\"%s\",\"n\":%d}", company, number);
+    item.message = fake_message_new("metrics.calculated", payload);
     intake_take(rig->intake, &item);
 }
 

@@ -13,6 +13,22 @@
 /* The parts of a bridge that has no other replicas, on the test's own thread, over a fake store. Appends have epoch 1. */
 enum { BRIDGE_RIG_WORKERS = 3 };
 
+struct bridge_rig_options {
+    enum store_state state;
+    size_t recent_events; /* 0: a thousand */
+    size_t recent_bytes;  /* 0: 64 MiB */
+    size_t backlog_bytes; /* 0: 64 MiB */
+    int64_t ttl_ms;       /* 0: a day */
+    int64_t flush_window_ms;
+    int64_t events_per_second; /* of a company; 0: no limit */
+    int64_t bytes_per_second;
+    bool has_stream;            /* events come from a stream */
+    size_t max_waiting;         /* frames that wait for the window's end; 0: a thousand */
+    struct hub_worker *workers; /* NULL: the rig's own */
+    unsigned worker_count;
+    struct metrics *metrics; /* NULL: the rig's own */
+};
+
 struct bridge_rig {
     struct fake_store *store;
     struct metrics *metrics;
@@ -24,27 +40,16 @@ struct bridge_rig {
     struct fanout *fanout;
     struct intake *intake;
     bool owns_metrics;
+    struct bridge_rig_options options;
     struct hub_worker
         workers[BRIDGE_RIG_WORKERS]; /* their mailboxes are the rig's; unused with workers of the test's */
     struct message *mail[BRIDGE_RIG_WORKERS];
 };
 
-struct bridge_rig_options {
-    enum store_state state;
-    size_t recent_events; /* 0: a thousand */
-    size_t recent_bytes;  /* 0: 64 MiB */
-    size_t backlog_bytes; /* 0: 64 MiB */
-    int64_t ttl_ms;       /* 0: a day */
-    int64_t flush_window_ms;
-    int64_t events_per_second; /* of a company; 0: no limit */
-    int64_t bytes_per_second;
-    size_t max_waiting;         /* frames that wait for the window's end; 0: a thousand */
-    struct hub_worker *workers; /* NULL: the rig's own */
-    unsigned worker_count;
-    struct metrics *metrics; /* NULL: the rig's own */
-};
-
 void bridge_rig_init(struct bridge_rig *rig, const struct bridge_rig_options *options);
+
+/* A crash, and a start of the same: all but the store is made anew. None of its answers may be due. */
+void bridge_rig_restart(struct bridge_rig *rig);
 
 /* Frees all. */
 void bridge_rig_release(struct bridge_rig *rig);
@@ -56,6 +61,9 @@ void bridge_rig_release(struct bridge_rig *rig);
 void bridge_rig_publish(struct bridge_rig *rig, const char *company, int number);
 void bridge_rig_publish_to(struct bridge_rig *rig, const char *subject, const char *company, int number);
 void bridge_rig_hole(struct bridge_rig *rig);
+
+/* The same message comes from a stream, of that place and time. */
+void bridge_rig_stream(struct bridge_rig *rig, const char *company, int number, uint64_t sequence, int64_t stamp_ms);
 
 /* What the bridge does now and then. */
 void bridge_rig_tick(struct bridge_rig *rig);
