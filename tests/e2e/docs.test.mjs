@@ -6,22 +6,42 @@ import { test } from 'node:test';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
-/** Where the test would be that a cell of security.md names. */
+/** Where the test would be that a cell of a table names. */
 function placeOf(kind, name) {
   if (kind) return `tests/fuzz/${name}_fuzz.c`;
   return name.startsWith('unit/') ? `tests/${name}.c` : `tests/e2e/${name}.test.mjs`;
 }
 
-test('each defence of security.md names tests that exist', () => {
-  const text = readFileSync(`${ROOT}/docs/security.md`, 'utf8');
-  const defences = text.slice(text.indexOf('## Defences'), text.indexOf('## Algorithm confusion'));
-  const rows = defences.split('\n').filter((line) => line.startsWith('| ') && !/^\| (defence|---)/.test(line));
-  assert.ok(rows.length > 30, `${rows.length} rows`);
-  const missing = rows.flatMap((row) => {
+/** The rows of the tables between two headings whose last cell names tests; `title` is that of their first column. */
+function rowsOf({ file, from, to, title }) {
+  const text = readFileSync(`${ROOT}/docs/${file}`, 'utf8');
+  const part = text.slice(text.indexOf(from), text.indexOf(to));
+  return part.split('\n').filter((line) => line.startsWith('| ') && !/^\| ---/.test(line) && !line.startsWith(`| ${title} |`));
+}
+
+/** What the rows name and is not there. */
+function missingOf(rows) {
+  return rows.flatMap((row) => {
     const cell = row.split('|').at(-2);
     const names = [...cell.matchAll(/(fuzz )?`([^`]+)`/g)].map(([, kind, name]) => placeOf(kind, name));
     if (names.length === 0) return [`no test: ${row}`];
     return names.filter((name) => !existsSync(`${ROOT}/${name}`));
   });
-  assert.deepEqual(missing, []);
+}
+
+test('each defence of security.md names tests that exist', () => {
+  const rows = rowsOf({ file: 'security.md', from: '## Defences', to: '## Algorithm confusion', title: 'defence' });
+  assert.ok(rows.length > 30, `${rows.length} rows`);
+  assert.deepEqual(missingOf(rows), []);
+});
+
+test('each promise of guarantees.md names tests that exist', () => {
+  const rows = rowsOf({
+    file: 'guarantees.md',
+    from: '## What is shown by which test',
+    to: '## What is not promised',
+    title: 'promise',
+  });
+  assert.ok(rows.length > 12, `${rows.length} rows`);
+  assert.deepEqual(missingOf(rows), []);
 });
