@@ -9,10 +9,12 @@
 enum {
     BATCH_FRAMES = 512,
     BATCH_BYTES = 256 * 1024,         /* of one message, but at least one frame */
-    SECTION_BYTES = 256,              /* more than what stands in front of a section's frames */
     MESSAGE_BYTES = 64 * 1024 * 1024, /* NATS has its own limit; what it refuses is missed, and read from the store */
     WAITING_FRAMES = 16384,
 };
+
+/* More than what stands in front of a section's frames. */
+#define SECTION_BYTES ((size_t)256)
 
 /* A frame that was numbered and not heard yet. */
 struct numbered {
