@@ -214,7 +214,7 @@ static bool take_header(struct live_reader *reader, struct live_header *ret_head
     uint64_t flags;
 
     if (!take_number(reader, 1, &version) || version != LIVE_VERSION || !take_number(reader, 1, &type) ||
-        type < LIVE_OWNER || type > LIVE_COUNTS || !take_id(reader, &ret_header->from) ||
+        type < LIVE_OWNER || type > LIVE_GONE || !take_id(reader, &ret_header->from) ||
         !take_id(reader, &ret_header->about) || !take_number(reader, 8, &ret_header->epoch) ||
         !take_number(reader, 8, &ret_header->batch) || !take_number(reader, 8, &ret_header->former_epoch) ||
         !take_number(reader, 8, &ret_header->former_batch) || !take_number(reader, 8, &ret_header->sent_ns) ||

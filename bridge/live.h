@@ -38,6 +38,7 @@ enum live_type {
     LIVE_LOAD,     /* a follower to the owner: look at this company, whose clients may miss events. Body: its name */
     LIVE_ASK,      /* how many streams are open at each of you? */
     LIVE_COUNTS,   /* an answer, or a part of it, to `about`: open streams by company */
+    LIVE_GONE,     /* "nobody need count on me any more": a clean stop */
 };
 
 struct live_header {

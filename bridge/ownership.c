@@ -157,6 +157,8 @@ void ownership_retire(struct ownership *ownership)
 {
     ownership->retired = true;
     ownership_release(ownership, "this replica ends");
+    if (!ownership->alone)
+        send(ownership, LIVE_GONE);
 }
 
 /* Hearing. */
@@ -240,6 +242,10 @@ enum ownership_hearing ownership_hear(struct ownership *ownership, const struct 
 {
     if (live_id_equals(header->from, ownership->options.id))
         return hear_self(ownership, header);
+    if (header->type == LIVE_GONE) {
+        peers_remove(&ownership->peers, header->from);
+        return OWNERSHIP_HEARD;
+    }
     peers_note(&ownership->peers, header, ownership->epoch, received_ns);
     if (header->epoch > ownership->seen_epoch)
         ownership->seen_epoch = header->epoch;
@@ -264,6 +270,7 @@ enum ownership_hearing ownership_hear(struct ownership *ownership, const struct 
     case LIVE_LOAD:
     case LIVE_ASK:
     case LIVE_COUNTS:
+    case LIVE_GONE:
         break;
     }
     /* Who has heard of a later owner does not listen to this one; should that one be gone, this one begins anew. */
@@ -438,7 +445,7 @@ void ownership_run(struct ownership *ownership, const struct ownership_turn *tur
         run_owner(ownership, turn);
     peers_forget(&ownership->peers, turn->now_ns);
     metrics_set(ownership->options.metrics, METRIC_PEERS, (int64_t)ownership->peers.count);
-    if (ownership->connected_ns && turn->now_ns >= ownership->next_beat_ns)
+    if (ownership->connected_ns && !ownership->retired && turn->now_ns >= ownership->next_beat_ns)
         beat(ownership);
 }
 
@@ -449,7 +456,7 @@ void ownership_announce(struct ownership *ownership)
 
 int64_t ownership_deadline_ns(const struct ownership *ownership)
 {
-    int64_t deadline_ns = ownership->connected_ns ? ownership->next_beat_ns : INT64_MAX;
+    int64_t deadline_ns = ownership->connected_ns && !ownership->retired ? ownership->next_beat_ns : INT64_MAX;
     int64_t claim_ns = ownership->next_claim_ns;
 
     if (ownership->alone)

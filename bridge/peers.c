@@ -25,6 +25,13 @@ void peers_note(struct peers *peers, const struct live_header *header, uint64_t 
         peer->salvaged = true;
 }
 
+void peers_remove(struct peers *peers, struct live_id id)
+{
+    for (size_t i = peers->count; i > 0; i--)
+        if (live_id_equals(peers->list[i - 1].id, id))
+            peers->list[i - 1] = peers->list[--peers->count];
+}
+
 void peers_forget(struct peers *peers, int64_t now_ns)
 {
     for (size_t i = peers->count; i > 0; i--)

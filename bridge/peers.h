@@ -28,6 +28,9 @@ struct peers {
 /* One of them was heard. epoch: of the owner here, whom it may have told all it heard. */
 void peers_note(struct peers *peers, const struct live_header *header, uint64_t epoch, int64_t received_ns);
 
+/* That one has said that it ends. */
+void peers_remove(struct peers *peers, struct live_id id);
+
 /* Forgets those that were not heard for a while. */
 void peers_forget(struct peers *peers, int64_t now_ns);
 

@@ -284,6 +284,7 @@ static bool hear(struct replica *replica, struct live_header *header, struct liv
     case LIVE_PEER:
     case LIVE_SALVAGED:
     case LIVE_RELEASE:
+    case LIVE_GONE:
         break;
     }
     return false;

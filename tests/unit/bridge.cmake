@@ -23,6 +23,7 @@ set(sluice_fake_sockets LINKER:--wrap=send,--wrap=sendmsg,--wrap=close)
 
 sluice_unit_test(bridge/publish_rate_test sluice_bridge sluice_core)
 sluice_unit_test(bridge/live_test sluice_bridge sluice_core)
+sluice_unit_test(bridge/peers_test sluice_bridge sluice_core)
 sluice_unit_test(bridge/live_counts_test sluice_bridge sluice_core)
 sluice_unit_test(bridge/kin_test ${sluice_bridge_parts})
 sluice_unit_test(bridge/census_test ${sluice_bridge_parts})

@@ -199,7 +199,7 @@ static void test_a_header_is_read_as_it_was_written(void **state)
         assert_true(back.sent_ns == header.sent_ns && back.stored_ms == header.stored_ms && back.store_lost);
         assert_true(back.hole_ms == header.hole_ms && back.lag_ms == header.lag_ms);
     }
-    message.data[TYPE_AT] = LIVE_COUNTS + 1;
+    message.data[TYPE_AT] = LIVE_GONE + 1;
     assert_refused(&message);
     message.data[TYPE_AT] = 0;
     check(message, false);
