@@ -20,24 +20,11 @@ const FLOOD_CLIENTS = 5; // what is sent to all clients of a company has to be r
 const RETRY_MS = 500; // an answer of overload asks for 15 to 30 times that
 const SHORT_RETRY_MS = 150;
 
-const natsConfig = (jetstream, directory) => `
+/* So that a server that was told to leave does so within a fault. */
+const NATS_CONFIG = `
 lame_duck_duration: "30s"
 lame_duck_grace_period: "1s"
-${jetstream ? `jetstream { store_dir: ${JSON.stringify(directory)} }` : ''}
 `;
-
-/** NATS with a configuration of its own; its JetStream data are where it runs. */
-class Nats extends NatsServer {
-  constructor(jetstream) {
-    super({ config: '' });
-    this.jetstream = jetstream;
-  }
-
-  arguments(port) {
-    this.config = natsConfig(this.jetstream, this.directory);
-    return super.arguments(port);
-  }
-}
 
 export class ChaosWorld {
   constructor(options, random) {
@@ -62,7 +49,7 @@ export class ChaosWorld {
   async start() {
     const { options, ledger, tally, random, jetstream, logs } = this;
     if (jetstream) await wantJetStream();
-    this.nats = this.#own(new Nats(jetstream));
+    this.nats = this.#own(new NatsServer({ config: NATS_CONFIG, jetstream }));
     this.redis = this.#own(new RedisServer({ durable: true, settings: redisSettings() }));
     await Promise.all([this.nats.start(), this.redis.start()]);
     logs.begin('nats', this.nats.child);
