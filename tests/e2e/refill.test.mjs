@@ -58,8 +58,9 @@ e2e('clients that do not read cost no memory, however much comes', async (world)
     await sluice.untilMetric('sluice_replay_backlog_bytes', {}, (bytes) => bytes < 1_000_000);
   }
   const grown = sluice.residentBytes() - before;
-  // The events that came are 35 MB.
-  assert.ok(grown < 16 * 1024 * 1024, `${grown} bytes more`);
+  // The events that came are 35 MB, for each of 21 clients. ThreadSanitizer has several bytes for each that is touched.
+  const most = process.env.TSAN_OPTIONS ? 64 : 16;
+  assert.ok(grown < most * 1024 * 1024, `${grown} bytes more`);
   slow.readOn();
   for (const client of stuck) client.leave();
   await slow.untilEvents(20_000);
