@@ -194,6 +194,7 @@ static void handle_message(struct bridge *bridge, struct bridge_message *message
         replica_release(bridge->replica, company);
         break;
     case BRIDGE_READ:
+        replica_refresh(bridge->replica, company);
         hub_read(bridge->hub, company, &message->read);
         break;
     case BRIDGE_COUNT:

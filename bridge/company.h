@@ -53,6 +53,7 @@ struct company {
     /* Numbering. */
     bool loading;                        /* its head was asked for: what arrives is parked */
     bool filling;                        /* frames behind its head are wanted from the store: likewise */
+    bool refreshing;                     /* it is filled only as far as the store is, for those who read now */
     bool fetching;                       /* a page of them was asked for */
     bool fetch_again;                    /* more may have come into the store since */
     bool suspect;                        /* frames behind its head may have been missed */

@@ -245,6 +245,23 @@ static void end_fill(struct heads *heads, struct company *company)
     appender_set_unsynced(heads->options.appender, company);
 }
 
+static void end_refresh(struct heads *heads, struct company *company)
+{
+    company->filling = false;
+    company->refreshing = false;
+    unpark(heads, company);
+    hub_company_read(company);
+}
+
+/* The store has no more for now, or cannot be asked. */
+static void end_fetch(struct heads *heads, struct company *company)
+{
+    if (company->refreshing)
+        end_refresh(heads, company);
+    else
+        end_fill(heads, company);
+}
+
 static void ask_page(struct heads *heads, struct company *company);
 
 static void on_page(void *context, int status, const struct store_page *page)
@@ -254,7 +271,7 @@ static void on_page(void *context, int status, const struct store_page *page)
 
     company->fetching = false;
     if (status < 0) {
-        end_fill(heads, company);
+        end_fetch(heads, company);
         return;
     }
     for (size_t i = 0; i < page->count; i++) {
@@ -263,7 +280,7 @@ static void on_page(void *context, int status, const struct store_page *page)
         if (event_position_compare(frame_position(frame), company->head) <= 0)
             continue;
         if (heads_push(heads, company, frame, page->head.since_ms) < 0) {
-            end_fill(heads, company);
+            end_fetch(heads, company);
             return;
         }
     }
@@ -271,7 +288,7 @@ static void on_page(void *context, int status, const struct store_page *page)
     if (page->last)
         note_source(company, page->head.source);
     if (page->last && !company->fetch_again)
-        end_fill(heads, company);
+        end_fetch(heads, company);
     else
         ask_page(heads, company);
 }
@@ -300,6 +317,19 @@ void heads_fill(struct heads *heads, struct company *company)
         company->fetch_again = true;
     else
         ask_page(heads, company);
+    /* Who waits for a refresh has all that there is behind a fill. */
+    if (company->refreshing) {
+        company->refreshing = false;
+        hub_company_read(company);
+    }
+}
+
+void heads_refresh(struct heads *heads, struct company *company)
+{
+    if (company->blank || heads_is_busy(company) || store_state(heads->options.store) != STORE_READY)
+        return;
+    company->refreshing = true;
+    ask_page(heads, company);
 }
 
 /* Forgetting. */

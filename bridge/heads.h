@@ -80,6 +80,12 @@ void heads_rebase(struct heads *heads, struct company *company, struct event_pos
 /* Frames behind the head may have been missed: they are read from the store. What comes meanwhile is parked. */
 void heads_fill(struct heads *heads, struct company *company);
 
+/*
+ * Somebody resumes in a company that may have missed frames: what the store has of them comes first. More may be missing still; what
+ * is parked meanwhile waits on for heads_fill() if it does not follow.
+ */
+void heads_refresh(struct heads *heads, struct company *company);
+
 /* Forgets a company that need not be in memory: no event of late, no subscription, no request, no rate to remember. */
 void heads_release(struct heads *heads, struct company *company);
 

@@ -527,16 +527,21 @@ void hub_read(struct hub *hub, struct company *company, const struct hub_read *r
 
     *waiter = (struct waiter){.next = reading->waiters, .read = *read};
     reading->waiters = waiter;
-    if (!reading->asked && !company->loading)
+    if (!reading->asked && !company->loading && !company->refreshing)
         reading_start(reading);
 }
 
 void hub_company_ready(struct hub *hub, struct company *company)
 {
-    struct reading *reading = company->readings;
-
     for (struct subscription *at = company->subscriptions; at; at = at->next)
         send_snapshot(hub, company, at);
+    hub_company_read(company);
+}
+
+void hub_company_read(struct company *company)
+{
+    struct reading *reading = company->readings;
+
     while (reading) {
         struct reading *next = reading->next;
 

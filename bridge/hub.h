@@ -129,6 +129,9 @@ void hub_read(struct hub *hub, struct company *company, const struct hub_read *r
 /* The company's numbering has become known: what waited for it goes on. */
 void hub_company_ready(struct hub *hub, struct company *company);
 
+/* Reads that waited for the company's frames to be refreshed (heads.h) go on. */
+void hub_company_read(struct company *company);
+
 /*
  * Gives a new frame, the company's last, to all who subscribed. The first frame after a quiet moment leaves with the next
  * hub_flush(). Those that follow within the flush window gather, and leave together at its end, or sooner when something

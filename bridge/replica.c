@@ -130,6 +130,14 @@ struct company *replica_company(struct replica *replica, const char *name)
     return heads_get(replica->heads, name);
 }
 
+void replica_refresh(struct replica *replica, struct company *company)
+{
+    bool may_miss = company->suspect || !source_is_connected(replica->options.source);
+
+    if (may_miss && !ownership_is_owner(replica->ownership))
+        heads_refresh(replica->heads, company);
+}
+
 void replica_release(struct replica *replica, struct company *company)
 {
     heads_release(replica->heads, company);

@@ -65,6 +65,9 @@ void replica_tick(struct replica *replica);
 /* The company of that name; NULL: no memory. */
 struct company *replica_company(struct replica *replica, const char *name);
 
+/* Somebody reads the company's history: what may be missing here is read from the store first (heads_refresh()). */
+void replica_refresh(struct replica *replica, struct company *company);
+
 /* Forgets a company that need not be in memory. */
 void replica_release(struct replica *replica, struct company *company);
 

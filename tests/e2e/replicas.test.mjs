@@ -127,3 +127,33 @@ e2e('events that leave NATS no room for what replicas add to them reach all clie
   }
   await redis.untilStored('acme', 100);
 });
+
+e2e('a client resumes with events that its new replica has not heard, being cut off from NATS', async (world) => {
+  const [nats, redis] = await Promise.all([world.nats(), world.redis()]);
+  const proxy = await world.proxy(nats.port);
+  const one = await world.sluice({ nats, redis });
+  await one.untilReady();
+  const other = await world.sluice({ nats: { url: `nats://127.0.0.1:${proxy.port}` }, redis });
+  await other.untilReady();
+  const publisher = await world.publisher(nats);
+  const here = await world.liveStream(one, { company: 'acme' });
+  const there = await world.liveStream(other, { company: 'acme' });
+  await publisher.publishRange('acme', 1, 50);
+  await Promise.all([here.untilEvents(50), there.untilEvents(50)]);
+  await proxy.close();
+  await other.untilMetric('sluice_nats_connected', {}, (value) => value === 0);
+  await publisher.publishRange('acme', 51, 100);
+  await here.untilEvents(100);
+  await redis.untilStored('acme', 100);
+  const back = await world.liveStream(other, { company: 'acme', lastEventId: here.events[98].id });
+  await back.untilEvents(1);
+  assert.deepEqual(back.gaps, []);
+  await there.untilEvents(100);
+  await proxy.listen();
+  await other.untilMetric('sluice_nats_connected', {}, (value) => value === 1);
+  await publisher.publishRange('acme', 101, 150);
+  await Promise.all([here.untilEvents(150), there.untilEvents(150), back.untilEvents(51)]);
+  for (const client of [here, there]) assert.deepEqual(numbersOf(client.events), range(1, 150));
+  assert.deepEqual(numbersOf(back.events), range(100, 150));
+  assert.deepEqual([...there.gaps, ...back.gaps], []);
+});
