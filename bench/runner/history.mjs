@@ -26,11 +26,13 @@ async function redisMegabytes(bench) {
 }
 
 /** Events of c0, through NATS like any others, at a rate that Redis keeps up with. */
-async function fillHistory(bench, row, events) {
-  const [before, startedAt] = [await redisMegabytes(bench), performance.now()];
+async function fillHistory(bench, row) {
+  const events = bench.quick ? row.quickEvents : row.events;
+  const [before, startedAt, sinceMs] = [await redisMegabytes(bench), performance.now(), Date.now()];
   await startFlood(bench, { rate: row.fillRate, count: events }).result();
   await untilAppended(bench, 'c0', events);
-  return { fillSeconds: (performance.now() - startedAt) / 1000, redisMb: (await redisMegabytes(bench)) - before };
+  const fillSeconds = (performance.now() - startedAt) / 1000;
+  return { events, sinceMs, fillSeconds, redisMb: (await redisMegabytes(bench)) - before };
 }
 
 /** Live events of the other company, c1, to streams of its own. */
@@ -52,44 +54,45 @@ async function measureOther(bench, row, port) {
   return { expected: count * row.streams, ...(await load.result()) };
 }
 
-const readOnce = (bench, row, port, events) =>
+const readOnce = (bench, row, port, history) =>
   startLoad(bench, {
     port,
-    path: '/stream/updates?since=24h&companyId=c',
+    path: `/stream/updates?since=${history.sinceMs}&companyId=c`,
     streams: row.readers,
     rate: AT_ONCE_RATE,
-    expect: events,
+    expect: history.events,
     'connect-seconds': READ_LIMIT_SECONDS, // ready is who has read everything
     'linger-ms': 0,
   }).result();
 
 /** Reads all of the history again and again until `other` is there. Gives what was read, and how fast. */
-async function readUntil(bench, row, port, events, other) {
+async function readUntil(bench, row, port, history, other) {
   const [rounds, startedAt] = [[], performance.now()];
   let isOver = false;
   const over = () => (isOver = true);
   other.then(over, over);
-  while (!isOver) rounds.push(await readOnce(bench, row, port, events));
+  while (!isOver) rounds.push(await readOnce(bench, row, port, history));
   return { rounds: rounds.length, seconds: (performance.now() - startedAt) / 1000, result: mergeLoads(rounds) };
 }
 
 export async function runHistory(bench, row, server, port) {
-  const events = bench.quick ? row.quickEvents : row.events;
-  const filled = await fillHistory(bench, row, events);
+  const history = await fillHistory(bench, row);
+  const { events, fillSeconds, redisMb } = history;
   await sleep(SETTLE_MS);
   const alone = await measureOther(bench, row, port);
 
   const meter = startMeter(bench, server);
   const other = measureOther(bench, row, port);
-  const reading = await readUntil(bench, row, port, events, other);
+  const reading = await readUntil(bench, row, port, history, other);
   const beside = await other;
   const cpu = meter();
 
   const read = reading.result.deliveries;
   const both = mergeLoads([alone, beside, reading.result]);
   return {
-    ...filled,
     events,
+    fillSeconds,
+    redisMb,
     readsPerSecond: read / reading.seconds,
     readRounds: reading.rounds,
     cpuUsPerRead: (1e6 * cpu.server) / read,

@@ -41,7 +41,7 @@ async function fillStream(bench, row, nats, events) {
 function readBack(bench, row, port, each) {
   return startLoad(bench, {
     port,
-    path: '/stream/updates?since=24h&companyId=c',
+    path: '/stream/updates?lastEventId=start-0-1&companyId=c',
     streams: row.companies,
     companies: row.companies,
     rate: AT_ONCE_RATE,

@@ -93,6 +93,12 @@ export const loads = [
     bounds: { redisUsPerEvent: 15, deliveredPercent: 100, gaps: 0 },
   },
   {
+    name: 'replicas-singles',
+    title: '3 replicas, 5000 events/s of 1000 companies',
+    ...replicas(5000, 1000),
+    bounds: { redisUsPerEvent: 15, deliveredPercent: 100, gaps: 0 },
+  },
+  {
     name: 'replicas-bursts',
     title: '3 replicas, 5000 events/s of 10 companies',
     ...replicas(5000, 10),
@@ -110,7 +116,7 @@ export const loads = [
   },
   {
     name: 'intake-jetstream',
-    title: '500,000 events of 10 companies from JetStream',
+    title: 'a JetStream stream of 10 companies',
     kind: 'intake',
     needs: 'NATS_STREAM',
     events: 500_000,
@@ -121,7 +127,7 @@ export const loads = [
   },
   {
     name: 'history-1000000',
-    title: '4 read 1,000,000 events, 100 events/s to 10 streams of another company',
+    title: '4 read a history, another company has 10 streams, 100 events/s',
     kind: 'history',
     onRequest: true, // filling the history alone takes almost a minute
     events: 1_000_000,

@@ -20,6 +20,7 @@ import {
   untilAppended,
   withServers,
 } from './harness.mjs';
+import { bareCostUs } from './redis_floor.mjs';
 import { freePort, httpBody, redisCommand, untilReady, waitUntil } from './processes.mjs';
 
 const IDLE_SECONDS = 5; // replicas renew some leases that seldom
@@ -90,16 +91,18 @@ export const runReplicas = (bench, row) =>
         expect: count / row.companies,
         'warmup-ms': bench.warmupMs,
         'linger-ms': LINGER_MS,
-        // From here on: quiet time, the events, and what is late.
-        seconds: Math.ceil(2 * IDLE_SECONDS + bench.seconds + GRACE_SECONDS),
+        // From here on: quiet time, plain appends, the events, and what is late.
+        seconds: Math.ceil(3 * IDLE_SECONDS + bench.seconds + GRACE_SECONDS),
       }),
     );
     await Promise.all(loads.map((load) => load.announced('READY')));
     await sleep(2 * SETTLE_MS);
 
     const idleMeter = startMeter(bench, ...servers);
-    await sleep(Math.min(IDLE_SECONDS, bench.idleSeconds) * 1000);
+    const idleSeconds = Math.min(IDLE_SECONDS, bench.idleSeconds);
+    await sleep(idleSeconds * 1000);
     const idle = idleMeter();
+    const redisFloorUs = await bareCostUs(bench, row, idleSeconds, idle.redis / idle.seconds);
 
     const meter = startMeter(bench, ...servers);
     const flood = await startFlood(bench, { rate: row.rate, count, companies: row.companies }).result();
@@ -111,6 +114,7 @@ export const runReplicas = (bench, row) =>
     const result = mergeLoads(await Promise.all(loads.map((load) => load.result())));
     return {
       ...costs(cpu, idle, count),
+      redisFloorUs,
       ownerChanges: owner === servers[0] ? 0 : 1,
       publishedPerSecond: flood.rate,
       publisherDelayMs: flood.worst_delay_ms,

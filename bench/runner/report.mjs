@@ -102,6 +102,7 @@ const tables = {
   replicas: [
     ['load', (result) => result.title],
     ['Redis/event', (result) => fixed(1, ' µs')(result.row.redisUsPerEvent) + bounded(result, 'redisUsPerEvent')],
+    ['bare ZADD', ({ row }) => fixed(1, ' µs')(row.redisFloorUs)],
     ['Redis idle', ({ row }) => fixed(2, ' %')(row.redisIdlePercent)],
     ['owner/event', ({ row }) => fixed(1, ' µs')(row.ownerUsPerEvent)],
     ['follower/event', ({ row }) => fixed(1, ' µs')(row.followerUsPerEvent)],
@@ -112,6 +113,7 @@ const tables = {
   ],
   intake: [
     ['load', (result) => result.title],
+    ['events', ({ row }) => fixed(0, '')(row.events)],
     ['events/s', (result) => fixed(0, '')(result.row.eventsPerSecond) + bounded(result, 'eventsPerSecond')],
     ['begins after', ({ row }) => fixed(2, ' s')(row.beginSeconds)],
     ['CPU/event', ({ row }) => fixed(1, ' µs')(row.cpuUsPerEvent)],
@@ -122,6 +124,7 @@ const tables = {
   ],
   history: [
     ['load', (result) => result.title],
+    ['read', ({ row }) => fixed(0, '')(row.events)],
     ['p99', ({ row }) => milliseconds(row.p99Ms)],
     ['without', ({ row }) => milliseconds(row.p99AloneMs)],
     ['rise', (result) => milliseconds(result.row.p99RiseMs) + bounded(result, 'p99RiseMs')],
