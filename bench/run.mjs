@@ -135,7 +135,8 @@ async function main() {
   const bench = { ...options, logFolder, ...(await startServers(logFolder)) };
 
   const results = summarize(rows, await measureRows(bench, rows));
-  console.log(formatResults(results, beyond.map((row) => `${row.name}: left out, this Sluice has no ${row.needs}`)));
+  const notes = beyond.map((row) => `${row.name}: left out, this Sluice has no ${row.needs}`);
+  console.log(formatResults(results, notes));
   if (options.json) {
     const { runs, seconds, quick, environment } = options;
     const report = { measuredAt: new Date().toISOString(), machine: machine(), runs, seconds, quick, environment };

@@ -93,7 +93,7 @@ export function startMeter(bench, ...servers) {
     const after = read();
     const each = after.servers.map((seconds, at) => seconds - before.servers[at]);
     return {
-      server: each.reduce((sum, seconds) => sum + seconds, 0),
+      server: sum(each),
       servers: each,
       redis: after.redis - before.redis,
       seconds: (after.at - before.at) / 1000,
@@ -118,15 +118,20 @@ export function faultsOf(load) {
     .map(([what, count]) => `${count} ${what}`);
 }
 
-/** Several loads that ran side by side as one: counts are added up, of times the longest holds. */
+const sum = (values) => values.reduce((total, one) => total + one, 0);
+
+const highest = (objects) =>
+  Object.fromEntries(Object.keys(objects[0]).map((key) => [key, Math.max(...objects.map((one) => one[key]))]));
+
+function mergeFigure(key, values) {
+  if (typeof values[0] === 'object') return highest(values);
+  return ['connect_seconds', 'complete_seconds'].includes(key) ? Math.max(...values) : sum(values);
+}
+
+/** Several loads as one: counts are added up, of times the longest holds. */
 export function mergeLoads(loads) {
-  const [first] = loads;
-  const merge = (key, values) => {
-    if (typeof values[0] === 'object')
-      return Object.fromEntries(Object.keys(values[0]).map((inner) => [inner, Math.max(...values.map((one) => one[inner]))]));
-    return key.endsWith('_seconds') && key !== 'cpu_seconds' ? Math.max(...values) : values.reduce((sum, one) => sum + one, 0);
-  };
-  return Object.fromEntries(Object.keys(first).map((key) => [key, merge(key, loads.map((load) => load[key]))]));
+  const keys = Object.keys(loads[0]);
+  return Object.fromEntries(keys.map((key) => [key, mergeFigure(key, loads.map((load) => load[key]))]));
 }
 
 export function commonFigures(load, expected) {
@@ -197,7 +202,8 @@ export async function untilAppended(bench, company, events) {
     const held = Number(reply.split('\r\n')[1] ?? 0);
     if (held >= events) return;
     if (held > last) [last, lastAt] = [held, Date.now()];
-    if (Date.now() - lastAt > GRACE_SECONDS * 1000) throw new Error(`Redis has ${held} of ${events} events of ${company}`);
+    if (Date.now() - lastAt > GRACE_SECONDS * 1000)
+      throw new Error(`Redis has ${held} of ${events} events of ${company}`);
     await sleep(20);
   }
 }

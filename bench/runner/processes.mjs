@@ -163,7 +163,8 @@ export const untilListening = (one, port) => waitUntil(one, `port ${port} was op
 /** A NATS server of one's own, with `port` and `url`. */
 export async function startNats(logFolder, args = []) {
   const port = await freePort();
-  const nats = new Process('nats-server', 'nats-server', ['-a', '127.0.0.1', '-p', String(port), ...args], { logFolder });
+  const address = ['-a', '127.0.0.1', '-p', String(port)];
+  const nats = new Process('nats-server', 'nats-server', [...address, ...args], { logFolder });
   await untilListening(nats, port);
   return Object.assign(nats, { port, url: `nats://127.0.0.1:${port}` });
 }

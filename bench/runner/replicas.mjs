@@ -77,52 +77,61 @@ function costs(cpu, idle, events) {
   };
 }
 
+/** The same load on each server. Gives all of them together. */
+function startLoads(bench, servers, options) {
+  const loads = servers.map((server) => startLoad(bench, { port: server.port, 'linger-ms': LINGER_MS, ...options }));
+  return {
+    announced: (word) => Promise.all(loads.map((load) => load.announced(word))),
+    result: async () => mergeLoads(await Promise.all(loads.map((load) => load.result()))),
+  };
+}
+
+/** CPU while nothing comes, and what plain appends would cost Redis beside that. */
+async function measureQuiet(bench, row, servers) {
+  const seconds = Math.min(IDLE_SECONDS, bench.idleSeconds);
+  const meter = startMeter(bench, ...servers);
+  await sleep(seconds * 1000);
+  const idle = meter();
+  return { idle, redisFloorUs: await bareCostUs(bench, row, seconds, idle.redis / idle.seconds) };
+}
+
 /** A stream for each company at each replica, and events that all of them have to bring. */
 export const runReplicas = (bench, row) =>
   withReplicas(bench, row, async (servers) => {
-    const count = Math.ceil((row.rate * bench.seconds) / row.companies) * row.companies;
+    const each = Math.ceil((row.rate * bench.seconds) / row.companies);
+    const count = each * row.companies;
     await introduceCompanies(bench, row);
-    const loads = servers.map((server) =>
-      startLoad(bench, {
-        port: server.port,
-        streams: row.companies,
-        companies: row.companies,
-        rate: OPEN_RATE,
-        expect: count / row.companies,
-        'warmup-ms': bench.warmupMs,
-        'linger-ms': LINGER_MS,
-        // From here on: quiet time, plain appends, the events, and what is late.
-        seconds: Math.ceil(3 * IDLE_SECONDS + bench.seconds + GRACE_SECONDS),
-      }),
-    );
-    await Promise.all(loads.map((load) => load.announced('READY')));
+    const loads = startLoads(bench, servers, {
+      streams: row.companies,
+      companies: row.companies,
+      rate: OPEN_RATE,
+      expect: each,
+      'warmup-ms': bench.warmupMs,
+      // From here on: quiet time, plain appends, the events, and what is late.
+      seconds: Math.ceil(3 * IDLE_SECONDS + bench.seconds + GRACE_SECONDS),
+    });
+    await loads.announced('READY');
     await sleep(2 * SETTLE_MS);
-
-    const idleMeter = startMeter(bench, ...servers);
-    const idleSeconds = Math.min(IDLE_SECONDS, bench.idleSeconds);
-    await sleep(idleSeconds * 1000);
-    const idle = idleMeter();
-    const redisFloorUs = await bareCostUs(bench, row, idleSeconds, idle.redis / idle.seconds);
+    const { idle, redisFloorUs } = await measureQuiet(bench, row, servers);
 
     const meter = startMeter(bench, ...servers);
     const flood = await startFlood(bench, { rate: row.rate, count, companies: row.companies }).result();
-    await Promise.all(loads.map((load) => load.announced('DONE')));
+    await loads.announced('DONE');
     await sleep(AFTERWORK_MS);
     const cpu = meter();
-    const owner = await findOwner(servers);
 
-    const result = mergeLoads(await Promise.all(loads.map((load) => load.result())));
+    const owner = await findOwner(servers);
     return {
       ...costs(cpu, idle, count),
       redisFloorUs,
       ownerChanges: owner === servers[0] ? 0 : 1,
       publishedPerSecond: flood.rate,
       publisherDelayMs: flood.worst_delay_ms,
-      ...commonFigures(result, count * servers.length),
+      ...commonFigures(await loads.result(), count * servers.length),
     };
   });
 
-/** Resolves with the seconds until another holds the lease of the intake; asks Redis, which costs the replicas nothing. */
+/** Gives the seconds until another holds the lease of the intake. Asks Redis: that costs the replicas nothing. */
 async function untilTakenOver(bench, from) {
   const holder = () => redisCommand(bench.redisPort, 'HGET sluice:owner holder');
   const before = await holder();
@@ -147,24 +156,20 @@ export const runTakeover = (bench, row) =>
     owner.wasKilled = true;
     const takenOver = untilTakenOver(bench, performance.now());
     await owner.stop('SIGKILL');
-    const loads = survivors.map((server) =>
-      startLoad(bench, {
-        port: server.port,
-        streams: each,
-        rate: AT_ONCE_RATE,
-        first,
-        expect: row.missing,
-        'linger-ms': LINGER_MS,
-        seconds: GRACE_SECONDS,
-        'last-event-id': ids[first - 1],
-      }),
-    );
-    await Promise.all(loads.map((load) => load.announced('DONE')));
+    const loads = startLoads(bench, survivors, {
+      streams: each,
+      rate: AT_ONCE_RATE,
+      first,
+      expect: row.missing,
+      seconds: GRACE_SECONDS,
+      'last-event-id': ids[first - 1],
+    });
+    await loads.announced('DONE');
     await sleep(AFTERWORK_MS);
     const cpu = meter();
 
     const takeoverSeconds = await takenOver;
-    const result = mergeLoads(await Promise.all(loads.map((load) => load.result())));
+    const result = await loads.result();
     return {
       streams,
       takeoverSeconds,
