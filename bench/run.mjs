@@ -25,7 +25,7 @@ const HELP = `usage: node bench/run.mjs [options]
   --help
 
 rows: ${[...loads, ...floors].map((row) => row.name).join(', ')}
-only by name, since they take minutes: ${loads.filter((row) => row.onRequest).map((row) => row.name).join(', ')}
+only by name (or in a quick run), since they take minutes: ${loads.filter((row) => row.onRequest).map((row) => row.name).join(', ')}
 
 Exits 1 where events were lost unsaid, repeated or out of order, or where something failed; never because of a bound.`;
 
