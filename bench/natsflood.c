@@ -21,7 +21,7 @@
 
 struct flood {
     const char *url, *subject;
-    long rate, count, companies, size_bytes;
+    long rate, count, companies, first_company, size_bytes;
     natsConnection *connection;
     char event[EVENT_MAX_BYTES];
     int64_t worst_delay_ns; /* how far publishing fell behind its schedule */
@@ -56,7 +56,7 @@ static natsStatus publish_event(struct flood *flood, long index)
     int size = snprintf(head, sizeof head,
                         "{\"companyId\":\"c%ld\",\"n\":%ld,\"t\":%" PRId64
                         ",\"metricName\":\"load\",\"value\":0.85,\"pad\":\"",
-                        index % flood->companies, index / flood->companies, now_ns);
+                        flood->first_company + index % flood->companies, index / flood->companies, now_ns);
 
     memcpy(flood->event, head, (size_t)size);
     memset(flood->event + size, 'x', EVENT_MIN_BYTES - 2 - (size_t)size);
@@ -102,6 +102,7 @@ static int parse_options(struct flood *flood, int argc, char **argv)
         {"rate", "events a second", &flood->rate, 1, 1000000, NULL},
         {"count", "events in all", &flood->count, 1, 100000000, NULL},
         {"companies", "companies that take turns", &flood->companies, 1, 4096, NULL},
+        {"first-company", "number of the first of them", &flood->first_company, 0, 1000000, NULL},
         {"size", "bytes of an event", &flood->size_bytes, EVENT_MIN_BYTES, EVENT_MAX_BYTES, NULL},
     };
 

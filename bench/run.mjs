@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The benchmark: private NATS and Redis, each load against Sluice and the floor, one table. See README.md here.
 
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -8,7 +9,7 @@ import { parseArgs } from 'node:util';
 
 import { floorFigures, floors, loads } from './runner/loads.mjs';
 import { measure } from './runner/measure.mjs';
-import { Process, freePort, killEverything, stopEverything, untilListening } from './runner/processes.mjs';
+import { Process, freePort, killEverything, startNats, stopEverything, untilListening } from './runner/processes.mjs';
 import { checkBounds, combineRuns, formatResults, formatRun, machine, median } from './runner/report.mjs';
 
 const HELP = `usage: node bench/run.mjs [options]
@@ -24,6 +25,7 @@ const HELP = `usage: node bench/run.mjs [options]
   --help
 
 rows: ${[...loads, ...floors].map((row) => row.name).join(', ')}
+only by name (or in a quick run), since they take minutes: ${loads.filter((row) => row.onRequest).map((row) => row.name).join(', ')}
 
 Exits 1 where events were lost unsaid, repeated or out of order, or where something failed; never because of a bound.`;
 
@@ -64,24 +66,31 @@ function readOptions() {
 }
 
 /** Floors first, and each floor that a chosen row is held against. A name also chooses those that continue it by a dash. */
-function chooseRows(only) {
+function chooseRows({ only, quick }) {
   const all = [...floors.map((row) => ({ ...row, isFloor: true })), ...loads];
   const isMeant = (row, name) => row.name === name || row.name.startsWith(`${name}-`);
   const unknown = only.find((name) => !all.some((row) => isMeant(row, name)));
   if (unknown) throw new Error(`--only ${unknown}: no such row; see --help`);
-  if (only.length === 0) return all;
+  if (only.length === 0) return all.filter((row) => quick || !row.onRequest);
   const needed = new Set(all.filter((row) => only.some((name) => isMeant(row, name))).map((row) => row.name));
   for (const row of loads) if (needed.has(row.name) && row.floor) needed.add(row.floor);
   return all.filter((row) => needed.has(row.name));
 }
 
+/** The rows that this Sluice cannot run, since it lacks the option that they are about. */
+function rowsBeyond(sluice, rows) {
+  const asking = rows.filter((row) => row.needs);
+  if (asking.length === 0) return [];
+  const help = execFileSync(sluice, ['--help'], { encoding: 'utf8' });
+  return asking.filter((row) => !help.includes(row.needs));
+}
+
 async function startServers(logFolder) {
-  const [natsPort, redisPort] = [await freePort(), await freePort()];
-  const nats = new Process('nats-server', 'nats-server', ['-a', '127.0.0.1', '-p', String(natsPort)], { logFolder });
+  const redisPort = await freePort();
   const redisArgs = ['--bind', '127.0.0.1', '--port', String(redisPort), '--save', '', '--appendonly', 'no'];
   const redis = new Process('redis-server', 'redis-server', [...redisArgs, '--dir', logFolder], { logFolder });
-  await Promise.all([untilListening(nats, natsPort), untilListening(redis, redisPort)]);
-  return { redis, redisPort, natsUrl: `nats://127.0.0.1:${natsPort}`, redisUrl: `redis://127.0.0.1:${redisPort}` };
+  const [nats] = await Promise.all([startNats(logFolder), untilListening(redis, redisPort)]);
+  return { redis, redisPort, natsUrl: nats.url, redisUrl: `redis://127.0.0.1:${redisPort}` };
 }
 
 /** Run by run over all rows, so that a machine that slows down meanwhile slows the floor down too. */
@@ -118,13 +127,16 @@ async function main() {
     console.log(HELP);
     return 0;
   }
-  const rows = chooseRows(options.only);
+  const chosen = chooseRows(options);
+  const beyond = rowsBeyond(options.sluice, chosen);
+  const rows = chosen.filter((row) => !beyond.includes(row));
   const logFolder = mkdtempSync(path.join(os.tmpdir(), 'sluice-bench-'));
   process.once('exit', () => rmSync(logFolder, { recursive: true, force: true }));
   const bench = { ...options, logFolder, ...(await startServers(logFolder)) };
 
   const results = summarize(rows, await measureRows(bench, rows));
-  console.log(formatResults(results));
+  const notes = beyond.map((row) => `${row.name}: left out, this Sluice has no ${row.needs}`);
+  console.log(formatResults(results, notes));
   if (options.json) {
     const { runs, seconds, quick, environment } = options;
     const report = { measuredAt: new Date().toISOString(), machine: machine(), runs, seconds, quick, environment };

@@ -30,7 +30,7 @@
 #define SPARE_DESCRIPTORS 16
 
 struct options {
-    long port, streams, companies, rate, pending, slow;
+    long port, streams, companies, first_company, rate, pending, slow;
     long first, expect;
     long warmup_ms, linger_ms, seconds, connect_seconds;
     const char *path, *last_event_id, *tokens;
@@ -150,7 +150,7 @@ static void open_due_clients(struct load *load, int64_t now_ns)
         struct client *client = &load->clients[load->opened];
         int error;
 
-        client->company = (int)(load->opened % load->options.companies);
+        client->company = (int)(load->options.first_company + load->opened % load->options.companies);
         client->slow = load->opened < load->options.slow;
         client->opened_ns = tool_now_ns();
         error = start_connecting(load, client);
@@ -391,6 +391,7 @@ static int parse_options(struct options *options, int argc, char **argv)
         {"path", "request target; the company's number is appended", NULL, 0, 0, &options->path},
         {"streams", "streams to open", &options->streams, 1, 50000, NULL},
         {"companies", "companies to spread them over: c0, c1 ...", &options->companies, 1, 4096, NULL},
+        {"first-company", "number of the first of them", &options->first_company, 0, 1000000, NULL},
         {"rate", "streams to open a second", &options->rate, 1, 1000000, NULL},
         {"pending", "open only while fewer than so many are not ready yet; 0: don't wait for them", &options->pending,
          0, 50000, NULL},

@@ -152,6 +152,13 @@ test('streams are spread over companies', async () => {
   assert.deepEqual(targets, ['c0', 'c0', 'c1', 'c1']);
 });
 
+test('companies may begin with another number, and events of that one are theirs', async () => {
+  const response = chunked([READY, event(0, { company: 'c7' })]);
+  const result = await load(response, { args: ['--first-company', 7, '--expect', 1] });
+  assert.match(result.requests[0], /companyId=c7 /);
+  assertFigures(result, { deliveries: 1 });
+});
+
 test('each stream brings the next token, from the first again behind the last', async () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'sseload-test-'));
   const file = path.join(folder, 'tokens');

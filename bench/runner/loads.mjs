@@ -15,6 +15,9 @@ export const floors = [
 const enter = { kind: 'enter', streams: 5000, pending: 1000, users: 1000, companies: 100 };
 const enterWith = (algorithm) => ({ ...enter, algorithm, floor: 'open-auth-none' });
 
+const replicas = (rate, companies) => ({ kind: 'replicas', replicas: 3, rate, companies });
+
+/** `needs`: the option that the row is about; `onRequest`: left out unless it is named, or it is a quick run. */
 export const loads = [
   {
     name: 'live-1000x100',
@@ -83,6 +86,59 @@ export const loads = [
     ...enterWith('RS256'),
     newTokens: true,
   },
+  {
+    name: 'replicas-alone',
+    title: '3 replicas, 100 events/s of 100 companies',
+    ...replicas(100, 100),
+    bounds: { redisUsPerEvent: 15, deliveredPercent: 100, gaps: 0 },
+  },
+  {
+    name: 'replicas-singles',
+    title: '3 replicas, 5000 events/s of 1000 companies',
+    ...replicas(5000, 1000),
+    bounds: { redisUsPerEvent: 15, deliveredPercent: 100, gaps: 0 },
+  },
+  {
+    name: 'replicas-bursts',
+    title: '3 replicas, 5000 events/s of 10 companies',
+    ...replicas(5000, 10),
+    bounds: { redisUsPerEvent: 7, deliveredPercent: 100, gaps: 0 },
+  },
+  {
+    name: 'takeover-5000',
+    title: '5000 resume at 2 others after the owner died',
+    kind: 'takeover',
+    replicas: 3,
+    streams: 5000,
+    history: 500,
+    missing: 100,
+    bounds: { cpuUsPerClient: 120, allCaughtUpSeconds: 2, deliveredPercent: 100 },
+  },
+  {
+    name: 'intake-jetstream',
+    title: 'a JetStream stream of 10 companies',
+    kind: 'intake',
+    needs: 'NATS_STREAM',
+    events: 500_000,
+    quickEvents: 20_000,
+    companies: 10,
+    fillRate: 50_000,
+    bounds: { eventsPerSecond: 50_000, deliveredPercent: 100, gaps: 0 },
+  },
+  {
+    name: 'history-1000000',
+    title: '4 read a history, another company has 10 streams, 100 events/s',
+    kind: 'history',
+    onRequest: true, // filling the history alone takes almost a minute
+    events: 1_000_000,
+    quickEvents: 20_000,
+    fillRate: 20_000,
+    readers: 4,
+    rate: 100,
+    streams: 10,
+    settings: { REPLAY_MAX_EVENTS: '2000000', REPLAY_MAX_BYTES: String(2 ** 30) },
+    bounds: { p99RiseMs: 10, deliveredPercent: 100 },
+  },
 ];
 
 /** What of a row is divided by the same of its floor. */
@@ -96,5 +152,9 @@ export const boundKinds = {
   gaps: { title: 'gaps', holds: (value, bound) => value <= bound },
   kbPerStream: { title: 'memory', limit: (bound) => `≤ ${bound} KB`, holds: (value, bound) => value <= bound },
   opensPerSecond: { title: 'opens/s', limit: (bound) => `≥ ${bound}`, holds: (value, bound) => value >= bound },
+  redisUsPerEvent: { title: 'Redis', limit: (bound) => `≤ ${bound} µs`, holds: (value, bound) => value <= bound },
+  allCaughtUpSeconds: { title: 'time', limit: (bound) => `≤ ${bound} s`, holds: (value, bound) => value <= bound },
+  eventsPerSecond: { title: 'events/s', limit: (bound) => `≥ ${bound}`, holds: (value, bound) => value >= bound },
+  p99RiseMs: { title: 'rise of p99', limit: (bound) => `≤ ${bound} ms`, holds: (value, bound) => value <= bound },
   cpuUsPerClient: { title: 'CPU', limit: (bound) => `≤ ${bound} µs`, holds: (value, bound) => value <= bound },
 };

@@ -120,17 +120,21 @@ export async function freePort() {
   throw new Error('no free port found');
 }
 
-/** The status of a short GET, or 0 where nothing answers. */
-function httpStatus(port, target) {
+/** Status and body of a short GET; status 0 where nothing answers. */
+function httpGet(port, target) {
   return new Promise((resolve) => {
+    const nothing = () => resolve({ status: 0, body: '' });
     const request = http.get({ host: '127.0.0.1', port, path: target, agent: false, timeout: 2000 }, (response) => {
-      response.resume();
-      resolve(response.statusCode);
+      let body = '';
+      response.setEncoding('utf8').on('data', (part) => (body += part));
+      response.once('end', () => resolve({ status: response.statusCode, body })).once('error', nothing);
     });
     request.once('timeout', () => request.destroy());
-    request.once('error', () => resolve(0));
+    request.once('error', nothing);
   });
 }
+
+export const httpBody = async (port, target) => (await httpGet(port, target)).body;
 
 function connects(port) {
   return new Promise((resolve) => {
@@ -140,8 +144,9 @@ function connects(port) {
   });
 }
 
-async function waitUntil(one, what, check) {
-  const deadline = Date.now() + START_LIMIT_MS;
+/** Waits until `check` gives something true; fails where the process `one` ends before, or it takes too long. */
+export async function waitUntil(one, what, check, limitMs = START_LIMIT_MS) {
+  const deadline = Date.now() + limitMs;
   for (;;) {
     if (one.outcome) throw one.failure(`ended before ${what}`);
     if (await check()) return;
@@ -151,9 +156,18 @@ async function waitUntil(one, what, check) {
 }
 
 export const untilReady = (one, port) =>
-  waitUntil(one, '/stream/health/ready said 200', async () => (await httpStatus(port, '/stream/health/ready')) === 200);
+  waitUntil(one, '/stream/health/ready said 200', async () => (await httpGet(port, '/stream/health/ready')).status === 200);
 
 export const untilListening = (one, port) => waitUntil(one, `port ${port} was open`, () => connects(port));
+
+/** A NATS server of one's own, with `port` and `url`. */
+export async function startNats(logFolder, args = []) {
+  const port = await freePort();
+  const address = ['-a', '127.0.0.1', '-p', String(port)];
+  const nats = new Process('nats-server', 'nats-server', [...address, ...args], { logFolder });
+  await untilListening(nats, port);
+  return Object.assign(nats, { port, url: `nats://127.0.0.1:${port}` });
+}
 
 /** One inline command to Redis, for what needs no client library. */
 export async function redisCommand(port, command) {

@@ -4,7 +4,7 @@ import os from 'node:os';
 
 import { boundKinds } from './loads.mjs';
 
-const ADDED_UP = new Set(['gaps', 'missingTold', 'missingUntold', 'duplicates', 'disorder', 'unsent']);
+const ADDED_UP = new Set(['gaps', 'missingTold', 'missingUntold', 'duplicates', 'disorder', 'unsent', 'ownerChanges']);
 
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -20,7 +20,7 @@ export function combineRuns(runs) {
     if (key === 'faults') continue;
     if (ADDED_UP.has(key)) row[key] = values.reduce((sum, value) => sum + value, 0);
     else if (key === 'deliveredPercent') row[key] = Math.min(...values);
-    else row[key] = median(values);
+    else row[key] = median(values.filter(Number.isFinite));
   }
   return row;
 }
@@ -87,6 +87,55 @@ const tables = {
     ['p99', ({ row }) => fixed(0, ' ms')(row.p99Ms)],
     ['', verdict],
   ],
+  takeover: [
+    ['load', (result) => result.title],
+    ['CPU/client', (result) => fixed(0, ' µs')(result.row.cpuUsPerClient) + bounded(result, 'cpuUsPerClient')],
+    ['Redis/client', ({ row }) => fixed(1, ' µs')(row.redisUsPerClient)],
+    ['caught up', ({ row }) => `${row.caughtUp} of ${row.streams}`],
+    ['all within', (result) => fixed(2, ' s')(result.row.allCaughtUpSeconds) + bounded(result, 'allCaughtUpSeconds')],
+    ['new owner', ({ row }) => fixed(2, ' s')(row.takeoverSeconds)],
+    ...commonColumns,
+    ['p50', ({ row }) => fixed(0, ' ms')(row.p50Ms)],
+    ['p99', ({ row }) => fixed(0, ' ms')(row.p99Ms)],
+    ['', verdict],
+  ],
+  replicas: [
+    ['load', (result) => result.title],
+    ['Redis/event', (result) => fixed(1, ' µs')(result.row.redisUsPerEvent) + bounded(result, 'redisUsPerEvent')],
+    ['bare ZADD', ({ row }) => fixed(1, ' µs')(row.redisFloorUs)],
+    ['Redis idle', ({ row }) => fixed(2, ' %')(row.redisIdlePercent)],
+    ['owner/event', ({ row }) => fixed(1, ' µs')(row.ownerUsPerEvent)],
+    ['follower/event', ({ row }) => fixed(1, ' µs')(row.followerUsPerEvent)],
+    ...commonColumns,
+    ['p50', ({ row }) => milliseconds(row.p50Ms)],
+    ['p99', ({ row }) => milliseconds(row.p99Ms)],
+    ['', verdict],
+  ],
+  intake: [
+    ['load', (result) => result.title],
+    ['events', ({ row }) => fixed(0, '')(row.events)],
+    ['events/s', (result) => fixed(0, '')(result.row.eventsPerSecond) + bounded(result, 'eventsPerSecond')],
+    ['begins after', ({ row }) => fixed(2, ' s')(row.beginSeconds)],
+    ['CPU/event', ({ row }) => fixed(1, ' µs')(row.cpuUsPerEvent)],
+    ['Redis/event', ({ row }) => fixed(1, ' µs')(row.redisUsPerEvent)],
+    ['NATS/event', ({ row }) => fixed(1, ' µs')(row.natsUsPerEvent)],
+    ...commonColumns,
+    ['', verdict],
+  ],
+  history: [
+    ['load', (result) => result.title],
+    ['read', ({ row }) => fixed(0, '')(row.events)],
+    ['p99', ({ row }) => milliseconds(row.p99Ms)],
+    ['without', ({ row }) => milliseconds(row.p99AloneMs)],
+    ['rise', (result) => milliseconds(result.row.p99RiseMs) + bounded(result, 'p99RiseMs')],
+    ['reads/s', ({ row }) => fixed(0, '')(row.readsPerSecond)],
+    ['CPU/read', ({ row }) => microseconds(row.cpuUsPerRead)],
+    ['Redis/read', ({ row }) => microseconds(row.redisUsPerRead)],
+    ['filled in', ({ row }) => fixed(0, ' s')(row.fillSeconds)],
+    ['Redis memory', ({ row }) => fixed(0, ' MB')(row.redisMb)],
+    ...commonColumns,
+    ['', verdict],
+  ],
   enter: [
     ['load', (result) => result.title],
     ['CPU/open', ({ row }) => fixed(1, ' µs')(row.cpuUsPerOpen)],
@@ -109,7 +158,8 @@ function formatTable(columns, results) {
   return [line(rows[0]), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.slice(1).map(line)].join('\n');
 }
 
-export function formatResults(results) {
+/** `notes`: what the reader has to know beside the tables. */
+export function formatResults(results, notes = []) {
   const parts = Object.entries(tables)
     .map(([kind, columns]) => [columns, results.filter((result) => result.kind === kind)])
     .filter(([, some]) => some.length > 0)
@@ -117,7 +167,7 @@ export function formatResults(results) {
   const faults = results
     .filter((result) => !result.isFloor)
     .flatMap((result) => result.row.faults.map((fault) => `FAULT in ${result.name}: ${fault}`));
-  return [...parts, ...faults].join('\n\n');
+  return [...parts, ...faults, ...notes].join('\n\n');
 }
 
 /** One run in a line, to watch. */
@@ -127,8 +177,14 @@ export function formatRun(figures) {
     ['', fixed(2, ' KB')(figures.kbPerStream), ' per stream'],
     ['', fixed(0, ' µs')(figures.cpuUsPerClient), ' per client'],
     ['', fixed(1, ' µs')(figures.cpuUsPerOpen), ' per open'],
+    ['Redis ', fixed(1, ' µs')(figures.redisUsPerEvent), ' per event'],
+    ['owner ', fixed(1, ' µs')(figures.ownerUsPerEvent), ''],
+    ['follower ', fixed(1, ' µs')(figures.followerUsPerEvent), ''],
+    ['all within ', fixed(2, ' s')(figures.allCaughtUpSeconds), ''],
+    ['', fixed(0, '')(figures.eventsPerSecond), ' events/s'],
     ['', fixed(0, '')(figures.opensPerSecond), ' opens/s'],
     ['p99 ', milliseconds(figures.p99Ms), ''],
+    ['risen by ', milliseconds(figures.p99RiseMs), ''],
     ['', percent(figures.deliveredPercent), ' delivered'],
     ['unsent ', figures.unsent > 0 ? String(figures.unsent) : '', ''],
     ['FAULT: ', figures.faults.join(', '), ''],
