@@ -7,6 +7,7 @@
 
 #include "bridge/ownership.h"
 #include "bridge/source.h"
+#include "bridge/voice.h"
 #include "core/clock.h"
 
 #define MS INT64_C(1000000)
@@ -15,7 +16,6 @@ enum {
     WAIT_MS = 500,           /* for answers */
     PAUSE_MS = 200,          /* between the beginnings of two questions */
     PART_BYTES = 128 * 1024, /* of an answer: well below what NATS takes */
-    MESSAGE_BYTES = PART_BYTES + 4096,
     REPLICAS_MAX = OWNERSHIP_PEERS_MAX + 1,
 };
 
@@ -41,7 +41,6 @@ struct census {
     int64_t next_ns; /* no question before */
     struct answer answers[REPLICAS_MAX];
     size_t answer_count;
-    struct buffer message;
 };
 
 /* Results. */
@@ -150,24 +149,6 @@ static struct census_replica count_here(const struct census *census)
 
 /* Answering others. */
 
-static void publish(struct census *census)
-{
-    if (!census->message.failed)
-        (void)source_publish(census->options.source, census->options.live_subject, census->message.data,
-                             census->message.size);
-}
-
-static struct live_header header_of(const struct census *census, enum live_type type, uint64_t question)
-{
-    return (struct live_header){
-        .type = type,
-        .from = census->options.id,
-        .epoch = ownership_epoch(census->options.ownership),
-        .batch = question,
-        .store = ownership_store_id(census->options.ownership),
-    };
-}
-
 /* Sends the counts from `offset` on, as many as go into a message. Returns how many have been sent then. */
 static size_t send_part(struct census *census, const struct live_header *header, const struct census_replica *here,
                         size_t offset)
@@ -176,22 +157,23 @@ static size_t send_part(struct census *census, const struct live_header *header,
                                  .companies = (uint32_t)here->companies,
                                  .listed = (uint32_t)here->count,
                                  .offset = (uint32_t)offset};
+    struct buffer *message = voice_begin(census->options.voice, header);
 
-    live_begin(&census->message, header);
-    live_begin_counts(&census->message, &counts);
-    for (; offset < here->count && census->message.size < PART_BYTES; offset++)
-        live_put_count(&census->message, here->counts[offset].company, (uint32_t)here->counts[offset].connections);
-    publish(census);
+    live_begin_counts(message, &counts);
+    for (; offset < here->count && message->size < PART_BYTES; offset++)
+        live_put_count(message, here->counts[offset].company, (uint32_t)here->counts[offset].connections);
+    voice_send(census->options.voice);
     return offset;
 }
 
 static void answer(struct census *census, const struct live_header *question)
 {
-    struct live_header header = header_of(census, LIVE_COUNTS, question->batch);
+    struct live_header header = voice_header(census->options.voice, LIVE_COUNTS);
     struct census_replica here = count_here(census);
     size_t sent = 0;
 
     header.about = question->from;
+    header.batch = question->batch;
     do {
         sent = send_part(census, &header, &here, sent);
     } while (sent < here.count);
@@ -240,8 +222,9 @@ static void start(struct census *census, int64_t now_ns)
 {
     struct live_id peers[OWNERSHIP_PEERS_MAX];
     size_t count = ownership_list_peers(census->options.ownership, peers, OWNERSHIP_PEERS_MAX);
-    struct live_header header = header_of(census, LIVE_ASK, ++census->question);
+    struct live_header header = voice_header(census->options.voice, LIVE_ASK);
 
+    header.batch = ++census->question;
     census->running = census->waiting;
     census->waiting = NULL;
     for (size_t i = 0; i < count; i++)
@@ -252,8 +235,7 @@ static void start(struct census *census, int64_t now_ns)
     }
     census->end_ns = now_ns + WAIT_MS * MS;
     census->next_ns = now_ns + PAUSE_MS * MS;
-    live_begin(&census->message, &header);
-    publish(census);
+    voice_say(census->options.voice, &header);
 }
 
 void census_ask(struct census *census, census_done done, void *context)
@@ -354,7 +336,6 @@ struct census *census_new(const struct census_options *options)
     if (!census)
         return NULL;
     census->options = *options;
-    census->message = buffer_make(MESSAGE_BYTES);
     return census;
 }
 
@@ -376,6 +357,5 @@ void census_free(struct census *census)
     drop_requests(census->running);
     drop_requests(census->waiting);
     forget_answers(census);
-    buffer_release(&census->message);
     free(census);
 }

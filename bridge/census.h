@@ -19,6 +19,7 @@
 struct census;
 struct ownership;
 struct source;
+struct voice;
 
 /* Open streams of a company. */
 struct census_count {
@@ -61,7 +62,7 @@ struct census_options {
     struct live_id id;
     struct ownership *ownership; /* knows the others */
     struct source *source;
-    const char *live_subject;
+    struct voice *voice;
     struct census_streams streams;
 };
 

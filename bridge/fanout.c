@@ -8,8 +8,7 @@
 
 enum {
     BATCH_FRAMES = 512,
-    BATCH_BYTES = 256 * 1024,         /* of one message, but at least one frame */
-    MESSAGE_BYTES = 64 * 1024 * 1024, /* NATS has its own limit; what it refuses is missed, and read from the store */
+    BATCH_BYTES = 256 * 1024, /* of one message, but at least one frame */
     WAITING_FRAMES = 16384,
 };
 
@@ -34,7 +33,6 @@ struct fanout {
     struct numbered **last;
     struct numbered *first_unsent;
     size_t count;
-    struct buffer message;
 };
 
 /* Alone. */
@@ -73,30 +71,19 @@ int fanout_add(struct fanout *fanout, struct company *company, struct frame *fra
     return add_here(fanout, company, frame);
 }
 
-static struct live_header header_of(const struct fanout *fanout, uint64_t batch)
+static struct buffer *begin_message(const struct fanout *fanout, uint64_t batch)
 {
-    return (struct live_header){
-        .type = LIVE_FRAMES,
-        .from = fanout->options.id,
-        .epoch = ownership_epoch(fanout->options.ownership),
-        .batch = batch,
-        .sent_ns = (uint64_t)clock_monotonic_ns(),
-        .store = ownership_store_id(fanout->options.ownership),
-    };
-}
+    struct live_header header = voice_header(fanout->options.voice, LIVE_FRAMES);
 
-static void publish(struct fanout *fanout)
-{
-    /* What is not sent is missed by all, and noticed: batches are counted. */
-    if (!fanout->message.failed)
-        (void)source_publish(fanout->options.source, fanout->options.live_subject, fanout->message.data,
-                             fanout->message.size);
+    header.batch = batch;
+    header.sent_ns = (uint64_t)clock_monotonic_ns();
+    return voice_begin(fanout->options.voice, &header);
 }
 
 /* How large a message may be, as far as we know. */
 static size_t max_message(const struct fanout *fanout)
 {
-    size_t max = source_max_payload(fanout->options.source);
+    size_t max = voice_max_payload(fanout->options.voice);
 
     if (max == 0 || max > BATCH_BYTES)
         return BATCH_BYTES;
@@ -119,7 +106,7 @@ static size_t section_length(const struct numbered *numbered, size_t max_frames,
 }
 
 /* Puts a section that begins with this frame into the message. Returns the frame behind it. */
-static struct numbered *put_section(struct fanout *fanout, struct numbered *numbered, size_t max_frames,
+static struct numbered *put_section(struct buffer *message, struct numbered *numbered, size_t max_frames,
                                     size_t max_bytes)
 {
     struct live_section section = {.before = numbered->before,
@@ -127,18 +114,18 @@ static struct numbered *put_section(struct fanout *fanout, struct numbered *numb
                                    .count = section_length(numbered, max_frames, max_bytes)};
 
     strcpy(section.company, numbered->company->name);
-    live_begin_section(&fanout->message, &section);
+    live_begin_section(message, &section);
     for (size_t i = 0; i < section.count; i++) {
-        live_put_frame(&fanout->message, numbered->frame);
+        live_put_frame(message, numbered->frame);
         numbered = numbered->next;
     }
     return numbered;
 }
 
 /* What a section may still take of the message. */
-static size_t room_for_section(const struct fanout *fanout, size_t max_bytes)
+static size_t room_for_section(const struct buffer *message, size_t max_bytes)
 {
-    size_t used = fanout->message.size + SECTION_BYTES;
+    size_t used = message->size + SECTION_BYTES;
 
     return used < max_bytes ? max_bytes - used : 0;
 }
@@ -147,37 +134,36 @@ static size_t room_for_section(const struct fanout *fanout, size_t max_bytes)
  * Nobody can be told of a frame that is larger than NATS takes: it came with less around it. It goes on here, the others notice
  * that a batch is missing, and have it from the store.
  */
-static bool is_unsendable(const struct fanout *fanout)
+static bool is_unsendable(const struct fanout *fanout, const struct buffer *message)
 {
-    size_t max = source_max_payload(fanout->options.source);
+    size_t max = voice_max_payload(fanout->options.voice);
 
-    return fanout->message.failed || (max > 0 && fanout->message.size > max);
+    return message->failed || (max > 0 && message->size > max);
 }
 
 static void send_batch(struct fanout *fanout)
 {
     uint64_t batch = ownership_next_batch(fanout->options.ownership);
-    struct live_header header = header_of(fanout, batch);
+    struct buffer *message = begin_message(fanout, batch);
     size_t max_bytes = max_message(fanout);
     size_t left = BATCH_FRAMES;
 
-    live_begin(&fanout->message, &header);
     while (fanout->first_unsent && left > 0) {
         struct numbered *numbered = fanout->first_unsent;
-        size_t room = room_for_section(fanout, max_bytes);
+        size_t room = room_for_section(message, max_bytes);
 
         if (left < BATCH_FRAMES && live_frame_size(numbered->frame) > room)
             break;
-        fanout->first_unsent = put_section(fanout, numbered, left, room);
+        fanout->first_unsent = put_section(message, numbered, left, room);
         for (; numbered != fanout->first_unsent; numbered = numbered->next) {
             numbered->batch = batch;
             left--;
         }
     }
-    if (is_unsendable(fanout))
+    if (is_unsendable(fanout, message))
         fanout_hear(fanout, batch);
     else
-        publish(fanout);
+        voice_send(fanout->options.voice);
 }
 
 void fanout_flush(struct fanout *fanout)
@@ -260,14 +246,12 @@ void fanout_void(struct fanout *fanout, void (*visit)(void *context, const struc
 static void repeat_company(struct company *company, void *context)
 {
     struct fanout *fanout = context;
-    struct live_header header = header_of(fanout, 0);
     size_t max_bytes = max_message(fanout) - 2 * SECTION_BYTES;
     uint64_t end = ring_end(company->recent);
-    uint64_t slot = end;
+    uint64_t slot = company->stored;
 
-    if (slot > company->stored)
-        slot = company->stored;
     while (slot < end) {
+        struct buffer *message = begin_message(fanout, 0);
         struct live_section section = {.before = ring_before(company->recent, slot), .since_ms = company->since_ms};
         size_t bytes = 0;
 
@@ -278,11 +262,10 @@ static void repeat_company(struct company *company, void *context)
             section.count++;
         }
         strcpy(section.company, company->name);
-        live_begin(&fanout->message, &header);
-        live_begin_section(&fanout->message, &section);
+        live_begin_section(message, &section);
         for (size_t i = 0; i < section.count; i++)
-            live_put_frame(&fanout->message, ring_frame(company->recent, slot + i));
-        publish(fanout);
+            live_put_frame(message, ring_frame(company->recent, slot + i));
+        voice_send(fanout->options.voice);
         slot += section.count;
     }
 }
@@ -290,13 +273,13 @@ static void repeat_company(struct company *company, void *context)
 /* What was sent and not heard yet stands in no company. */
 static void repeat_sent(struct fanout *fanout)
 {
-    struct live_header header = header_of(fanout, 0);
     struct numbered *numbered = fanout->first;
 
     while (numbered != fanout->first_unsent) {
-        live_begin(&fanout->message, &header);
-        numbered = put_section(fanout, numbered, BATCH_FRAMES, room_for_section(fanout, max_message(fanout)));
-        publish(fanout);
+        struct buffer *message = begin_message(fanout, 0);
+
+        numbered = put_section(message, numbered, BATCH_FRAMES, room_for_section(message, max_message(fanout)));
+        voice_send(fanout->options.voice);
     }
 }
 
@@ -337,7 +320,6 @@ struct fanout *fanout_new(const struct fanout_options *options)
         return NULL;
     fanout->options = *options;
     fanout->last = &fanout->first;
-    fanout->message = buffer_make(MESSAGE_BYTES);
     return fanout;
 }
 
@@ -352,6 +334,5 @@ void fanout_free(struct fanout *fanout)
     if (!fanout)
         return;
     fanout_void(fanout, ignore_frame, NULL);
-    buffer_release(&fanout->message);
     free(fanout);
 }

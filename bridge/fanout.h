@@ -7,10 +7,9 @@
 
 #include "bridge/company.h"
 #include "bridge/heads.h"
-#include "bridge/live.h"
 #include "bridge/ownership.h"
 #include "bridge/shadow.h"
-#include "bridge/source.h"
+#include "bridge/voice.h"
 
 /*
  * From the owner's numbers to all replicas. Alone, an event enters its company at once. With other replicas, it is sent to
@@ -24,9 +23,7 @@ struct fanout_options {
     struct companies *companies;
     struct shadow *shadow; /* NULL, like the next two: always alone */
     struct ownership *ownership;
-    struct source *source;
-    struct live_id id;
-    const char *live_subject;
+    struct voice *voice;
 };
 
 /* NULL: no memory. */

@@ -533,11 +533,6 @@ bool ownership_is_owned_by(const struct ownership *ownership, struct live_id id)
     return ownership->has_owner && live_id_equals(id, ownership->owner);
 }
 
-uint64_t ownership_store_id(const struct ownership *ownership)
-{
-    return store_id(ownership->options.store);
-}
-
 uint64_t ownership_next_batch(struct ownership *ownership)
 {
     return ++ownership->last_batch;

@@ -100,9 +100,6 @@ enum { OWNERSHIP_PEERS_MAX = PEERS_MAX };
 /* Whether that replica, or this one, is the owner as far as it is known. */
 bool ownership_is_owned_by(const struct ownership *ownership, struct live_id id);
 
-/* What the headers of our messages say of the store: as store_id(). */
-uint64_t ownership_store_id(const struct ownership *ownership);
-
 /* The number of the next batch of this owner's epoch, and of the last one. */
 uint64_t ownership_next_batch(struct ownership *ownership);
 uint64_t ownership_last_batch(const struct ownership *ownership);

@@ -11,7 +11,6 @@
 enum {
     PAUSE_MS = 2000, /* whoever says nothing for longer may be taken for gone */
     KEPT_BYTES = 16 * 1024 * 1024,
-    MESSAGE_BYTES = 64 * 1024 * 1024,
 };
 
 /* Events. */
@@ -303,14 +302,21 @@ static int make_parts(struct replica *replica)
     if (!replica->kin || !replica->batches || !replica->shadow || !replica->doubt || !replica->heads ||
         !replica->ownership)
         return -1;
+    replica->voice = voice_new(&(struct voice_options){
+        .id = replica->id,
+        .ownership = replica->ownership,
+        .store = options->store,
+        .source = options->source,
+        .live_subject = options->live_subject,
+    });
+    if (!replica->voice)
+        return -1;
     replica->fanout = fanout_new(&(struct fanout_options){
         .heads = replica->heads,
         .companies = options->companies,
         .shadow = replica->shadow,
         .ownership = replica->ownership,
-        .source = options->source,
-        .id = replica->id,
-        .live_subject = options->live_subject,
+        .voice = replica->voice,
     });
     replica->mirror = mirror_new(&(struct mirror_options){
         .heads = replica->heads,
@@ -338,7 +344,7 @@ static int make_parts(struct replica *replica)
         .id = replica->id,
         .ownership = replica->ownership,
         .source = options->source,
-        .live_subject = options->live_subject,
+        .voice = replica->voice,
         .streams = options->streams,
     });
     return replica->fanout && replica->mirror && replica->intake && replica->census ? 0 : -1;
@@ -353,7 +359,6 @@ struct replica *replica_new(const struct replica_options *options)
     replica->options = *options;
     replica->run_ns = clock_monotonic_ns();
     replica->has_listened = options->place != NULL;
-    replica->message = buffer_make(MESSAGE_BYTES);
     if (getrandom(&replica->id, sizeof replica->id, 0) != (ssize_t)sizeof replica->id || make_parts(replica) < 0) {
         replica_free(replica);
         return NULL;
@@ -375,11 +380,11 @@ void replica_free(struct replica *replica)
     intake_free(replica->intake);
     mirror_free(replica->mirror);
     fanout_free(replica->fanout);
+    voice_free(replica->voice);
     ownership_free(replica->ownership);
     heads_free(replica->heads);
     doubt_free(replica->doubt);
     shadow_free(replica->shadow);
     kin_free(replica->kin);
-    buffer_release(&replica->message);
     free(replica);
 }

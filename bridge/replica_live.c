@@ -7,13 +7,6 @@ enum { HELLO_MS = 500 /* between two */ };
 
 /* Sending. */
 
-static void publish(struct replica *replica)
-{
-    if (!replica->message.failed)
-        (void)source_publish(replica->options.source, replica->options.live_subject, replica->message.data,
-                             replica->message.size);
-}
-
 bool replica_is_in_doubt(const struct replica *replica)
 {
     return doubt_exists(replica->doubt) || !replica->is_complete;
@@ -21,23 +14,19 @@ bool replica_is_in_doubt(const struct replica *replica)
 
 static struct live_header header_of(const struct replica *replica, enum live_type type)
 {
-    return (struct live_header){
-        .type = type,
-        .from = replica->id,
-        .epoch = ownership_epoch(replica->ownership),
-        .batch = ownership_heard_batch(replica->ownership),
-        .store_lost = store_state(replica->options.store) != STORE_READY,
-        .has_hole = replica_is_in_doubt(replica),
-        .store = store_id(replica->options.store),
-    };
+    struct live_header header = voice_header(replica->voice, type);
+
+    header.batch = ownership_heard_batch(replica->ownership);
+    header.store_lost = store_state(replica->options.store) != STORE_READY;
+    header.has_hole = replica_is_in_doubt(replica);
+    return header;
 }
 
 static void send(struct replica *replica, enum live_type type)
 {
     struct live_header header = header_of(replica, type);
 
-    live_begin(&replica->message, &header);
-    publish(replica);
+    voice_say(replica->voice, &header);
 }
 
 static int64_t earlier(int64_t a_ns, int64_t b_ns)
@@ -80,8 +69,7 @@ void replica_send_header(void *context, struct live_header *header)
         header->lag_ms = replica->options.place ? !stream_place_has_caught_up(replica->options.place) : lag_ms(replica);
     }
     header->has_hole = replica_is_in_doubt(replica);
-    live_begin(&replica->message, header);
-    publish(replica);
+    voice_say(replica->voice, header);
 }
 
 /* Sends a batch of the owner before to the one that has just begun. */
@@ -91,9 +79,8 @@ static void salvage_one(void *context, uint64_t batch, const struct live_reader 
     struct live_header header = header_of(replica, LIVE_SALVAGE);
 
     header.batch = batch;
-    live_begin(&replica->message, &header);
-    live_put_body(&replica->message, body);
-    publish(replica);
+    live_put_body(voice_begin(replica->voice, &header), body);
+    voice_send(replica->voice);
 }
 
 /* A new owner has begun, which heard the one before up to that batch: sends it what came behind. */
@@ -107,9 +94,8 @@ void replica_send_load(struct replica *replica, const struct company *company)
 {
     struct live_header header = header_of(replica, LIVE_LOAD);
 
-    live_begin(&replica->message, &header);
-    live_put_company(&replica->message, company->name);
-    publish(replica);
+    live_put_company(voice_begin(replica->voice, &header), company->name);
+    voice_send(replica->voice);
 }
 
 void replica_send_hello(struct replica *replica, int64_t now_ns)
@@ -229,8 +215,7 @@ static void hear_hello(struct replica *replica, const struct live_header *header
     welcome = header_of(replica, LIVE_WELCOME);
     welcome.about = header->from;
     welcome.batch = ownership_last_batch(replica->ownership);
-    live_begin(&replica->message, &welcome);
-    publish(replica);
+    voice_say(replica->voice, &welcome);
 }
 
 static void hear_load(struct replica *replica, struct live_reader *reader)

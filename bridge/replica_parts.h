@@ -13,7 +13,7 @@
 #include "bridge/ownership.h"
 #include "bridge/replica.h"
 #include "bridge/shadow.h"
-#include "core/buffer.h"
+#include "bridge/voice.h"
 
 /*
  * What a replica is made of, for the two files that share it and nobody else: replica.c, which turns it, and replica_live.c,
@@ -31,7 +31,7 @@ struct replica {
     struct mirror *mirror;
     struct intake *intake;
     struct census *census;
-    struct buffer message;
+    struct voice *voice;
     struct batches *batches;
     bool is_complete; /* nothing that the owner sent is missing here */
     bool is_unsure;   /* an owner was heard, but not what of our messages it had numbered */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "bridge/ownership.h"
+#include "bridge/voice.h"
 #include "core/clock.h"
 #include "support/fake_clock.h"
 #include "support/fake_source.h"
@@ -25,6 +26,7 @@ struct replica {
     struct fake_store *store;
     struct ownership *ownership;
     struct source *source;
+    struct voice *voice;
     struct census *census;
     struct live_id id;
     int companies; /* company-1 has one stream, company-2 two … */
@@ -102,12 +104,18 @@ static void replica_init(struct world *world, int index)
                                                                    .began = ignore,
                                                                    .ended = ignore,
                                                                    .metrics = world->metrics});
+    replica->voice = voice_new(&(struct voice_options){.id = replica->id,
+                                                       .ownership = replica->ownership,
+                                                       .store = fake_store_base(replica->store),
+                                                       .source = replica->source,
+                                                       .live_subject = "sluice.live.blue"});
     replica->census = census_new(&(struct census_options){.id = replica->id,
                                                           .ownership = replica->ownership,
                                                           .source = replica->source,
-                                                          .live_subject = "sluice.live.blue",
+                                                          .voice = replica->voice,
                                                           .streams = {.list = list, .context = replica}});
     assert_non_null(replica->ownership);
+    assert_non_null(replica->voice);
     assert_non_null(replica->census);
 }
 
@@ -140,6 +148,7 @@ static int tear_down(void **state)
     for (int i = 0; i < REPLICAS; i++) {
         store_free(fake_store_base(world->replicas[i].store));
         census_free(world->replicas[i].census);
+        voice_free(world->replicas[i].voice);
         ownership_free(world->replicas[i].ownership);
         fake_source_free(world->replicas[i].source);
     }
