@@ -102,12 +102,6 @@ static struct census_result *result_new(struct census *census, struct census_rep
 
 /* Counting here. */
 
-static void write_id(struct live_id id, char ret_text[2 * LIVE_ID_SIZE + 1])
-{
-    for (size_t i = 0; i < LIVE_ID_SIZE; i++)
-        snprintf(ret_text + 2 * i, 3, "%02x", id.bytes[i]);
-}
-
 /* Enters a company, if there is room and memory. */
 static int list_company(struct census_replica *replica, const char *company, int64_t connections)
 {
@@ -140,7 +134,7 @@ static struct census_replica count_here(const struct census *census)
 {
     struct census_replica replica = {.is_self = true};
 
-    write_id(census->options.id, replica.id);
+    live_id_format(census->options.id, replica.id);
     replica.is_owner = ownership_is_owned_by(census->options.ownership, census->options.id);
     if (census->options.streams.list)
         census->options.streams.list(census->options.streams.context, visit, &replica);
@@ -215,7 +209,7 @@ static void expect(struct census *census, struct live_id id)
     struct answer *answer = &census->answers[census->answer_count++];
 
     *answer = (struct answer){.id = id};
-    write_id(id, answer->replica.id);
+    live_id_format(id, answer->replica.id);
 }
 
 static void start(struct census *census, int64_t now_ns)

@@ -29,7 +29,7 @@ struct census_count {
 
 /* Those of one replica. */
 struct census_replica {
-    char id[2 * LIVE_ID_SIZE + 1];
+    char id[LIVE_ID_TEXT_SIZE];
     bool is_self;
     bool is_owner;
     int64_t connections;

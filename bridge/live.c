@@ -433,3 +433,9 @@ bool live_id_equals(struct live_id a, struct live_id b)
 {
     return memcmp(a.bytes, b.bytes, LIVE_ID_SIZE) == 0;
 }
+
+void live_id_format(struct live_id id, char ret_text[LIVE_ID_TEXT_SIZE])
+{
+    for (size_t i = 0; i < LIVE_ID_SIZE; i++)
+        snprintf(ret_text + 2 * i, 3, "%02x", id.bytes[i]);
+}

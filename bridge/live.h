@@ -16,7 +16,7 @@
  */
 #define LIVE_SUBJECT "sluice.live"
 
-enum { LIVE_ID_SIZE = 16, LIVE_VERSION = 1, LIVE_SUBJECT_SIZE = 128 };
+enum { LIVE_ID_SIZE = 16, LIVE_ID_TEXT_SIZE = 2 * LIVE_ID_SIZE + 1, LIVE_VERSION = 1, LIVE_SUBJECT_SIZE = 128 };
 
 /* The subject of a group, which config_check_group() takes. */
 void live_subject(const char *group, char ret_subject[LIVE_SUBJECT_SIZE]);
@@ -141,5 +141,8 @@ int live_read_frame(struct live_reader *reader, int64_t received_ns, struct fram
 void live_put_body(struct buffer *message, const struct live_reader *body);
 
 bool live_id_equals(struct live_id a, struct live_id b);
+
+/* As hexadecimal digits, for people and for Redis. */
+void live_id_format(struct live_id id, char ret_text[LIVE_ID_TEXT_SIZE]);
 
 #endif

@@ -1,7 +1,6 @@
 #include "bridge/ownership.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,14 +22,13 @@ enum {
     SALVAGE_MS = 200,     /* how long a new owner collects what others heard */
     STOPPED_MS = 1000,    /* whoever has no turn for so long was stopped */
     STORE_LOST_MS = 1500, /* without the store for so long, the replicas do without a lease */
-    HOLDER_SIZE = 2 * LIVE_ID_SIZE + 1,
 };
 
 enum state { FOLLOWING, SALVAGING, OWNING };
 
 struct ownership {
     struct ownership_options options;
-    char holder[HOLDER_SIZE];
+    char holder[LIVE_ID_TEXT_SIZE];
     bool alone; /* a store in memory: nobody else can own */
     bool retired;
     enum state state;
@@ -572,8 +570,7 @@ struct ownership *ownership_new(const struct ownership_options *options)
     if (!ownership)
         return NULL;
     ownership->options = *options;
-    for (size_t i = 0; i < LIVE_ID_SIZE; i++)
-        snprintf(ownership->holder + 2 * i, 3, "%02x", options->id.bytes[i]);
+    live_id_format(options->id, ownership->holder);
     ownership->alone = store_is_memory(options->store);
     if (ownership->alone) {
         ownership->state = OWNING;
