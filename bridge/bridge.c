@@ -289,8 +289,6 @@ static struct timespec timeout(const struct bridge *bridge)
         deadline_ns = appender_deadline_ns(bridge->appender);
     if (replica_deadline_ns(bridge->replica) < deadline_ns)
         deadline_ns = replica_deadline_ns(bridge->replica);
-    if (stream_place_deadline_ns(bridge->place) < deadline_ns)
-        deadline_ns = stream_place_deadline_ns(bridge->place);
     return timespec_of(deadline_ns - now_ns);
 }
 

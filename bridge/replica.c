@@ -190,6 +190,8 @@ int64_t replica_deadline_ns(const struct replica *replica)
         deadline_ns = kin_deadline_ns(replica->kin);
     if (census_deadline_ns(replica->census) < deadline_ns)
         deadline_ns = census_deadline_ns(replica->census);
+    if (stream_place_deadline_ns(replica->options.place) < deadline_ns)
+        deadline_ns = stream_place_deadline_ns(replica->options.place);
     return deadline_ns;
 }
 
