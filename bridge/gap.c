@@ -70,7 +70,8 @@ enum metric gap_metric(enum gap_reason reason)
     return METRIC_GAP_UNKNOWN_ID;
 }
 
-char *gap_data(const struct gap *gap)
+/* As JSON, in memory of the caller (free()). NULL: no memory. */
+static char *gap_data(const struct gap *gap)
 {
     struct json *json = json_new();
     const char *text;
@@ -109,4 +110,22 @@ struct frame *gap_frame(const struct gap *gap)
     buffer_release(&block);
     free(data);
     return frame;
+}
+
+struct frame *gap_hole(enum gap_reason reason, struct event_position position)
+{
+    char *data = gap_data(&(struct gap){.reason = reason, .missed = GAP_MISSED_UNKNOWN});
+    struct frame *hole = NULL;
+
+    if (data)
+        hole = frame_new_event(&(struct frame_event){
+            .kind = FRAME_HOLE,
+            .subject = "hole",
+            .event = FRAME_GAP_EVENT,
+            .payload = data,
+            .payload_size = strlen(data),
+            .position = position,
+        });
+    free(data);
+    return hole;
 }

@@ -35,11 +35,14 @@ struct gap {
     int64_t missed;        /* or GAP_MISSED_UNKNOWN */
 };
 
-/* The data of a stream.gap, as JSON, in memory of the caller (free()). NULL: no memory. */
-char *gap_data(const struct gap *gap);
-
 /* A whole stream.gap block as a control frame, with one reference. NULL: no memory. */
 struct frame *gap_frame(const struct gap *gap);
+
+/*
+ * A hole in a company's order, with one reference: events behind `position`, or none in front of it, are missing, and nobody
+ * knows how many. NULL: no memory.
+ */
+struct frame *gap_hole(enum gap_reason reason, struct event_position position);
 
 /*
  * Why a hole was written: GAP_SOURCE or GAP_RATE_LIMITED. It is read from the hole's own data, so that a hole from the store

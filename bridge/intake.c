@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/clock.h"
 #include "core/config_value.h"
@@ -60,10 +59,9 @@ static void reject(struct intake *intake, const struct source_message *message, 
 
 /* Numbering. */
 
-/* Gives the frame its place behind the last one, and hands it on. */
-static int add_frame(struct intake *intake, struct company *company, const struct frame_event *event)
+/* Hands on the frame, which goes behind the last one. It is given up; NULL: there was no memory for it. */
+static int add_frame(struct intake *intake, struct company *company, struct frame *frame)
 {
-    struct frame *frame = frame_new_event(event);
     int status = frame ? fanout_add(intake->options.fanout, company, frame) : -ENOMEM;
 
     frame_unref(frame);
@@ -73,28 +71,16 @@ static int add_frame(struct intake *intake, struct company *company, const struc
 void intake_add_hole(struct intake *intake, struct company *company, enum gap_reason reason, uint64_t unix_ms)
 {
     struct event_position head = company->numbered;
-    struct gap gap = {.reason = reason, .missed = GAP_MISSED_UNKNOWN};
-    char *data = gap_data(&gap);
-    struct frame_event hole = {
-        .kind = FRAME_HOLE,
-        .subject = "hole",
-        .event = FRAME_GAP_EVENT,
-        .payload = data,
-        .position = {.seq = head.seq, .ms = unix_ms},
-    };
+    struct event_position position = {.seq = head.seq, .ms = unix_ms};
 
     /* It has no number of its own, so it must have a time of its own, also behind the start ids given in this one. */
     if (head.seq == 0)
-        hole.position.ms++;
-    if (hole.position.ms <= head.ms)
-        hole.position.ms = head.ms + 1;
+        position.ms++;
+    if (position.ms <= head.ms)
+        position.ms = head.ms + 1;
     company->hole_due = reason;
-    if (!data)
-        return;
-    hole.payload_size = strlen(data);
-    if (add_frame(intake, company, &hole) == 0)
+    if (add_frame(intake, company, gap_hole(reason, position)) == 0)
         company->hole_due = GAP_NONE;
-    free(data);
 }
 
 /* Gives an event its number and hands it on, or refuses it: only with its number is its size known. */
@@ -122,7 +108,7 @@ static void number_event(struct intake *intake, struct company *company, const s
     }
     if (company->since_ms == 0)
         company->since_ms = numbered.position.ms;
-    if (company->hole_due == GAP_NONE && add_frame(intake, company, &numbered) == 0) {
+    if (company->hole_due == GAP_NONE && add_frame(intake, company, frame_new_event(&numbered)) == 0) {
         company->was_numbered = true;
         metrics_add(intake->options.metrics, METRIC_EVENTS_ACCEPTED, 1);
         return;

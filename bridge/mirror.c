@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/clock.h"
 
@@ -86,26 +85,13 @@ static void miss(struct mirror *mirror, struct company *company, const struct he
 /* Tells the company's clients that something in front of the frame is missing, and goes on with it. */
 static void skip(struct mirror *mirror, struct company *company, const struct heard *heard)
 {
-    struct gap gap = {.reason = GAP_SOURCE, .missed = GAP_MISSED_UNKNOWN};
-    char *data = gap_data(&gap);
-    struct frame_event hole = {
-        .kind = FRAME_HOLE,
-        .subject = "hole",
-        .event = FRAME_GAP_EVENT,
-        .payload = data,
-        .payload_size = data ? strlen(data) : 0,
-        .position = heard->before,
-    };
-    struct frame *frame = data ? frame_new_event(&hole) : NULL;
+    struct frame *hole = gap_hole(GAP_SOURCE, heard->before);
 
     report_break(mirror, company,
                  "Events of the owner were missed, and the store does not have them: clients are told");
-    free(data);
-    if (!frame)
+    if (!hole || heads_push(mirror->options.heads, company, hole, 0) < 0)
         abort(); /* a gap not told would be a loss unsaid */
-    if (heads_push(mirror->options.heads, company, frame, 0) < 0)
-        abort();
-    frame_unref(frame);
+    frame_unref(hole);
     push(mirror, company, heard);
 }
 
