@@ -61,7 +61,8 @@ static bool has_company(const struct auth_request *request)
 }
 
 /* Reads the company that was asked for. Returns 0 or -EACCES. */
-static int read_company(const struct auth_request *request, struct identity *identity, struct refusal *ret_refusal)
+static int read_company(const struct auth_request *request, char ret_company[IDENTITY_TEXT_SIZE],
+                        struct refusal *ret_refusal)
 {
     if (!has_company(request))
         return refusal_set(ret_refusal, 400, "no_company", "companyId is required: add ?companyId=<id> to the URL");
@@ -70,8 +71,8 @@ static int read_company(const struct auth_request *request, struct identity *ide
             ret_refusal, 400, "bad_company",
             "companyId is malformed: it must be 1 to 128 characters of A-Za-z0-9._:- and begin with a letter "
             "or a digit");
-    memcpy(identity->company, request->company, request->company_size);
-    identity->company[request->company_size] = '\0';
+    memcpy(ret_company, request->company, request->company_size);
+    ret_company[request->company_size] = '\0';
     return 0;
 }
 
@@ -81,6 +82,13 @@ bool auth_is_own_company(const struct identity *identity, const char *company, s
         return true;
     (void)refuse_company(ret_refusal);
     return false;
+}
+
+/* The end of identifying somebody: status, unless there is no memory for who that is. */
+static int answer(int status, const struct identity *who, struct identity **ret_identity, struct refusal *ret_refusal)
+{
+    *ret_identity = identity_new(who);
+    return *ret_identity ? status : refuse_for_now(ret_refusal, "The server is out of memory; try again later");
 }
 
 /* Tokens. */
@@ -127,73 +135,90 @@ static int refuse_token(struct auth *auth, const struct fault *fault, struct ref
     return refusal_set(ret_refusal, 401, jwt_reason_name(fault->reason), jwt_reason_message(fault->reason));
 }
 
-static void copy_claims(const struct auth *auth, const struct jwt_claims *claims, struct identity *ret_identity)
+/* When the stream of a token ends; 0: never. */
+static int64_t find_end(const struct auth *auth, const struct jwt_claims *claims)
 {
-    int64_t now_ms = clock_unix_ms();
+    int64_t expires_ms;
 
-    *ret_identity = (struct identity){.expires_ms = 0};
-    strcpy(ret_identity->user, claims->user);
-    strcpy(ret_identity->session, claims->session);
-    strcpy(ret_identity->token_id, claims->token_id);
     if (claims->expires_at_s == INT64_MAX)
-        return;
+        return 0;
     /* The leeway is for clocks that differ: it lets a token in, but does not prolong what is there. */
-    ret_identity->expires_ms = (claims->expires_at_s - auth->config->jwt_leeway_seconds) * 1000;
-    if (ret_identity->expires_ms <= now_ms)
-        ret_identity->expires_ms = claims->expires_at_s * 1000;
+    expires_ms = (claims->expires_at_s - auth->config->jwt_leeway_seconds) * 1000;
+    return expires_ms > clock_unix_ms() ? expires_ms : claims->expires_at_s * 1000;
+}
+
+/* Whom the claims name, in texts of theirs. */
+static struct identity read_claims(const struct auth *auth, const struct jwt_claims *claims)
+{
+    return (struct identity){.user = claims->user,
+                             .session = claims->session,
+                             .token_id = claims->token_id,
+                             .expires_ms = find_end(auth, claims)};
 }
 
 /* The company among those of the token. */
 static int choose_company(const struct jwt_claims *claims, const struct auth_request *request,
-                          struct identity *identity, struct refusal *ret_refusal)
+                          char ret_company[IDENTITY_TEXT_SIZE], struct refusal *ret_refusal)
 {
     if (!has_company(request) && claims->company_count == 1) {
-        strcpy(identity->company, claims->companies[0]);
+        strcpy(ret_company, claims->companies[0]);
         return 0;
     }
-    if (read_company(request, identity, ret_refusal) < 0)
+    if (read_company(request, ret_company, ret_refusal) < 0)
         return -EACCES;
-    if (claims->is_admin || jwt_claims_has_company(claims, identity->company))
+    if (claims->is_admin || jwt_claims_has_company(claims, ret_company))
         return 0;
     return refuse_company(ret_refusal);
 }
 
-static int identify_by_token(struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
+static int identify_by_token(struct auth *auth, const struct auth_request *request, struct identity **ret_identity,
                              struct refusal *ret_refusal)
 {
     struct fault fault;
     struct jwt_claims *claims = verify(auth, request->token, request->token_size, &fault);
+    char company[IDENTITY_TEXT_SIZE] = "";
+    struct identity who;
     int status;
 
     if (!claims)
         return refuse_token(auth, &fault, ret_refusal);
-    copy_claims(auth, claims, ret_identity);
-    status = choose_company(claims, request, ret_identity, ret_refusal);
+    who = read_claims(auth, claims);
+    status = choose_company(claims, request, company, ret_refusal);
+    who.company = company;
+    status = answer(status, &who, ret_identity, ret_refusal);
     jwt_claims_unref(claims);
     return status;
 }
 
 /* API keys. */
 
-static int copy_key(const struct api_key *key, struct identity *ret_identity, struct refusal *ret_refusal)
+static int admit_key(const struct api_key *key, struct identity **ret_identity, struct refusal *ret_refusal)
 {
+    struct identity who;
+    int status;
+
     if (!key)
         return refusal_set(ret_refusal, 401, "unknown_api_key", "The API key is not known");
     if (api_key_is_expired(key, clock_unix_ms()))
         return refusal_set(ret_refusal, 401, "expired_api_key", "The API key has expired");
     if (!key->company)
         return refusal_set(ret_refusal, 403, "key_without_company", "The API key belongs to no company");
-    *ret_identity = (struct identity){.expires_ms = key->expires_ms, .key_max = key->max_connections};
-    strcpy(ret_identity->company, key->company);
-    strcpy(ret_identity->key_id, key->id);
-    memcpy(ret_identity->key_hash, key->hash, sizeof ret_identity->key_hash);
-    if (key->event_count == 0)
-        return 0;
-    ret_identity->filter = event_filter_new((const char *const *)key->events, key->event_count);
-    return ret_identity->filter ? 0 : refuse_for_now(ret_refusal, "The server is out of memory; try again later");
+    who = (struct identity){.company = key->company,
+                            .key_id = key->id,
+                            .key_hash = key->hash,
+                            .key_max = key->max_connections,
+                            .expires_ms = key->expires_ms};
+    if (key->event_count > 0) {
+        who.filter = event_filter_new((const char *const *)key->events, key->event_count);
+        if (!who.filter)
+            return refuse_for_now(ret_refusal, "The server is out of memory; try again later");
+    }
+    status = answer(0, &who, ret_identity, ret_refusal);
+    event_filter_unref(who.filter);
+    return status;
 }
 
-static int identify_by_key(struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
+static int identify_by_key(struct auth *auth, const struct auth_request *request, struct identity **ret_identity,
                            struct refusal *ret_refusal)
 {
     struct api_key_set *set = api_keys_current(auth->api_keys);
@@ -201,14 +226,11 @@ static int identify_by_key(struct auth *auth, const struct auth_request *request
 
     if (!set)
         return refuse_for_now(ret_refusal, "The API keys are not known yet; try again later");
-    status = copy_key(api_key_set_find(set, request->api_key, request->api_key_size), ret_identity, ret_refusal);
+    status = admit_key(api_key_set_find(set, request->api_key, request->api_key_size), ret_identity, ret_refusal);
     api_key_set_unref(set);
     if (status < 0)
         return status;
-    if (auth_is_own_company(ret_identity, request->company, request->company_size, ret_refusal))
-        return 0;
-    identity_release(ret_identity);
-    return -EACCES;
+    return auth_is_own_company(*ret_identity, request->company, request->company_size, ret_refusal) ? 0 : -EACCES;
 }
 
 /* Whether the key still may all that it might when the identity was made, and for as long. */
@@ -231,7 +253,7 @@ bool auth_keeps(struct auth *auth, const struct identity *identity)
     struct api_key_set *set;
     bool keeps;
 
-    if (!*identity->key_id || !auth->takes_keys)
+    if (!identity->key_hash || !auth->takes_keys)
         return true;
     set = api_keys_current(auth->api_keys);
     keeps = !set || (api_key_set_keeps(set, identity->key_id, identity->key_hash, identity->company, clock_unix_ms()) &&
@@ -253,16 +275,26 @@ static bool is_open(const struct auth *auth)
     return !auth->takes_tokens && !auth->takes_keys;
 }
 
-int auth_identify(struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
+/* Without credentials: whoever asks for a company gets it. */
+static int identify_openly(const struct auth_request *request, struct identity **ret_identity,
+                           struct refusal *ret_refusal)
+{
+    char company[IDENTITY_TEXT_SIZE];
+
+    if (read_company(request, company, ret_refusal) < 0)
+        return -EACCES;
+    return answer(0, &(struct identity){.company = company}, ret_identity, ret_refusal);
+}
+
+int auth_identify(struct auth *auth, const struct auth_request *request, struct identity **ret_identity,
                   struct refusal *ret_refusal)
 {
     bool by_token = auth->takes_tokens && request->token;
     bool by_key = auth->takes_keys && request->api_key;
 
-    if (is_open(auth)) {
-        *ret_identity = (struct identity){.expires_ms = 0};
-        return read_company(request, ret_identity, ret_refusal);
-    }
+    *ret_identity = NULL;
+    if (is_open(auth))
+        return identify_openly(request, ret_identity, ret_refusal);
     if (by_token && by_key)
         return refusal_set(ret_refusal, 400, "two_credentials", "Send a token or an API key, not both");
     if (by_token)
@@ -280,37 +312,43 @@ static bool is_admin_key(const struct auth *auth, const struct auth_request *req
            CRYPTO_memcmp(request->token, key, request->token_size) == 0;
 }
 
-/* Reads who an administrator is by token. */
-static bool is_admin_token(struct auth *auth, const struct auth_request *request, struct identity *ret_identity)
+/* The administrator by token, as claims; NULL: it is none. */
+static struct jwt_claims *find_admin(struct auth *auth, const struct auth_request *request)
 {
     struct fault fault;
     struct jwt_claims *claims = NULL;
-    bool is_admin;
 
     if (auth->takes_tokens && request->token)
         claims = verify(auth, request->token, request->token_size, &fault);
-    is_admin = claims && claims->is_admin;
-    if (is_admin)
-        copy_claims(auth, claims, ret_identity);
+    if (claims && claims->is_admin)
+        return claims;
     jwt_claims_unref(claims);
-    return is_admin;
+    return NULL;
 }
 
 int auth_find_scope(struct auth *auth, const struct auth_request *request, struct auth_scope *ret_scope,
-                    struct identity *ret_identity, struct refusal *ret_refusal)
+                    struct identity **ret_identity, struct refusal *ret_refusal)
 {
+    struct jwt_claims *admin;
+
     *ret_scope = (struct auth_scope){.is_admin = true};
-    *ret_identity = (struct identity){.expires_ms = 0};
-    if (is_open(auth) && !*auth->config->admin_key)
+    *ret_identity = NULL;
+    if ((is_open(auth) && !*auth->config->admin_key) || is_admin_key(auth, request))
         return 0;
-    if (is_admin_key(auth, request) || is_admin_token(auth, request, ret_identity))
-        return 0;
+    admin = find_admin(auth, request);
+    if (admin) {
+        struct identity who = read_claims(auth, admin);
+        int status = answer(0, &who, ret_identity, ret_refusal);
+
+        jwt_claims_unref(admin);
+        return status;
+    }
     if (is_open(auth))
         return refusal_set(ret_refusal, 401, "no_credentials", "Send Authorization: Bearer <ADMIN_KEY>");
     ret_scope->is_admin = false;
     if (auth_identify(auth, request, ret_identity, ret_refusal) < 0)
         return -EACCES;
-    strcpy(ret_scope->company, ret_identity->company);
+    strcpy(ret_scope->company, (*ret_identity)->company);
     return 0;
 }
 

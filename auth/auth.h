@@ -50,17 +50,20 @@ void auth_free(struct auth *auth);
 /* Waits until keys that come from elsewhere are there, but for no longer than timeout_ms. */
 void auth_await_start(struct auth *auth, int timeout_ms);
 
-/* Returns 0 and the identity, to be released; or -EACCES and the refusal. */
-int auth_identify(struct auth *auth, const struct auth_request *request, struct identity *ret_identity,
+/*
+ * Returns 0 and the identity; or -EACCES, the refusal, and for the log who asked, as far as that is known (NULL: not at all).
+ * identity_unref() is due in either case.
+ */
+int auth_identify(struct auth *auth, const struct auth_request *request, struct identity **ret_identity,
                   struct refusal *ret_refusal);
 
 /*
  * Who may see which numbers: an administrator (by ADMIN_KEY or token) all, others those of their own company. With
- * AUTH_MODE=none and no ADMIN_KEY, everybody all. Returns 0 with the identity as far as credentials tell it, to be released;
- * or -EACCES and the refusal.
+ * AUTH_MODE=none and no ADMIN_KEY, everybody all. Returns 0; or -EACCES and the refusal. The identity is there as far as
+ * credentials tell it (NULL: they do not); identity_unref() is due in either case.
  */
 int auth_find_scope(struct auth *auth, const struct auth_request *request, struct auth_scope *ret_scope,
-                    struct identity *ret_identity, struct refusal *ret_refusal);
+                    struct identity **ret_identity, struct refusal *ret_refusal);
 
 /* Whether company is what the identity's company must be: absent, or the same. Otherwise the refusal. */
 bool auth_is_own_company(const struct identity *identity, const char *company, size_t size,

@@ -72,27 +72,24 @@ int gate_admit(struct gate *gate, const struct address *address, struct refusal 
     return gate_refuse_for_now(ret_refusal, "The server is out of memory; try again later");
 }
 
-int gate_identify(struct gate *gate, const struct auth_request *request, struct identity *ret_identity,
+int gate_identify(struct gate *gate, const struct auth_request *request, struct identity **ret_identity,
                   struct refusal *ret_refusal)
 {
-    *ret_identity = (struct identity){.expires_ms = 0};
     if (auth_identify(gate->auth, request, ret_identity, ret_refusal) < 0)
         return -EACCES;
-    return gate_check(gate, ret_identity, ret_refusal);
+    return gate_check(gate, *ret_identity, ret_refusal);
 }
 
 int gate_find_scope(struct gate *gate, const struct auth_request *request, struct auth_scope *ret_scope,
                     struct refusal *ret_refusal)
 {
-    struct identity identity;
+    struct identity *identity;
     int status = auth_find_scope(gate->auth, request, ret_scope, &identity, ret_refusal);
 
-    if (status < 0)
-        return status;
     /* A company whose streams are switched off may well look at its numbers. */
-    if (gate_judge(gate, &identity) == VERDICT_REVOKED)
+    if (status == 0 && identity && gate_judge(gate, identity) == VERDICT_REVOKED)
         status = refuse_revoked(ret_refusal);
-    identity_release(&identity);
+    identity_unref(identity);
     return status;
 }
 

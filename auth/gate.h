@@ -41,11 +41,8 @@ void gate_await_start(struct gate *gate, int timeout_ms);
  */
 int gate_admit(struct gate *gate, const struct address *address, struct refusal *ret_refusal);
 
-/*
- * Who asks, without a ticket, and whether they may stream. Returns 0 or -EACCES and the refusal; the identity is to be
- * released in either case.
- */
-int gate_identify(struct gate *gate, const struct auth_request *request, struct identity *ret_identity,
+/* Who asks, without a ticket, and whether they may stream: as auth_identify(), but for those who were revoked. */
+int gate_identify(struct gate *gate, const struct auth_request *request, struct identity **ret_identity,
                   struct refusal *ret_refusal);
 
 /*

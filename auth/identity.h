@@ -10,21 +10,32 @@
 
 enum { IDENTITY_TEXT_SIZE = 129 };
 
-/* Who asks, and for which company. A text that is not known is empty. identity_release() is due. */
+/*
+ * Who asks, and for which company. Made once, then never changed, and shared by references from any thread: each stream
+ * keeps one, so that it takes no more memory than its texts.
+ */
 struct identity {
-    char company[IDENTITY_TEXT_SIZE];
-    char user[IDENTITY_TEXT_SIZE];
-    char session[IDENTITY_TEXT_SIZE];
-    char token_id[IDENTITY_TEXT_SIZE];
-    char key_id[IDENTITY_TEXT_SIZE]; /* the API key's name, never the key */
-    unsigned char key_hash[API_KEY_HASH_BYTES];
-    int64_t key_max;             /* streams that the API key may have open; 0: it has no limit of its own */
-    int64_t expires_ms;          /* Unix time from which it is void; 0: never */
-    struct event_filter *filter; /* the events that it may have; NULL: all. A reference */
+    /* Of less than IDENTITY_TEXT_SIZE bytes each; what is not known is empty. */
+    const char *company;
+    const char *user;
+    const char *session;
+    const char *token_id;
+    const char *key_id;            /* the API key's name, never the key */
+    const unsigned char *key_hash; /* API_KEY_HASH_BYTES; NULL: it did not come by an API key */
+    int64_t key_max;               /* streams that the API key may have open; 0: it has no limit of its own */
+    int64_t expires_ms;            /* Unix time from which it is void; 0: never */
+    struct event_filter *filter;   /* the events that it may have; NULL: all. A reference */
 };
 
-/* Gives up what it holds; it stays readable but for that. */
-void identity_release(struct identity *identity);
+/*
+ * One like that, with texts of its own (NULL there: empty), a reference to the filter, and one reference for the caller.
+ * NULL: no memory.
+ */
+struct identity *identity_new(const struct identity *like);
+
+/* NULL is fine for both. */
+struct identity *identity_ref(struct identity *identity);
+void identity_unref(struct identity *identity);
 
 /*
  * A user by name, wherever one is kept or counted: `<company>|<user>`; with an empty company the user of that name in all of

@@ -13,26 +13,19 @@
 
 #define NS_PER_S INT64_C(1000000000)
 
-enum { COUNTED = LIMIT_ADDRESS + 1 }; /* the limits that count streams stand first */
-
 #define USER_PREFIX "user:"
 #define KEY_PREFIX "key:"
 
-struct count {
+struct limits_count {
     int64_t streams;
     char name[];
 };
 
-struct limits_place {
-    struct count *counts[COUNTED]; /* NULL: not counted there */
-    int64_t ranks[COUNTED];        /* how many there were then, with this one */
-};
-
 struct limits {
-    int64_t max[COUNTED];
+    int64_t max[LIMITS_COUNTED];
     /* Guards what follows, and all counts. */
     pthread_mutex_t lock;
-    struct table *counts[COUNTED]; /* of struct count, by name */
+    struct table *counts[LIMITS_COUNTED]; /* of struct count, by name */
     struct rate_bucket rate;
     struct named_rates *addresses;
     struct named_rates *tickets; /* by who asks for them */
@@ -52,9 +45,9 @@ struct limits *limits_new(const struct config *config)
     limits->rate = rate_bucket_make(config->connection_rate);
     limits->addresses = named_rates_new(config->connection_rate_per_address, LIMITS_ADDRESSES);
     limits->tickets = named_rates_new(config->ticket_rate_per_user, LIMITS_ADDRESSES);
-    for (int i = 0; i < COUNTED; i++)
+    for (int i = 0; i < LIMITS_COUNTED; i++)
         limits->counts[i] = table_new();
-    for (int i = 0; i < COUNTED; i++) {
+    for (int i = 0; i < LIMITS_COUNTED; i++) {
         if (!limits->counts[i] || !limits->addresses || !limits->tickets) {
             limits_free(limits);
             return NULL;
@@ -67,7 +60,7 @@ void limits_free(struct limits *limits)
 {
     if (!limits)
         return;
-    for (int i = 0; i < COUNTED; i++)
+    for (int i = 0; i < LIMITS_COUNTED; i++)
         table_free(limits->counts[i]);
     named_rates_free(limits->addresses);
     named_rates_free(limits->tickets);
@@ -120,9 +113,9 @@ static bool name_at(const struct limits_who *who, int limit, char ret_name[LIMIT
 }
 
 /* The count of that name, made without a stream where it is not there yet. NULL: no memory. */
-static struct count *find_count(struct table *table, const char *name)
+static struct limits_count *find_count(struct table *table, const char *name)
 {
-    struct count *count = table_get(table, name);
+    struct limits_count *count = table_get(table, name);
     size_t size = strlen(name) + 1;
 
     if (count)
@@ -137,7 +130,7 @@ static struct count *find_count(struct table *table, const char *name)
     return NULL;
 }
 
-static void count_out(struct limits *limits, int limit, struct count *count)
+static void count_out(struct limits *limits, int limit, struct limits_count *count)
 {
     if (--count->streams > 0)
         return;
@@ -150,7 +143,7 @@ static int count_in(struct limits *limits, const struct limits_who *who, int lim
 {
     int64_t max = max_of(limits, who, limit);
     char name[LIMITS_NAME_SIZE];
-    struct count *count;
+    struct limits_count *count;
 
     if (max <= 0 || !name_at(who, limit, name))
         return 0;
@@ -161,20 +154,21 @@ static int count_in(struct limits *limits, const struct limits_who *who, int lim
     if (count->streams >= max)
         return -EBUSY;
     place->counts[limit] = count;
-    place->ranks[limit] = ++count->streams;
+    place->ranks[limit] = (uint32_t)++count->streams;
     return 0;
 }
 
 static void leave(struct limits *limits, struct limits_place *place)
 {
-    for (int i = 0; i < COUNTED; i++)
+    for (int i = 0; i < LIMITS_COUNTED; i++)
         if (place->counts[i])
             count_out(limits, i, place->counts[i]);
+    *place = (struct limits_place){0};
 }
 
 static int enter(struct limits *limits, const struct limits_who *who, struct limits_place *place, enum limit *ret_limit)
 {
-    for (int i = 0; i < COUNTED; i++) {
+    for (int i = 0; i < LIMITS_COUNTED; i++) {
         int status = count_in(limits, who, i, place);
 
         if (status < 0) {
@@ -186,32 +180,23 @@ static int enter(struct limits *limits, const struct limits_who *who, struct lim
     return 0;
 }
 
-int limits_enter(struct limits *limits, const struct limits_who *who, struct limits_place **ret_place,
+int limits_enter(struct limits *limits, const struct limits_who *who, struct limits_place *ret_place,
                  enum limit *ret_limit)
 {
-    struct limits_place *place = calloc(1, sizeof *place);
     int status;
 
-    if (!place)
-        return -ENOMEM;
+    *ret_place = (struct limits_place){0};
     pthread_mutex_lock(&limits->lock);
-    status = enter(limits, who, place, ret_limit);
+    status = enter(limits, who, ret_place, ret_limit);
     pthread_mutex_unlock(&limits->lock);
-    if (status < 0)
-        free(place);
-    else
-        *ret_place = place;
     return status;
 }
 
 void limits_leave(struct limits *limits, struct limits_place *place)
 {
-    if (!place)
-        return;
     pthread_mutex_lock(&limits->lock);
     leave(limits, place);
     pthread_mutex_unlock(&limits->lock);
-    free(place);
 }
 
 /* Those that are counted over all replicas. */
@@ -235,7 +220,7 @@ int64_t limits_count(struct limits *limits, const char *name)
 
     pthread_mutex_lock(&limits->lock);
     for (size_t i = 0; i < sizeof shared_limits / sizeof shared_limits[0]; i++) {
-        const struct count *count = table_get(limits->counts[shared_limits[i]], name);
+        const struct limits_count *count = table_get(limits->counts[shared_limits[i]], name);
 
         streams += count ? count->streams : 0;
     }

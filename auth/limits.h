@@ -36,8 +36,15 @@ struct limits_who {
     const struct address *address; /* NULL, or of no family: not limited by address */
 };
 
-/* A stream that was counted in, until limits_leave(). */
-struct limits_place;
+enum { LIMITS_COUNTED = LIMIT_ADDRESS + 1 }; /* the limits that count streams stand first */
+
+struct limits_count;
+
+/* A stream that was counted in, until limits_leave(). In memory of the caller; what is in it is for limits.c alone. */
+struct limits_place {
+    struct limits_count *counts[LIMITS_COUNTED]; /* NULL: not counted there */
+    uint32_t ranks[LIMITS_COUNTED];              /* how many there were then, with this one */
+};
 
 /* Takes the settings of the group "Limits". NULL: no memory. */
 struct limits *limits_new(const struct config *config);
@@ -48,10 +55,10 @@ void limits_free(struct limits *limits);
 /*
  * Counts a stream in everywhere, or nowhere. Returns 0 and its place; -EBUSY and the limit that refused; or -ENOMEM.
  */
-int limits_enter(struct limits *limits, const struct limits_who *who, struct limits_place **ret_place,
+int limits_enter(struct limits *limits, const struct limits_who *who, struct limits_place *ret_place,
                  enum limit *ret_limit);
 
-/* Counts a stream out, and frees its place. NULL is fine. */
+/* Counts a stream out. An empty place ({0}) is fine, and is what it leaves behind. */
 void limits_leave(struct limits *limits, struct limits_place *place);
 
 /* Under which name, and up to which number, the streams of a user or a key count over all replicas. */

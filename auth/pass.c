@@ -23,17 +23,23 @@ struct ticket_use {
     bool held;
 };
 
-struct pass {
-    struct gate *gate;
-    enum step step;
-    struct identity identity;
-    struct address address;
-    struct ticket_use *ticket; /* NULL: none */
-    struct limits_place *place;
+/* Of those who wait, while they do. */
+struct wait {
     bool refused;
     struct refusal refusal;
     void (*done)(void *context);
     void *context;
+};
+
+/* Each stream has one, as long as it lives. */
+struct pass {
+    struct gate *gate;
+    struct identity *identity; /* NULL: not known yet */
+    struct ticket_use *ticket; /* NULL: none */
+    struct wait *wait;
+    struct limits_place place;
+    enum step step;
+    struct address address;
 };
 
 /* The steps to a pass. Each that need not wait returns 0 or -EACCES. */
@@ -47,16 +53,16 @@ static struct limits_who who_is(const struct identity *identity, const struct ad
                                .address = address};
 }
 
-static int enter_here(struct pass *pass)
+static int enter_here(struct pass *pass, struct refusal *ret_refusal)
 {
-    struct limits_who who = who_is(&pass->identity, &pass->address);
+    struct limits_who who = who_is(pass->identity, &pass->address);
     enum limit limit;
     int status = limits_enter(pass->gate->limits, &who, &pass->place, &limit);
 
     if (status == -EBUSY)
-        return gate_refuse_limit(&pass->refusal, limit, RETRY_SECONDS);
+        return gate_refuse_limit(ret_refusal, limit, RETRY_SECONDS);
     if (status < 0)
-        return gate_refuse_for_now(&pass->refusal, "The server is out of memory; try again later");
+        return gate_refuse_for_now(ret_refusal, "The server is out of memory; try again later");
     return 0;
 }
 
@@ -66,7 +72,7 @@ static int enter_here(struct pass *pass)
  */
 static bool must_ask(const struct pass *pass, enum limit limit)
 {
-    return limits_rank(pass->place, limit) > 0 && atomic_load(&pass->gate->has_others);
+    return limits_rank(&pass->place, limit) > 0 && atomic_load(&pass->gate->has_others);
 }
 
 /* Whether the step has to ask the others. */
@@ -88,15 +94,13 @@ static bool must_wait(const struct pass *pass)
 }
 
 /* Goes on until a step must wait (-EAGAIN), refuses (-EACCES), or all is done (0). */
-static int advance(struct pass *pass)
+static int advance(struct pass *pass, struct refusal *ret_refusal)
 {
     for (; pass->step != STEP_DONE; pass->step++) {
         if (must_wait(pass))
             return -EAGAIN;
-        if (pass->step == STEP_PLACE && enter_here(pass) < 0) {
-            pass->refused = true;
+        if (pass->step == STEP_PLACE && enter_here(pass, ret_refusal) < 0)
             return -EACCES;
-        }
     }
     return 0;
 }
@@ -106,30 +110,37 @@ static void start_step(struct pass *pass);
 /* The step that waited has succeeded. */
 static void go_on(struct pass *pass)
 {
+    int status;
+
     pass->step++;
-    if (advance(pass) == -EAGAIN)
+    status = advance(pass, &pass->wait->refusal);
+    pass->wait->refused = status == -EACCES;
+    if (status == -EAGAIN)
         start_step(pass);
     else
-        pass->done(pass->context);
+        pass->wait->done(pass->wait->context);
 }
 
 static void give_up(struct pass *pass)
 {
-    pass->refused = true;
-    pass->done(pass->context);
+    pass->wait->refused = true;
+    pass->wait->done(pass->wait->context);
 }
 
 static int read_ticket(struct pass *pass, const char *value, size_t size)
 {
-    struct refusal *refusal = &pass->refusal;
+    struct refusal *refusal = &pass->wait->refusal;
+    int status = ticket_read(value, size, &pass->identity);
 
-    if (ticket_read(value, size, &pass->identity) < 0)
+    if (status == -ENOMEM)
+        return gate_refuse_for_now(refusal, "The server is out of memory; try again later");
+    if (status < 0)
         return refusal_set(refusal, 401, "bad_ticket", "The ticket is not valid");
-    if (pass->identity.expires_ms > 0 && pass->identity.expires_ms <= clock_unix_ms())
+    if (pass->identity->expires_ms > 0 && pass->identity->expires_ms <= clock_unix_ms())
         return refusal_set(refusal, 401, "expired", "The token that the ticket was made for has expired");
-    if (!auth_is_own_company(&pass->identity, pass->ticket->company, strlen(pass->ticket->company), refusal))
+    if (!auth_is_own_company(pass->identity, pass->ticket->company, strlen(pass->ticket->company), refusal))
         return -EACCES;
-    return gate_check(pass->gate, &pass->identity, refusal);
+    return gate_check(pass->gate, pass->identity, refusal);
 }
 
 static int refuse_ticket(struct refusal *ret_refusal, int status)
@@ -158,7 +169,7 @@ static void on_ticket(void *context, int status, const char *value, size_t size)
     if (status == 0)
         status = read_ticket(pass, value, size);
     else
-        status = refuse_ticket(&pass->refusal, status);
+        status = refuse_ticket(&pass->wait->refusal, status);
     if (status == 0)
         go_on(pass);
     else
@@ -173,9 +184,9 @@ static void settle_slot(struct pass *pass, int status, enum limit limit)
         return;
     }
     if (status == -EDQUOT)
-        (void)gate_refuse_limit(&pass->refusal, limit, RETRY_SECONDS);
+        (void)gate_refuse_limit(&pass->wait->refusal, limit, RETRY_SECONDS);
     else
-        (void)gate_refuse_for_now(&pass->refusal, "The server cannot count its streams now; try again later");
+        (void)gate_refuse_for_now(&pass->wait->refusal, "The server cannot count its streams now; try again later");
     give_up(pass);
 }
 
@@ -241,12 +252,12 @@ static int start_ticket(struct pass *pass)
 
 static int start_slot(struct pass *pass, enum limit limit, shared_done done)
 {
-    struct limits_who who = who_is(&pass->identity, &pass->address);
+    struct limits_who who = who_is(pass->identity, &pass->address);
     struct limits_slot slot;
 
     if (!limits_slot(pass->gate->limits, &who, limit, &slot))
         return -EINVAL;
-    return shared_slots_enter(pass->gate->shared, slot.name, limits_rank(pass->place, limit), slot.max, done, pass);
+    return shared_slots_enter(pass->gate->shared, slot.name, limits_rank(&pass->place, limit), slot.max, done, pass);
 }
 
 /* Whoever opens stream after stream would fill Redis with tickets for later: those count like all others. */
@@ -255,9 +266,9 @@ static int start_successor(struct pass *pass)
     const struct config *config = pass->gate->config;
     struct refusal ignored;
 
-    if (pass_admit_ticket(pass->gate, &pass->identity, &pass->address, &ignored) < 0)
+    if (pass_admit_ticket(pass->gate, pass->identity, &pass->address, &ignored) < 0)
         return -EBUSY;
-    return put_ticket(pass->gate, &pass->identity, ticket_seconds(&pass->identity, config->ticket_successor_seconds),
+    return put_ticket(pass->gate, pass->identity, ticket_seconds(pass->identity, config->ticket_successor_seconds),
                       pass->ticket->successor, on_successor, pass);
 }
 
@@ -301,50 +312,53 @@ static struct pass *pass_new(struct gate *gate, const struct pass_request *reque
 }
 
 /* Notes the ticket, whose identity is not known yet. */
-static int begin_ticket(struct pass *pass, const struct pass_request *request)
+static int begin_ticket(struct pass *pass, const struct pass_request *request, struct refusal *ret_refusal)
 {
     struct ticket_use *ticket = calloc(1, sizeof *ticket);
 
     pass->ticket = ticket;
     if (!ticket)
-        return gate_refuse_for_now(&pass->refusal, "The server is out of memory; try again later");
+        return gate_refuse_for_now(ret_refusal, "The server is out of memory; try again later");
     snprintf(ticket->holder, sizeof ticket->holder, "%s", request->connection_id);
     if (ticket_hash(request->ticket, request->ticket_size, ticket->hash) < 0)
-        return refusal_set(&pass->refusal, 401, "bad_ticket", "The ticket is malformed");
+        return refusal_set(ret_refusal, 401, "bad_ticket", "The ticket is malformed");
     if (ticket_fingerprint(&request->address, request->user_agent, ticket->fingerprint) < 0)
-        return gate_refuse_for_now(&pass->refusal, "The server is out of memory; try again later");
+        return gate_refuse_for_now(ret_refusal, "The server is out of memory; try again later");
     if (request->auth.company && request->auth.company_size >= sizeof ticket->company)
-        return refusal_set(&pass->refusal, 400, "bad_company", "companyId is too long");
+        return refusal_set(ret_refusal, 400, "bad_company", "companyId is too long");
     if (request->auth.company)
         memcpy(ticket->company, request->auth.company, request->auth.company_size);
     return 0;
 }
 
-static int begin(struct pass *pass, const struct pass_request *request)
+static int begin(struct pass *pass, const struct pass_request *request, struct refusal *ret_refusal)
 {
     int status;
 
     if (request->ticket)
-        status = begin_ticket(pass, request);
+        status = begin_ticket(pass, request, ret_refusal);
     else
-        status = gate_identify(pass->gate, &request->auth, &pass->identity, &pass->refusal);
-    return status < 0 ? status : advance(pass);
+        status = gate_identify(pass->gate, &request->auth, &pass->identity, ret_refusal);
+    if (status == 0)
+        status = advance(pass, ret_refusal);
+    if (status != -EAGAIN)
+        return status;
+    pass->wait = calloc(1, sizeof *pass->wait);
+    return pass->wait ? -EAGAIN : gate_refuse_for_now(ret_refusal, "The server is out of memory; try again later");
 }
 
 int pass_ask(struct gate *gate, const struct pass_request *request, struct pass **ret_pass,
-             struct identity *ret_identity, struct refusal *ret_refusal)
+             struct identity **ret_identity, struct refusal *ret_refusal)
 {
     struct pass *pass = pass_new(gate, request);
     int status;
 
-    *ret_identity = (struct identity){.expires_ms = 0};
+    *ret_identity = NULL;
     if (!pass)
         return gate_refuse_for_now(ret_refusal, "The server is out of memory; try again later");
-    status = begin(pass, request);
-    *ret_identity = pass->identity;
-    ret_identity->filter = NULL;
+    status = begin(pass, request, ret_refusal);
     if (status == -EACCES) {
-        *ret_refusal = pass->refusal;
+        *ret_identity = identity_ref(pass->identity);
         pass_free(pass);
     } else {
         *ret_pass = pass;
@@ -354,22 +368,24 @@ int pass_ask(struct gate *gate, const struct pass_request *request, struct pass 
 
 void pass_wait(struct pass *pass, void (*done)(void *context), void *context)
 {
-    pass->done = done;
-    pass->context = context;
+    pass->wait->done = done;
+    pass->wait->context = context;
     start_step(pass);
 }
 
-int pass_result(const struct pass *pass, struct refusal *ret_refusal)
+int pass_result(struct pass *pass, struct refusal *ret_refusal)
 {
-    if (!pass->refused)
-        return 0;
-    *ret_refusal = pass->refusal;
-    return -EACCES;
+    int status = pass->wait->refused ? -EACCES : 0;
+
+    *ret_refusal = pass->wait->refusal;
+    free(pass->wait);
+    pass->wait = NULL;
+    return status;
 }
 
 const struct identity *pass_identity(const struct pass *pass)
 {
-    return &pass->identity;
+    return pass->identity;
 }
 
 const struct address *pass_address(const struct pass *pass)
@@ -384,12 +400,12 @@ const char *pass_successor(const struct pass *pass)
 
 enum verdict pass_verdict(const struct pass *pass)
 {
-    return gate_judge(pass->gate, &pass->identity);
+    return gate_judge(pass->gate, pass->identity);
 }
 
 static void tell_left(const struct pass *pass, enum limit limit)
 {
-    struct limits_who who = who_is(&pass->identity, &pass->address);
+    struct limits_who who = who_is(pass->identity, &pass->address);
     struct limits_slot slot;
 
     if (limits_slot(pass->gate->limits, &who, limit, &slot))
@@ -399,9 +415,9 @@ static void tell_left(const struct pass *pass, enum limit limit)
 /* Counts the stream out here, and then tells the others, where there may be some. */
 static void leave_place(struct pass *pass)
 {
-    if (!pass->place)
+    if (pass->step <= STEP_PLACE)
         return;
-    limits_leave(pass->gate->limits, pass->place);
+    limits_leave(pass->gate->limits, &pass->place);
     if (!atomic_load(&pass->gate->has_others))
         return;
     tell_left(pass, LIMIT_USER);
@@ -412,11 +428,12 @@ void pass_free(struct pass *pass)
 {
     if (!pass)
         return;
-    identity_release(&pass->identity);
     leave_place(pass);
+    identity_unref(pass->identity);
     if (pass->ticket && pass->ticket->held)
         (void)shared_ticket_release(pass->gate->shared, pass->ticket->hash, pass->ticket->holder, NULL, NULL);
     free(pass->ticket);
+    free(pass->wait);
     free(pass);
 }
 

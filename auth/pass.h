@@ -25,19 +25,19 @@ struct pass_request {
 };
 
 /*
- * Asks for a pass. Returns 0 and the pass; -EACCES and the refusal; or -EAGAIN and a pass that pass_wait() must be called
- * for. company in the identity is set with all of them as far as it is known, for the log.
+ * Asks for a pass. Returns 0 and the pass; -EAGAIN and a pass that pass_wait() must be called for; or -EACCES, the refusal,
+ * and for the log a reference to who asked (identity_unref()), as far as that is known (NULL: not at all).
  */
 int pass_ask(struct gate *gate, const struct pass_request *request, struct pass **ret_pass,
-             struct identity *ret_identity, struct refusal *ret_refusal);
+             struct identity **ret_identity, struct refusal *ret_refusal);
 
 /* Waits: done is called once, on the gate's thread, perhaps before this returns. Then pass_result() is due. */
 void pass_wait(struct pass *pass, void (*done)(void *context), void *context);
 
-/* What came of the wait: 0; or -EACCES and the refusal: the pass is then good for nothing but pass_free(). */
-int pass_result(const struct pass *pass, struct refusal *ret_refusal);
+/* What came of the wait: 0; or -EACCES and the refusal: the pass is then good for nothing but pass_free(). To be asked once. */
+int pass_result(struct pass *pass, struct refusal *ret_refusal);
 
-/* Lives as long as the pass. */
+/* Lives as long as the pass. NULL where it was refused before that was known. */
 const struct identity *pass_identity(const struct pass *pass);
 
 /* Whence the request came. Lives as long as the pass. */

@@ -65,11 +65,12 @@ static json_t *write_events(const struct event_filter *filter)
 
 void ticket_write(const struct identity *identity, struct buffer *value)
 {
-    char key_hash[2 * API_KEY_HASH_BYTES + 1];
+    char key_hash[2 * API_KEY_HASH_BYTES + 1] = "";
     json_t *object;
     char *text;
 
-    hex_format(identity->key_hash, sizeof identity->key_hash, key_hash);
+    if (identity->key_hash)
+        hex_format(identity->key_hash, API_KEY_HASH_BYTES, key_hash);
     object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "companyId", identity->company, "userId",
                        identity->user, "sessionId", identity->session, "tokenId", identity->token_id, "keyId",
                        identity->key_id, "keyHash", key_hash, "keyMax", (json_int_t)identity->key_max, "expiresAt",
@@ -83,16 +84,26 @@ void ticket_write(const struct identity *identity, struct buffer *value)
     free(text);
 }
 
-/* Copies a member of at most IDENTITY_TEXT_SIZE - 1 bytes. */
-static bool read_text(const json_t *object, const char *name, char ret_text[IDENTITY_TEXT_SIZE])
+/* Finds a member of at most IDENTITY_TEXT_SIZE - 1 bytes, which lives as long as the object. */
+static bool read_text(const json_t *object, const char *name, const char **ret_text)
 {
     const json_t *member = json_object_get(object, name);
-    const char *text = json_string_value(member);
 
-    if (!text || json_string_length(member) >= IDENTITY_TEXT_SIZE)
+    *ret_text = json_string_value(member);
+    return *ret_text && json_string_length(member) < IDENTITY_TEXT_SIZE;
+}
+
+/* Reads the hash of the API key, which is there if its id is. */
+static bool read_key_hash(const json_t *object, struct identity *identity, unsigned char bytes[API_KEY_HASH_BYTES])
+{
+    const json_t *member = json_object_get(object, "keyHash");
+
+    if (!json_is_string(member))
         return false;
-    memcpy(ret_text, text, json_string_length(member) + 1);
-    return true;
+    if (!*identity->key_id)
+        return json_string_length(member) == 0;
+    identity->key_hash = bytes;
+    return hex_parse(json_string_value(member), json_string_length(member), bytes, API_KEY_HASH_BYTES) == 0;
 }
 
 static bool read_events(const json_t *events, struct event_filter **ret_filter)
@@ -113,32 +124,32 @@ static bool read_events(const json_t *events, struct event_filter **ret_filter)
     return *ret_filter != NULL;
 }
 
-static bool read_identity(const json_t *object, struct identity *identity)
+/* Its texts are the object's, its hash is in bytes. The filter is a reference of the caller's if it is set. */
+static bool read_identity(const json_t *object, struct identity *identity, unsigned char bytes[API_KEY_HASH_BYTES])
 {
-    const json_t *key_hash = json_object_get(object, "keyHash");
-
     identity->key_max = json_integer_value(json_object_get(object, "keyMax"));
     identity->expires_ms = json_integer_value(json_object_get(object, "expiresAt"));
-    return read_text(object, "companyId", identity->company) && read_text(object, "userId", identity->user) &&
-           read_text(object, "sessionId", identity->session) && read_text(object, "tokenId", identity->token_id) &&
-           read_text(object, "keyId", identity->key_id) && json_is_string(key_hash) &&
-           hex_parse(json_string_value(key_hash), json_string_length(key_hash), identity->key_hash,
-                     sizeof identity->key_hash) == 0 &&
+    return read_text(object, "companyId", &identity->company) && read_text(object, "userId", &identity->user) &&
+           read_text(object, "sessionId", &identity->session) && read_text(object, "tokenId", &identity->token_id) &&
+           read_text(object, "keyId", &identity->key_id) && read_key_hash(object, identity, bytes) &&
            json_is_integer(json_object_get(object, "keyMax")) && identity->key_max >= 0 &&
            json_is_integer(json_object_get(object, "expiresAt")) && identity->expires_ms >= 0 &&
            config_is_company_id(identity->company, strlen(identity->company)) &&
            read_events(json_object_get(object, "events"), &identity->filter);
 }
 
-int ticket_read(const char *value, size_t size, struct identity *ret_identity)
+int ticket_read(const char *value, size_t size, struct identity **ret_identity)
 {
     struct identity identity = {.expires_ms = 0};
+    unsigned char key_hash[API_KEY_HASH_BYTES];
     json_t *object = json_loadb(value, size, JSON_REJECT_DUPLICATES, NULL);
-    bool good = json_is_object(object) && read_identity(object, &identity);
+    int status = -EINVAL;
 
+    if (json_is_object(object) && read_identity(object, &identity, key_hash)) {
+        *ret_identity = identity_new(&identity);
+        status = *ret_identity ? 0 : -ENOMEM;
+    }
+    event_filter_unref(identity.filter);
     json_decref(object);
-    if (!good)
-        return -EINVAL;
-    *ret_identity = identity;
-    return 0;
+    return status;
 }

@@ -29,7 +29,7 @@ int ticket_fingerprint(const struct address *address, const char *user_agent, ch
 /* Appends the identity. */
 void ticket_write(const struct identity *identity, struct buffer *value);
 
-/* Reads it again. Returns 0 and an identity to be released; or -EINVAL: it is none of ours. */
-int ticket_read(const char *value, size_t size, struct identity *ret_identity);
+/* Reads it again. Returns 0 and an identity, whose reference is the caller's; -EINVAL: it is none of ours; or -ENOMEM. */
+int ticket_read(const char *value, size_t size, struct identity **ret_identity);
 
 #endif

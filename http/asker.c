@@ -123,7 +123,7 @@ int asker_read(const struct http_context *context, struct MHD_Connection *connec
 void asker_log_refusal(const struct http_context *context, const struct asker *asker, const struct identity *identity,
                        const struct refusal *refusal, const char *message)
 {
-    const struct identity nobody = {.expires_ms = 0};
+    const struct identity nobody = {.company = "", .user = "", .session = "", .token_id = "", .key_id = ""};
     char address[ADDRESS_TEXT_SIZE];
     char company[IDENTITY_TEXT_SIZE] = "";
 

@@ -267,8 +267,9 @@ static enum MHD_Result enter(struct http_context *context, struct MHD_Connection
                                    .address = asker->address,
                                    .user_agent = asker->user_agent,
                                    .connection_id = connection_id};
+    struct identity *identity;
+    enum MHD_Result result;
     struct refusal refusal;
-    struct identity identity;
     struct pass *pass;
 
     make_connection_id(connection_id);
@@ -278,7 +279,9 @@ static enum MHD_Result enter(struct http_context *context, struct MHD_Connection
     case -EAGAIN:
         return wait_for_pass(context, connection, asker, pass, connection_id, ret_opening);
     default:
-        return refuse(context, connection, asker, &identity, &refusal);
+        result = refuse(context, connection, asker, identity, &refusal);
+        identity_unref(identity);
+        return result;
     }
 }
 

@@ -13,7 +13,7 @@ enum { RETRY_AFTER_SECONDS = 5 };
 struct ticket_request {
     struct http_context *context;
     struct MHD_Connection *connection;
-    struct identity identity; /* without its filter */
+    struct identity *identity;
     char ticket[TICKET_TEXT_SIZE];
     int64_t seconds;
     int status; /* written by the gate's thread, before the connection is resumed */
@@ -24,7 +24,7 @@ struct ticket_request {
 static void log_issued(const struct http_context *context, const struct asker *asker,
                        const struct ticket_request *request)
 {
-    const struct identity *identity = &request->identity;
+    const struct identity *identity = request->identity;
     char address[ADDRESS_TEXT_SIZE];
 
     address_format(&asker->address, address);
@@ -61,7 +61,7 @@ static void on_kept(void *context, int status)
 }
 
 static enum MHD_Result issue(struct http_context *context, struct MHD_Connection *connection, const struct asker *asker,
-                             const struct identity *identity, struct ticket_request **ret_request)
+                             struct identity *identity, struct ticket_request **ret_request)
 {
     struct ticket_request *request = calloc(1, sizeof *request);
 
@@ -69,10 +69,9 @@ static enum MHD_Result issue(struct http_context *context, struct MHD_Connection
         return refuse_for_now(context, connection, asker, identity);
     request->context = context;
     request->connection = connection;
-    request->identity = *identity;
-    request->identity.filter = NULL;
+    request->identity = identity_ref(identity);
     if (!suspensions_begin(context->suspensions, connection)) {
-        free(request);
+        ticket_request_free(request);
         return refuse_for_now(context, connection, asker, identity);
     }
     *ret_request = request;
@@ -84,7 +83,7 @@ static enum MHD_Result issue(struct http_context *context, struct MHD_Connection
 enum MHD_Result ticket_page(struct http_context *context, struct MHD_Connection *connection,
                             struct ticket_request **ret_request)
 {
-    struct identity identity = {.expires_ms = 0};
+    struct identity *identity = NULL;
     enum MHD_Result result;
     struct refusal refusal;
     struct asker asker;
@@ -95,12 +94,12 @@ enum MHD_Result ticket_page(struct http_context *context, struct MHD_Connection 
     if (status == 0)
         status = gate_identify(context->gate, &asker.auth, &identity, &refusal);
     if (status == 0)
-        status = pass_admit_ticket(context->gate, &identity, &asker.address, &refusal);
+        status = pass_admit_ticket(context->gate, identity, &asker.address, &refusal);
     if (status == 0)
-        result = issue(context, connection, &asker, &identity, ret_request);
+        result = issue(context, connection, &asker, identity, ret_request);
     else
-        result = refuse(context, connection, &asker, &identity, &refusal);
-    identity_release(&identity);
+        result = refuse(context, connection, &asker, identity, &refusal);
+    identity_unref(identity);
     return result;
 }
 
@@ -113,7 +112,7 @@ enum MHD_Result ticket_page_go_on(struct http_context *context, struct MHD_Conne
 
     (void)asker_read(context, connection, &asker, &refusal); /* it was good before */
     if (request->status < 0)
-        return refuse_for_now(context, connection, &asker, &request->identity);
+        return refuse_for_now(context, connection, &asker, request->identity);
     log_issued(context, &asker, request);
     json = json_new();
     if (json) {
@@ -127,5 +126,8 @@ enum MHD_Result ticket_page_go_on(struct http_context *context, struct MHD_Conne
 
 void ticket_request_free(struct ticket_request *request)
 {
+    if (!request)
+        return;
+    identity_unref(request->identity);
     free(request);
 }

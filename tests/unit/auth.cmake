@@ -11,6 +11,7 @@ sluice_unit_test(auth/key_source_test sluice_test_jwks_server ${sluice_auth_part
 sluice_unit_test(auth/jwt_text_test ${sluice_auth_parts})
 sluice_unit_test(auth/jwt_claims_test ${sluice_auth_parts})
 sluice_unit_test(auth/key_set_test ${sluice_auth_parts})
+sluice_unit_test(auth/identity_test sluice_auth sluice_core)
 sluice_unit_test(auth/verdicts_test sluice_auth sluice_replay sluice_core)
 sluice_unit_test(auth/revocation_message_test sluice_auth sluice_core)
 sluice_unit_test(auth/auth_test ${sluice_auth_parts})

@@ -91,15 +91,16 @@ static struct auth_request ask_for(const char *company, const char *token, const
 static unsigned status_of(struct fixture *fixture, const char *company, const char *token, const char *api_key)
 {
     struct auth_request request = ask_for(company, token, api_key);
-    struct identity identity;
+    struct identity *identity;
     struct refusal refusal = {0};
 
-    if (auth_identify(fixture->auth, &request, &identity, &refusal) == 0) {
-        if (company && *company)
-            assert_string_equal(identity.company, company);
-        identity_release(&identity);
+    int status = auth_identify(fixture->auth, &request, &identity, &refusal);
+
+    if (status == 0 && company && *company)
+        assert_string_equal(identity->company, company);
+    identity_unref(identity);
+    if (status == 0)
         return 0;
-    }
     assert_non_null(refusal.reason);
     assert_true(strlen(refusal.message) > 0);
     assert_int_equal(refusal.retry_after_seconds > 0, refusal.status == 503);
@@ -166,10 +167,11 @@ static void assert_identified(const char *company)
     struct auth *auth = open_to_all();
     struct auth_request request = {.company = company, .company_size = strlen(company)};
     struct refusal refusal;
-    struct identity identity;
+    struct identity *identity;
 
     assert_int_equal(auth_identify(auth, &request, &identity, &refusal), 0);
-    assert_string_equal(identity.company, company);
+    assert_string_equal(identity->company, company);
+    identity_unref(identity);
     auth_free(auth);
 }
 
@@ -178,12 +180,13 @@ static void assert_refused(const char *company, size_t size, int status)
     struct auth *auth = open_to_all();
     struct auth_request request = {.company = company, .company_size = size};
     struct refusal refusal = {0};
-    struct identity identity;
+    struct identity *identity;
     int result = auth_identify(auth, &request, &identity, &refusal);
 
     auth_free(auth);
     if (result != -EACCES)
-        fail_msg("%s (%zu bytes) was taken for %s", company ? company : "(none)", size, identity.company);
+        fail_msg("%s (%zu bytes) was taken for %s", company ? company : "(none)", size, identity->company);
+    assert_null(identity);
     assert_int_equal(refusal.status, status);
     assert_non_null(refusal.message);
     assert_true(strlen(refusal.message) > 0);
@@ -310,7 +313,7 @@ static void test_a_token_gives_its_names_and_its_end(void **state)
 {
     struct fixture fixture;
     struct auth_request request;
-    struct identity identity;
+    struct identity *identity;
     struct refusal refusal;
     int64_t now_s = clock_unix_ms() / 1000;
     char *payload = text_of("{\"companyId\":\"acme\",\"sub\":\"u1\",\"sid\":\"s1\",\"jti\":\"t1\",\"exp\":%lld}",
@@ -323,16 +326,19 @@ static void test_a_token_gives_its_names_and_its_end(void **state)
     SET_UP(&fixture, "AUTH_MODE=jwt", secret_setting, "JWT_LEEWAY_SECONDS=600");
     request = ask_for(NULL, token, NULL);
     assert_int_equal(auth_identify(fixture.auth, &request, &identity, &refusal), 0);
-    assert_string_equal(identity.company, "acme");
-    assert_string_equal(identity.user, "u1");
-    assert_string_equal(identity.session, "s1");
-    assert_string_equal(identity.token_id, "t1");
-    assert_string_equal(identity.key_id, "");
-    assert_int_equal(identity.expires_ms, (now_s + 1000) * 1000);
-    assert_null(identity.filter);
+    assert_string_equal(identity->company, "acme");
+    assert_string_equal(identity->user, "u1");
+    assert_string_equal(identity->session, "s1");
+    assert_string_equal(identity->token_id, "t1");
+    assert_string_equal(identity->key_id, "");
+    assert_int_equal(identity->expires_ms, (now_s + 1000) * 1000);
+    assert_null(identity->filter);
+    assert_null(identity->key_hash);
+    identity_unref(identity);
     request = ask_for(NULL, late_token, NULL);
     assert_int_equal(auth_identify(fixture.auth, &request, &identity, &refusal), 0);
-    assert_int_equal(identity.expires_ms, (now_s - 100 + 600) * 1000);
+    assert_int_equal(identity->expires_ms, (now_s - 100 + 600) * 1000);
+    identity_unref(identity);
     tear_down(&fixture);
     free(payload);
     free(late);
@@ -369,17 +375,17 @@ static bool keeps(const char *before, const char *after)
 {
     struct fixture fixture;
     struct auth_request request = ask_for(NULL, NULL, KEY_A);
-    struct identity identity;
+    struct identity *identity;
     struct refusal refusal;
     bool kept;
 
     SET_UP(&fixture, "AUTH_MODE=apikey");
     give_keys(&fixture, before, NULL);
     assert_int_equal(auth_identify(fixture.auth, &request, &identity, &refusal), 0);
-    assert_true(auth_keeps(fixture.auth, &identity));
+    assert_true(auth_keeps(fixture.auth, identity));
     give_keys(&fixture, after, "");
-    kept = auth_keeps(fixture.auth, &identity);
-    identity_release(&identity);
+    kept = auth_keeps(fixture.auth, identity);
+    identity_unref(identity);
     tear_down(&fixture);
     return kept;
 }
@@ -414,15 +420,17 @@ static unsigned scope_of(struct fixture *fixture, const char *company, const cha
 {
     struct auth_request request = ask_for(company, token, api_key);
     struct auth_scope scope;
-    struct identity identity;
+    struct identity *identity;
     struct refusal refusal = {0};
 
-    if (auth_find_scope(fixture->auth, &request, &scope, &identity, &refusal) < 0) {
+    int status = auth_find_scope(fixture->auth, &request, &scope, &identity, &refusal);
+
+    identity_unref(identity);
+    if (status < 0) {
         assert_null(expected);
         assert_true(refusal.status >= 400);
         return refusal.status;
     }
-    identity_release(&identity);
     assert_non_null(expected);
     assert_string_equal(scope.is_admin ? "all" : scope.company, expected);
     return 0;

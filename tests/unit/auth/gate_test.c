@@ -151,11 +151,12 @@ static int ask(struct world *world, const struct visitor *visitor, struct pass *
                                    .user_agent = visitor->agent,
                                    .connection_id = connection_id};
     struct answer answer;
-    struct identity identity;
+    struct identity *identity;
     int status;
 
     snprintf(connection_id, sizeof connection_id, "c%d", count++);
     status = pass_ask(world->gate, &request, ret_pass, &identity, ret_refusal);
+    identity_unref(identity);
     world->waited = status == -EAGAIN;
     if (!world->waited)
         return status;
@@ -217,17 +218,17 @@ static void issue(struct world *world, const char *token, char ret_ticket[TICKET
 {
     struct auth_request request = request_of(&(struct visitor){.token = token});
     struct answer answer;
-    struct identity identity;
+    struct identity *identity;
     struct refusal refusal;
     int64_t seconds = 0;
 
     assert_int_equal(gate_identify(world->gate, &request, &identity, &refusal), 0);
     sem_init(&answer.given, 0, 0);
-    assert_int_equal(pass_issue_ticket(world->gate, &identity, ret_ticket, &seconds, on_ticket, &answer), 0);
+    assert_int_equal(pass_issue_ticket(world->gate, identity, ret_ticket, &seconds, on_ticket, &answer), 0);
     await(&answer);
     assert_int_equal(answer.status, 0);
     assert_int_equal(seconds, 30);
-    identity_release(&identity);
+    identity_unref(identity);
 }
 
 /* The tests. */
@@ -354,11 +355,12 @@ static void test_tickets_that_are_none(void **state)
     struct world *world = world_new();
     struct pass_request request = {.ticket = "slt_short", .ticket_size = 9, .connection_id = "c"};
     struct refusal refusal;
-    struct identity identity;
+    struct identity *identity;
     struct pass *pass;
 
     (void)state;
     assert_int_equal(pass_ask(world->gate, &request, &pass, &identity, &refusal), -EACCES);
+    assert_null(identity);
     assert_string_equal(refusal.reason, "bad_ticket");
     refused(world, &(struct visitor){.ticket = unknown}, 401, "unknown_ticket");
     world_free(world);

@@ -35,24 +35,24 @@ static struct limits *limits_with(int64_t company, int64_t user, int64_t key, in
     return limits;
 }
 
-static struct limits_place *entered(struct limits *limits, const struct limits_who *who)
+static struct limits_place entered(struct limits *limits, const struct limits_who *who)
 {
-    struct limits_place *place = NULL;
+    struct limits_place place;
     enum limit limit;
 
     assert_int_equal(limits_enter(limits, who, &place, &limit), 0);
-    assert_non_null(place);
     return place;
 }
 
 static void assert_refused(struct limits *limits, const struct limits_who *who, enum limit expected)
 {
-    struct limits_place *place = NULL;
+    static const struct limits_place none;
+    struct limits_place place;
     enum limit limit = LIMIT_RATE;
 
     assert_int_equal(limits_enter(limits, who, &place, &limit), -EBUSY);
     assert_int_equal(limit, expected);
-    assert_null(place);
+    assert_memory_equal(&place, &none, sizeof place);
 }
 
 static void test_each_limit_refuses_until_one_leaves(void **state)
@@ -64,17 +64,17 @@ static void test_each_limit_refuses_until_one_leaves(void **state)
 
     (void)state;
     for (int i = 0; i < 4; i++) {
-        struct limits_place *first = entered(tight[i], &who);
-        struct limits_place *second = entered(tight[i], &who);
+        struct limits_place first = entered(tight[i], &who);
+        struct limits_place second = entered(tight[i], &who);
 
         assert_refused(tight[i], &who, (enum limit)i);
         assert_refused(tight[i], &who, (enum limit)i);
-        limits_leave(tight[i], first);
+        limits_leave(tight[i], &first);
         first = entered(tight[i], &who);
         assert_refused(tight[i], &who, (enum limit)i);
-        limits_leave(tight[i], first);
-        limits_leave(tight[i], second);
-        limits_leave(tight[i], NULL);
+        limits_leave(tight[i], &first);
+        limits_leave(tight[i], &second);
+        limits_leave(tight[i], &(struct limits_place){0});
         limits_free(tight[i]);
     }
     limits_free(NULL);
@@ -87,7 +87,7 @@ static void test_a_refusal_counts_nowhere(void **state)
     struct limits_who bob = {.company = "acme", .user = "bob"};
     struct limits_who cid = {.company = "acme", .user = "cid"};
     struct limits_who dan = {.company = "acme", .user = "dan"};
-    struct limits_place *places[3];
+    struct limits_place places[3];
 
     (void)state;
     places[0] = entered(limits, &ann);
@@ -97,7 +97,7 @@ static void test_a_refusal_counts_nowhere(void **state)
     places[2] = entered(limits, &cid);
     assert_refused(limits, &dan, LIMIT_COMPANY);
     for (int i = 0; i < 3; i++)
-        limits_leave(limits, places[i]);
+        limits_leave(limits, &places[i]);
     limits_free(limits);
 }
 
@@ -108,7 +108,7 @@ static void test_users_of_other_companies_are_others(void **state)
     struct limits_who b = {.company = "a.b", .user = "c"};
     struct limits_who c = {.company = "b", .user = "b/c"};
     struct limits_who nobody = {.company = "a"};
-    struct limits_place *places[5];
+    struct limits_place places[5];
 
     (void)state;
     places[0] = entered(limits, &a);
@@ -118,7 +118,7 @@ static void test_users_of_other_companies_are_others(void **state)
     places[4] = entered(limits, &nobody);
     assert_refused(limits, &a, LIMIT_USER);
     for (int i = 0; i < 5; i++)
-        limits_leave(limits, places[i]);
+        limits_leave(limits, &places[i]);
     limits_free(limits);
 }
 
@@ -128,7 +128,7 @@ static void test_a_key_may_have_a_limit_of_its_own(void **state)
     struct limits *off = limits_with(0, 0, 0, 0);
     struct limits_who plain = {.company = "acme", .key = "k_1"};
     struct limits_who wide = {.company = "acme", .key = "k_2", .key_max = 2};
-    struct limits_place *places[3];
+    struct limits_place places[3];
 
     (void)state;
     places[0] = entered(limits, &plain);
@@ -137,12 +137,12 @@ static void test_a_key_may_have_a_limit_of_its_own(void **state)
     places[2] = entered(limits, &wide);
     assert_refused(limits, &wide, LIMIT_KEY);
     for (int i = 0; i < 3; i++)
-        limits_leave(limits, places[i]);
+        limits_leave(limits, &places[i]);
     places[0] = entered(off, &wide);
     places[1] = entered(off, &wide);
     assert_refused(off, &wide, LIMIT_KEY);
-    limits_leave(off, places[0]);
-    limits_leave(off, places[1]);
+    limits_leave(off, &places[0]);
+    limits_leave(off, &places[1]);
     limits_free(off);
     limits_free(limits);
 }
@@ -153,7 +153,7 @@ static void test_slots_have_one_name_and_each_stream_its_rank(void **state)
     struct limits_who who = {.company = "acme", .user = "ann", .key = "k_1", .key_max = 5};
     struct limits_who nobody = {.company = "acme"};
     struct limits_slot slot;
-    struct limits_place *places[4];
+    struct limits_place places[4];
 
     (void)state;
     assert_true(limits_slot(limits, &who, LIMIT_USER, &slot));
@@ -166,20 +166,20 @@ static void test_slots_have_one_name_and_each_stream_its_rank(void **state)
     assert_false(limits_slot(limits, &nobody, LIMIT_KEY, &slot));
     for (int i = 0; i < 3; i++) {
         places[i] = entered(limits, &who);
-        assert_int_equal(limits_rank(places[i], LIMIT_USER), i + 1);
-        assert_int_equal(limits_rank(places[i], LIMIT_KEY), i + 1);
+        assert_int_equal(limits_rank(&places[i], LIMIT_USER), i + 1);
+        assert_int_equal(limits_rank(&places[i], LIMIT_KEY), i + 1);
     }
     places[3] = entered(limits, &nobody);
-    assert_int_equal(limits_rank(places[3], LIMIT_USER), 0);
+    assert_int_equal(limits_rank(&places[3], LIMIT_USER), 0);
     assert_int_equal(limits_count(limits, "user:acme|ann"), 3);
-    limits_leave(limits, places[0]);
+    limits_leave(limits, &places[0]);
     /* A rank is that of the coming; the count is that of now. */
-    assert_int_equal(limits_rank(places[2], LIMIT_USER), 3);
+    assert_int_equal(limits_rank(&places[2], LIMIT_USER), 3);
     assert_int_equal(limits_count(limits, "user:acme|ann"), 2);
     assert_int_equal(limits_count(limits, "key:k_1"), 2);
     assert_int_equal(limits_count(limits, "user:acme|bob"), 0);
     for (int i = 1; i < 4; i++)
-        limits_leave(limits, places[i]);
+        limits_leave(limits, &places[i]);
     assert_int_equal(limits_count(limits, "user:acme|ann"), 0);
     limits_free(limits);
 }
@@ -195,14 +195,14 @@ static void test_all_that_have_streams_are_named_once(void **state)
     struct limits *limits = limits_with(5, 5, 5, 5);
     struct limits_who ann = {.company = "acme", .user = "ann", .key = "k_1", .address = &address};
     struct limits_who bob = {.company = "acme", .user = "bob", .address = &address};
-    struct limits_place *places[] = {entered(limits, &ann), entered(limits, &ann), entered(limits, &bob)};
+    struct limits_place places[] = {entered(limits, &ann), entered(limits, &ann), entered(limits, &bob)};
     char names[256] = "";
 
     (void)state;
     limits_each_name(limits, note_name, names);
     assert_string_equal(names, "user:acme|ann\nuser:acme|bob\nkey:k_1\n");
     for (int i = 0; i < 3; i++)
-        limits_leave(limits, places[i]);
+        limits_leave(limits, &places[i]);
     names[0] = '\0';
     limits_each_name(limits, note_name, names);
     assert_string_equal(names, "");
@@ -217,7 +217,7 @@ static void test_an_ipv6_network_is_one_address(void **state)
     struct address other = address_of("2001:db8:0:1::1");
     struct address none = address_from_sockaddr(NULL);
     struct limits_who who = {.company = "acme", .address = &a};
-    struct limits_place *places[4];
+    struct limits_place places[4];
 
     (void)state;
     places[0] = entered(limits, &who);
@@ -230,7 +230,7 @@ static void test_an_ipv6_network_is_one_address(void **state)
     who.address = NULL;
     places[3] = entered(limits, &who);
     for (int i = 0; i < 4; i++)
-        limits_leave(limits, places[i]);
+        limits_leave(limits, &places[i]);
     limits_free(limits);
 }
 
@@ -363,7 +363,7 @@ static void *come_and_go(void *context)
 {
     struct crowd *crowd = context;
     struct limits_who who = {.company = "acme", .user = "ann", .key = "k_1"};
-    struct limits_place *place;
+    struct limits_place place;
     enum limit limit;
 
     for (int i = 0; i < ROUNDS; i++) {
@@ -372,7 +372,7 @@ static void *come_and_go(void *context)
         if (++crowd->inside > LIMIT)
             abort();
         crowd->inside--;
-        limits_leave(crowd->limits, place);
+        limits_leave(crowd->limits, &place);
     }
     return NULL;
 }
@@ -381,7 +381,7 @@ static void test_threads_never_pass_a_limit_together(void **state)
 {
     struct crowd crowd = {.limits = limits_with(100, LIMIT, 100, 0)};
     struct limits_who who = {.company = "acme", .user = "ann"};
-    struct limits_place *places[LIMIT];
+    struct limits_place places[LIMIT];
     pthread_t threads[THREADS];
 
     (void)state;
@@ -394,7 +394,7 @@ static void test_threads_never_pass_a_limit_together(void **state)
         places[i] = entered(crowd.limits, &who);
     assert_refused(crowd.limits, &who, LIMIT_USER);
     for (int i = 0; i < LIMIT; i++)
-        limits_leave(crowd.limits, places[i]);
+        limits_leave(crowd.limits, &places[i]);
     limits_free(crowd.limits);
 }
 

@@ -122,18 +122,15 @@ static void test_fingerprints_tell_clients_apart(void **state)
 
 /* What is kept under a ticket. */
 
-static void set(char text[IDENTITY_TEXT_SIZE], const char *to)
-{
-    snprintf(text, IDENTITY_TEXT_SIZE, "%s", to);
-}
-
-static void fill(char text[IDENTITY_TEXT_SIZE], const char *with)
+/* As long a text as there can be. */
+static const char *fill(char text[IDENTITY_TEXT_SIZE], const char *with)
 {
     size_t size = strlen(with);
 
     for (size_t i = 0; i < IDENTITY_TEXT_SIZE - 1; i++)
         text[i] = with[i % size];
     text[IDENTITY_TEXT_SIZE - 1] = '\0';
+    return text;
 }
 
 static void assert_same_filter(const struct event_filter *a, const struct event_filter *b)
@@ -150,86 +147,97 @@ static void assert_same_filter(const struct event_filter *a, const struct event_
 static void assert_comes_back(const struct identity *identity)
 {
     struct buffer value = buffer_make(TICKET_VALUE_MAX_BYTES);
-    struct identity again;
+    struct identity *again;
 
     ticket_write(identity, &value);
     assert_false(value.failed);
     assert_int_equal(ticket_read(value.data, value.size, &again), 0);
     buffer_release(&value);
-    assert_string_equal(again.company, identity->company);
-    assert_string_equal(again.user, identity->user);
-    assert_string_equal(again.session, identity->session);
-    assert_string_equal(again.token_id, identity->token_id);
-    assert_string_equal(again.key_id, identity->key_id);
-    assert_memory_equal(again.key_hash, identity->key_hash, sizeof again.key_hash);
-    assert_int_equal(again.key_max, identity->key_max);
-    assert_int_equal(again.expires_ms, identity->expires_ms);
-    assert_same_filter(again.filter, identity->filter);
-    identity_release(&again);
+    assert_string_equal(again->company, identity->company);
+    assert_string_equal(again->user, identity->user);
+    assert_string_equal(again->session, identity->session);
+    assert_string_equal(again->token_id, identity->token_id);
+    assert_string_equal(again->key_id, identity->key_id);
+    assert_int_equal(again->key_hash != NULL, identity->key_hash != NULL);
+    if (identity->key_hash)
+        assert_memory_equal(again->key_hash, identity->key_hash, API_KEY_HASH_BYTES);
+    assert_int_equal(again->key_max, identity->key_max);
+    assert_int_equal(again->expires_ms, identity->expires_ms);
+    assert_same_filter(again->filter, identity->filter);
+    identity_unref(again);
 }
 
 static void test_an_identity_comes_back(void **state)
 {
     static const char *const patterns[] = {"metric_updated", "vis_*"};
-    struct identity identity = {.expires_ms = 1795347844000, .key_max = 3};
+    unsigned char key_hash[API_KEY_HASH_BYTES];
+    struct identity identity = {.company = "acme",
+                                .user = "",
+                                .session = "",
+                                .token_id = "",
+                                .key_id = "",
+                                .key_max = 3,
+                                .expires_ms = 1795347844000};
 
     (void)state;
-    set(identity.company, "acme");
     assert_comes_back(&identity);
-    set(identity.user, "u1");
-    set(identity.session, "s1");
-    set(identity.token_id, "0b9c5d2e");
+    identity.user = "u1";
+    identity.session = "s1";
+    identity.token_id = "0b9c5d2e";
     assert_comes_back(&identity);
-    set(identity.key_id, "k_1");
-    memset(identity.key_hash, 0xa5, sizeof identity.key_hash);
+    identity.key_id = "k_1";
+    identity.key_hash = memset(key_hash, 0xa5, sizeof key_hash);
     identity.filter = event_filter_new(patterns, 2);
     assert_non_null(identity.filter);
     assert_comes_back(&identity);
-    identity_release(&identity);
+    event_filter_unref(identity.filter);
 }
 
 static void test_extreme_values_come_back(void **state)
 {
-    struct identity identity = {.expires_ms = INT64_MAX, .key_max = INT64_MAX};
+    char texts[5][IDENTITY_TEXT_SIZE];
+    unsigned char key_hash[API_KEY_HASH_BYTES];
     char pattern[65];
     const char *patterns[API_KEY_MAX_EVENTS];
+    /* As long in JSON as they can get: names hold no control characters. */
+    struct identity identity = {.company = fill(texts[0], "c"),
+                                .user = fill(texts[1], "\""),
+                                .session = fill(texts[2], "\\"),
+                                .token_id = fill(texts[3], "\"\\"),
+                                .key_id = fill(texts[4], "k"),
+                                .key_hash = memset(key_hash, 0xff, sizeof key_hash),
+                                .key_max = INT64_MAX,
+                                .expires_ms = INT64_MAX};
 
     (void)state;
     memset(pattern, 'p', 64);
     pattern[64] = '\0';
     for (size_t i = 0; i < API_KEY_MAX_EVENTS; i++)
         patterns[i] = pattern;
-    fill(identity.company, "c");
-    /* As long in JSON as they can get: names hold no control characters. */
-    fill(identity.user, "\"");
-    fill(identity.session, "\\");
-    fill(identity.token_id, "\"\\");
-    fill(identity.key_id, "k");
-    memset(identity.key_hash, 0xff, sizeof identity.key_hash);
     identity.filter = event_filter_new(patterns, API_KEY_MAX_EVENTS);
     assert_non_null(identity.filter);
     assert_comes_back(&identity);
-    identity_release(&identity);
-    fill(identity.user, "\xc3\xa9");
-    fill(identity.session, "\xf0\x9f\x98\x80");
+    event_filter_unref(identity.filter);
+    identity.filter = NULL;
+    fill(texts[1], "\xc3\xa9");
+    fill(texts[2], "\xf0\x9f\x98\x80");
     identity.expires_ms = 0;
     identity.key_max = 0;
-    set(identity.token_id, "</script>\xe2\x80\xa8");
+    identity.token_id = "</script>\xe2\x80\xa8";
     assert_comes_back(&identity);
 }
 
 /* What does not fit is no ticket, rather than one of somebody else. */
 static void test_a_value_without_room_fails(void **state)
 {
-    struct identity identity = {.expires_ms = 0};
+    struct identity identity = {.company = "acme", .user = "", .session = "", .token_id = "", .key_id = ""};
     struct buffer whole = buffer_make(TICKET_VALUE_MAX_BYTES);
 
     (void)state;
-    set(identity.company, "acme");
     ticket_write(&identity, &whole);
     for (size_t room = 0; room < whole.size; room++) {
         struct buffer value = buffer_make(room);
-        struct identity again;
+        struct identity *again;
 
         ticket_write(&identity, &value);
         assert_true(value.failed);
@@ -271,14 +279,14 @@ static void write_value(struct buffer *value, size_t changed, const char *to)
 static int read_value(size_t changed, const char *to)
 {
     struct buffer value = buffer_make(65536);
-    struct identity identity;
+    struct identity *identity;
     int status;
 
     write_value(&value, changed, to);
     status = ticket_read(value.data, value.size, &identity);
     buffer_release(&value);
     if (status == 0)
-        identity_release(&identity);
+        identity_unref(identity);
     return status;
 }
 
@@ -338,6 +346,7 @@ static void test_values_out_of_range_are_refused(void **state)
     assert_refused("userId", "\"u\\u0000\"");
     assert_refused("userId", "\"\xff\"");
     assert_refused("keyHash", "\"\"");
+    assert_refused("keyId", "\"\""); /* a hash of no key */
     assert_refused("keyHash", "\"" HEX "0\"");
     assert_refused("keyHash", "\"g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"");
     assert_refused("keyMax", "-1");
@@ -358,7 +367,7 @@ static void test_texts_that_are_not_whole_are_refused(void **state)
 {
     static const char *const texts[] = {"", " ", "null", "[]", "{}", "\"acme\"", "5", "no JSON"};
     struct buffer value = buffer_make(65536);
-    struct identity identity;
+    struct identity *identity;
 
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)

@@ -23,13 +23,8 @@ static struct verdicts *make(bool streaming_default)
 
 static struct identity identity_of(const char *company, const char *user, const char *key, const char *token)
 {
-    struct identity identity = {.expires_ms = 0};
-
-    strcpy(identity.company, company);
-    strcpy(identity.user, user);
-    strcpy(identity.key_id, key);
-    strcpy(identity.token_id, token);
-    return identity;
+    return (struct identity){
+        .company = company, .user = user, .session = "", .key_id = key, .token_id = token, .expires_ms = 0};
 }
 
 static enum verdict ask(struct verdicts *verdicts, const struct identity *identity, int64_t now_ms)
