@@ -105,18 +105,22 @@ static struct jwt_claims *verify(struct auth *auth, const char *token, size_t si
     struct key_set *keys = key_source_get(auth->key_source);
     int64_t now_s = clock_unix_ms() / 1000;
     struct jwt_claims *claims = NULL;
+    struct token_key key;
+    bool has_key;
 
     *ret_fault = (struct fault){.reason = JWT_UNKNOWN_KEY, .has_keys = keys != NULL};
     if (!keys)
         return NULL;
     pthread_mutex_lock(&auth->lock);
-    claims = token_cache_get(auth->cache, keys, token, size, now_s);
+    has_key = token_cache_key(auth->cache, keys, token, size, &key) == 0;
+    if (has_key)
+        claims = token_cache_get(auth->cache, &key, now_s);
     pthread_mutex_unlock(&auth->lock);
     if (!claims) {
         ret_fault->reason = jwt_verify(&auth->rules, keys, token, size, now_s, &claims);
-        if (ret_fault->reason == JWT_OK) {
+        if (ret_fault->reason == JWT_OK && has_key) {
             pthread_mutex_lock(&auth->lock);
-            token_cache_put(auth->cache, keys, token, size, claims);
+            token_cache_put(auth->cache, &key, claims);
             pthread_mutex_unlock(&auth->lock);
         }
     }

@@ -1,15 +1,15 @@
 #include "auth/token_cache.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define NOWHERE UINT32_MAX
-enum { HASH_SIZE = 32 };
 
 struct entry {
-    unsigned char hash[HASH_SIZE];
+    struct token_key key;
     struct jwt_claims *claims; /* NULL: free */
     uint32_t next;             /* in the same bucket */
 };
@@ -58,29 +58,31 @@ void token_cache_free(struct token_cache *cache)
     free(cache);
 }
 
-/* Of the keys' identity and the token: other keys, other hash. */
-static bool make_hash(struct token_cache *cache, const struct key_set *keys, const char *token, size_t size,
-                      unsigned char ret_hash[HASH_SIZE])
+int token_cache_key(struct token_cache *cache, const struct key_set *keys, const char *token, size_t size,
+                    struct token_key *ret_key)
 {
-    return EVP_DigestInit_ex(cache->digest, cache->sha256, NULL) == 1 &&
-           EVP_DigestUpdate(cache->digest, key_set_identity(keys), KEY_SET_IDENTITY_SIZE) == 1 &&
-           EVP_DigestUpdate(cache->digest, token, size) == 1 && EVP_DigestFinal_ex(cache->digest, ret_hash, NULL) == 1;
+    bool made = EVP_DigestInit_ex(cache->digest, cache->sha256, NULL) == 1 &&
+                EVP_DigestUpdate(cache->digest, key_set_identity(keys), KEY_SET_IDENTITY_SIZE) == 1 &&
+                EVP_DigestUpdate(cache->digest, token, size) == 1 &&
+                EVP_DigestFinal_ex(cache->digest, ret_key->hash, NULL) == 1;
+
+    return made ? 0 : -ENOMEM;
 }
 
-static uint32_t *bucket_of(struct token_cache *cache, const unsigned char hash[HASH_SIZE])
+static uint32_t *bucket_of(struct token_cache *cache, const struct token_key *key)
 {
     uint64_t number;
 
-    memcpy(&number, hash, sizeof number);
+    memcpy(&number, key->hash, sizeof number);
     return &cache->buckets[number % cache->capacity];
 }
 
-/* What refers to the entry of that hash, or the bucket's end. */
-static uint32_t *find(struct token_cache *cache, const unsigned char hash[HASH_SIZE])
+/* What refers to the entry of that key, or the bucket's end. */
+static uint32_t *find(struct token_cache *cache, const struct token_key *key)
 {
-    uint32_t *link = bucket_of(cache, hash);
+    uint32_t *link = bucket_of(cache, key);
 
-    while (*link != NOWHERE && memcmp(cache->entries[*link].hash, hash, HASH_SIZE) != 0)
+    while (*link != NOWHERE && memcmp(&cache->entries[*link].key, key, sizeof *key) != 0)
         link = &cache->entries[*link].next;
     return link;
 }
@@ -101,38 +103,32 @@ static void count(struct token_cache *cache, enum metric metric)
         metrics_add(cache->metrics, metric, 1);
 }
 
-struct jwt_claims *token_cache_get(struct token_cache *cache, const struct key_set *keys, const char *token,
-                                   size_t size, int64_t now_s)
+struct jwt_claims *token_cache_get(struct token_cache *cache, const struct token_key *key, int64_t now_s)
 {
-    unsigned char hash[HASH_SIZE];
-    uint32_t *link = make_hash(cache, keys, token, size, hash) ? find(cache, hash) : NULL;
+    uint32_t *link = find(cache, key);
 
-    if (link && *link != NOWHERE && cache->entries[*link].claims->expires_at_s <= now_s) {
+    if (*link != NOWHERE && cache->entries[*link].claims->expires_at_s > now_s) {
+        count(cache, METRIC_TOKEN_CACHE_HITS);
+        return jwt_claims_ref(cache->entries[*link].claims);
+    }
+    if (*link != NOWHERE)
         drop(cache, link);
-        link = NULL;
-    }
-    if (!link || *link == NOWHERE) {
-        count(cache, METRIC_TOKEN_CACHE_MISSES);
-        return NULL;
-    }
-    count(cache, METRIC_TOKEN_CACHE_HITS);
-    return jwt_claims_ref(cache->entries[*link].claims);
+    count(cache, METRIC_TOKEN_CACHE_MISSES);
+    return NULL;
 }
 
-void token_cache_put(struct token_cache *cache, const struct key_set *keys, const char *token, size_t size,
-                     struct jwt_claims *claims)
+void token_cache_put(struct token_cache *cache, const struct token_key *key, struct jwt_claims *claims)
 {
     struct entry *entry = &cache->entries[cache->oldest];
-    unsigned char hash[HASH_SIZE];
     uint32_t *link;
 
-    if (!make_hash(cache, keys, token, size, hash) || *find(cache, hash) != NOWHERE)
+    if (*find(cache, key) != NOWHERE)
         return;
     if (entry->claims)
-        drop(cache, find(cache, entry->hash));
-    memcpy(entry->hash, hash, HASH_SIZE);
+        drop(cache, find(cache, &entry->key));
+    entry->key = *key;
     entry->claims = jwt_claims_ref(claims);
-    link = bucket_of(cache, hash);
+    link = bucket_of(cache, key);
     entry->next = *link;
     *link = cache->oldest;
     cache->oldest = (cache->oldest + 1) % cache->capacity;

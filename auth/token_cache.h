@@ -19,13 +19,20 @@ struct token_cache;
 struct token_cache *token_cache_new(size_t max_tokens, struct metrics *metrics);
 void token_cache_free(struct token_cache *cache);
 
-/* The claims of a token that these keys have verified, with a reference for the caller; or NULL. */
-struct jwt_claims *token_cache_get(struct token_cache *cache, const struct key_set *keys, const char *token,
-                                   size_t size, int64_t now_s);
+/* What a token is found by: a hash of it and of the keys' identity, so that other keys find nothing. */
+struct token_key {
+    unsigned char hash[32];
+};
 
-/* Remembers what jwt_verify() gave for the token with these keys; takes a reference of its own. */
-void token_cache_put(struct token_cache *cache, const struct key_set *keys, const char *token, size_t size,
-                     struct jwt_claims *claims);
+/* Makes it. Returns 0, or -ENOMEM. */
+int token_cache_key(struct token_cache *cache, const struct key_set *keys, const char *token, size_t size,
+                    struct token_key *ret_key);
+
+/* The claims of a token that those keys have verified, with a reference for the caller; or NULL. */
+struct jwt_claims *token_cache_get(struct token_cache *cache, const struct token_key *key, int64_t now_s);
+
+/* Remembers what jwt_verify() gave for the token with those keys; takes a reference of its own. */
+void token_cache_put(struct token_cache *cache, const struct token_key *key, struct jwt_claims *claims);
 
 /* How many are held, expired ones that nobody asked for since included. */
 size_t token_cache_count(const struct token_cache *cache);

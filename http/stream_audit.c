@@ -31,8 +31,11 @@ static struct who who_has(const struct stream *stream)
 
 void stream_audit_opened(const struct stream_context *context, const struct stream *stream)
 {
-    struct who who = who_has(stream);
+    struct who who;
 
+    if (!log_enabled(context->log, LOG_LEVEL_INFO))
+        return;
+    who = who_has(stream);
     log_write(context->log, LOG_LEVEL_INFO, "SSE connection established",
               LOG_FIELDS(log_text("companyId", stream->channel->company),
                          log_text("connectionId", stream->connection_id), log_known("userId", who.user),
@@ -43,8 +46,11 @@ void stream_audit_opened(const struct stream_context *context, const struct stre
 
 void stream_audit_closed(const struct stream_context *context, const struct stream *stream, enum stream_end end)
 {
-    struct who who = who_has(stream);
+    struct who who;
 
+    if (!log_enabled(context->log, LOG_LEVEL_INFO))
+        return;
+    who = who_has(stream);
     log_write(context->log, LOG_LEVEL_INFO, "SSE connection closed",
               LOG_FIELDS(log_text("companyId", stream->channel->company),
                          log_text("connectionId", stream->connection_id), log_known("userId", who.user),

@@ -39,10 +39,21 @@ static struct jwt_claims *claims_until(const struct key_set *keys, int64_t expir
 
 static bool is_held(struct token_cache *cache, const struct key_set *keys, const char *token, int64_t now_s)
 {
-    struct jwt_claims *claims = token_cache_get(cache, keys, token, strlen(token), now_s);
+    struct token_key key;
+    struct jwt_claims *claims;
 
+    assert_int_equal(token_cache_key(cache, keys, token, strlen(token), &key), 0);
+    claims = token_cache_get(cache, &key, now_s);
     jwt_claims_unref(claims);
     return claims != NULL;
+}
+
+static void hold(struct token_cache *cache, const struct key_set *keys, const char *token, struct jwt_claims *claims)
+{
+    struct token_key key;
+
+    assert_int_equal(token_cache_key(cache, keys, token, strlen(token), &key), 0);
+    token_cache_put(cache, &key, claims);
 }
 
 static void test_a_token_is_held_until_it_expires(void **state)
@@ -54,8 +65,8 @@ static void test_a_token_is_held_until_it_expires(void **state)
 
     (void)state;
     assert_false(is_held(cache, keys, "t", NOW));
-    token_cache_put(cache, keys, "t", 1, claims);
-    token_cache_put(cache, keys, "t", 1, claims);
+    hold(cache, keys, "t", claims);
+    hold(cache, keys, "t", claims);
     assert_int_equal(token_cache_count(cache), 1);
     assert_true(is_held(cache, keys, "t", NOW + 9));
     assert_false(is_held(cache, keys, "u", NOW));
@@ -78,7 +89,7 @@ static void test_other_keys_find_nothing(void **state)
     struct jwt_claims *claims = claims_until(keys, NOW + 10);
 
     (void)state;
-    token_cache_put(cache, keys, "t", 1, claims);
+    hold(cache, keys, "t", claims);
     assert_false(is_held(cache, others, "t", NOW));
     assert_true(is_held(cache, same, "t", NOW));
     jwt_claims_unref(claims);
@@ -99,7 +110,7 @@ static void test_the_oldest_makes_room(void **state)
     (void)state;
     for (int i = 0; i < TOKENS; i++) {
         snprintf(token, sizeof token, "token-%d", i);
-        token_cache_put(cache, keys, token, strlen(token), claims);
+        hold(cache, keys, token, claims);
         /* Holes in the middle must not break the order. */
         if (i % 7 == 0)
             assert_false(is_held(cache, keys, token, NOW + 10));
