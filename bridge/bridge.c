@@ -256,6 +256,14 @@ static bool is_napping(const struct bridge *bridge)
     return clock_monotonic_ns() < bridge->nap_end_ns;
 }
 
+/* Events are looked at again when it ends. Where there are other replicas, what they tell must not wait for that. */
+static void nap(struct bridge *bridge)
+{
+    bridge->nap_end_ns = clock_monotonic_ns() + bridge->nap_ns;
+    if (!replica_has_peers(bridge->replica))
+        source_rest(bridge->source, bridge->nap_end_ns);
+}
+
 static size_t take(struct bridge *bridge, enum source_lane lane,
                    void (*take_one)(struct replica *replica, const struct source_item *item))
 {
@@ -357,22 +365,27 @@ static void *run(void *context)
             [EVENTS] = {.fd = -1, .events = POLLIN},
             [STORE] = {.fd = -1},
         };
-        struct timespec wait;
+        bool takes_live = !hub_is_behind(bridge->hub);
+        bool takes_events = takes_live && replica_may_take(bridge->replica);
+        bool naps = is_napping(bridge);
+        struct timespec wait = timeout(bridge);
         size_t taken = 0;
 
-        if (!hub_is_behind(bridge->hub))
+        if (takes_live)
             fds[LIVE].fd = source_fd(bridge->source, SOURCE_LIVE);
-        if (!is_napping(bridge))
+        if (!naps)
             fds[STORE].fd = store_poll_fd(bridge->store, &fds[STORE].events);
-        if (!is_napping(bridge) && !hub_is_behind(bridge->hub) && replica_may_take(bridge->replica))
+        if (takes_events && !naps)
             fds[EVENTS].fd = source_fd(bridge->source, SOURCE_EVENTS);
-        wait = timeout(bridge);
         if (ppoll(fds, WAITED_FOR, &wait, NULL) < 0 && errno != EINTR)
             break;
-        handle_mailbox(bridge);
+        if (fds[MAILBOX].revents)
+            handle_mailbox(bridge);
         if (fds[LIVE].revents)
             (void)take(bridge, SOURCE_LIVE, replica_take_live);
-        if (fds[EVENTS].revents)
+        /* Behind a nap there mostly is something: it is looked for without another wait. */
+        takes_events = takes_events && !is_napping(bridge);
+        if (fds[EVENTS].revents || (takes_events && naps))
             taken = take(bridge, SOURCE_EVENTS, replica_take_event);
         replica_run(bridge->replica);
         atomic_store(&bridge->open, replica_is_open(bridge->replica));
@@ -385,12 +398,12 @@ static void *run(void *context)
         hub_flush(bridge->hub);
         /* A full hand means that more wait already. */
         if (taken > 0 && taken < TAKE_MAX)
-            bridge->nap_end_ns = clock_monotonic_ns() + bridge->nap_ns;
+            nap(bridge);
         tick(bridge);
         note_end(bridge);
         if (replica_has_begun(bridge->replica) && replica_is_open(bridge->replica))
             atomic_store(&bridge->begun, true);
-        note_drained(bridge, fds[EVENTS].fd >= 0 && taken == 0);
+        note_drained(bridge, takes_events && taken == 0);
     }
     /* So that nobody waits for us. */
     replica_leave(bridge->replica);

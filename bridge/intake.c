@@ -6,8 +6,12 @@
 #include "core/clock.h"
 #include "core/config_value.h"
 
+enum { SPENT_MAX = 64 };
+
 struct intake {
     struct intake_options options;
+    struct source_message *spent[SPENT_MAX];
+    size_t spent_count;
     struct log_limiter reject_limiter;
     struct log_limiter rate_limiter;
 };
@@ -55,6 +59,21 @@ static void reject(struct intake *intake, const struct source_message *message, 
                     source_forward(intake->options.source, dead_letter_subject, message) ? METRIC_DEAD_LETTERS
                                                                                          : METRIC_DEAD_LETTERS_FAILED,
                     1);
+}
+
+void intake_release(struct intake *intake)
+{
+    for (size_t i = 0; i < intake->spent_count; i++)
+        source_message_free(intake->spent[i]);
+    intake->spent_count = 0;
+}
+
+/* Nobody needs the message any more. The library has a thread that frees them, and wakes it for each that comes alone. */
+static void spend(struct intake *intake, struct source_message *message)
+{
+    if (intake->spent_count == SPENT_MAX)
+        intake_release(intake);
+    intake->spent[intake->spent_count++] = message;
 }
 
 /* Numbering. */
@@ -140,7 +159,7 @@ static void number_from_stream(struct intake *intake, struct company *company, c
         metrics_add(intake->options.metrics, METRIC_EVENTS_DUPLICATE, 1);
     else
         number_event(intake, company, event, item, item->sequence);
-    source_message_free(item->message);
+    spend(intake, item->message);
 }
 
 /*
@@ -168,7 +187,7 @@ static void number_message(struct intake *intake, struct company *company, const
     if (mark != 0 && fanout_is_replicated(intake->options.fanout))
         shadow_add(shadow, item);
     else
-        source_message_free(item->message);
+        spend(intake, item->message);
 }
 
 static void write_hole(struct intake *intake, struct company *company, enum gap_reason reason)
@@ -228,7 +247,7 @@ static void park_message(struct intake *intake, struct company *company, const s
     if (heads_park(intake->options.heads, company, &parked))
         return;
     metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
-    source_message_free(item->message);
+    spend(intake, item->message);
 }
 
 /* A stream may hold more than what is wanted of it. */
@@ -256,24 +275,24 @@ static void take_message(struct intake *intake, const struct source_item *item)
     enum transform_result result;
 
     if (!is_wanted(intake, item)) {
-        source_message_free(item->message);
+        spend(intake, item->message);
         return;
     }
     result = transform_message(intake->options.transform, source_message_subject(item->message), payload, size, &event);
     if (result != TRANSFORM_ACCEPTED) {
         reject(intake, item->message, result);
-        source_message_free(item->message);
+        spend(intake, item->message);
         return;
     }
     company = heads_get(intake->options.heads, event.company);
     if (!company) {
         metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
-        source_message_free(item->message);
+        spend(intake, item->message);
         return;
     }
     /* What is dropped above a rate would be no function of the stream. */
     if (item->sequence == 0 && !is_within_rate(intake, company, size, item->received_ns)) {
-        source_message_free(item->message);
+        spend(intake, item->message);
         return;
     }
     if (heads_is_busy(company))
@@ -327,5 +346,8 @@ struct intake *intake_new(const struct intake_options *options)
 
 void intake_free(struct intake *intake)
 {
+    if (!intake)
+        return;
+    intake_release(intake);
     free(intake);
 }

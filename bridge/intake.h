@@ -46,7 +46,7 @@ struct intake_options {
 struct intake *intake_new(const struct intake_options *options);
 void intake_free(struct intake *intake);
 
-/* Takes a message (which it frees) or a hole. */
+/* Takes a message or a hole. The message is freed, with others at intake_release(). */
 void intake_take(struct intake *intake, const struct source_item *item);
 
 /* Events of any company may have been missed at the source until now. dropped: how many are known to be; 0: none. */
@@ -57,6 +57,9 @@ void intake_unpark(struct intake *intake, struct company *company, const struct 
 
 /* Writes down that the company's clients miss something behind its last number, or may, at unix_ms. */
 void intake_add_hole(struct intake *intake, struct company *company, enum gap_reason reason, uint64_t unix_ms);
+
+/* Frees the messages that were taken. To be called when no more are at hand. */
+void intake_release(struct intake *intake);
 
 /* Now and then: ends the dropping of what was above a rate. */
 void intake_tick(struct intake *intake);

@@ -178,6 +178,7 @@ void replica_run(struct replica *replica)
     fanout_flush(replica->fanout);
     census_run(replica->census, turn.now_ns);
     stream_place_run(replica->options.place);
+    intake_release(replica->intake);
 }
 
 int64_t replica_deadline_ns(const struct replica *replica)

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bridge/lane.h"
 #include "bridge/source_options.h"
@@ -16,6 +17,7 @@
 #include "core/thread.h"
 
 #define OWN_SUBJECTS "sluice."
+#define NS_PER_S INT64_C(1000000000)
 
 enum {
     REBUILD_WAIT_MS = 1000,
@@ -23,6 +25,7 @@ enum {
     REPORT_INTERVAL_MS = 5000,
     ABANDON_TIMEOUT_MS = 5000,
     CONFIRM_TIMEOUT_MS = 5000,
+    REST_MARGIN_NS = 300000,
 };
 
 struct source {
@@ -39,6 +42,7 @@ struct source {
     /* From the loss of a connection (or its making) to the confirmation of the next: a message may be the first of a new one.
        The library waits much longer before it connects again than this takes to be seen, so relaxed will do. */
     atomic_bool unsettled;
+    atomic_int_fast64_t rest_until_ns;   /* source_rest(); it only saves work, so relaxed */
     atomic_bool connected;               /* and the server has our subscriptions; it stands alone, so relaxed */
     natsStatistics *delivery_statistics; /* of the delivery thread alone */
     natsStatistics *confirm_statistics;  /* of our thread alone */
@@ -126,6 +130,19 @@ static void take_message(struct source *source, natsConnection *connection, nats
         metrics_add(source->metrics, METRIC_DROPPED_SOURCE, 1);
 }
 
+/*
+ * Sleeps through what is left of a rest, on the library's delivery thread: its queue grows meanwhile without a wake-up for
+ * each message. A little is left for moving what has gathered to the lane before it is looked at.
+ */
+static void rest(const struct source *source)
+{
+    int64_t until_ns = atomic_load_explicit(&source->rest_until_ns, memory_order_relaxed) - REST_MARGIN_NS;
+    struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
+
+    if (until_ns > clock_monotonic_ns())
+        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
 static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
 {
     (void)subscription;
@@ -134,6 +151,7 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
         natsMsg_Destroy(message);
     else
         take_message(context, connection, message, SOURCE_EVENTS);
+    rest(context);
 }
 
 static void on_live(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
@@ -538,6 +556,11 @@ size_t source_take(struct source *source, enum source_lane lane, struct source_i
     taken = lane_take(source->lanes[lane], items, max);
     pthread_mutex_unlock(&source->lock);
     return taken;
+}
+
+void source_rest(struct source *source, int64_t until_ns)
+{
+    atomic_store_explicit(&source->rest_until_ns, until_ns, memory_order_relaxed);
 }
 
 size_t source_pending(struct source *source, enum source_lane lane)

@@ -87,6 +87,12 @@ int source_fd(const struct source *source, enum source_lane lane);
 /* Takes up to `max` items, in order; the caller frees their messages. Returns how many. One thread. */
 size_t source_take(struct source *source, enum source_lane lane, struct source_item *items, size_t max);
 
+/*
+ * Nobody takes events before until_ns (clock_monotonic_ns()): those that come meanwhile may be gathered, rather than wake a
+ * thread each. What replicas tell each other waits too, for no longer than that. Any thread.
+ */
+void source_rest(struct source *source, int64_t until_ns);
+
 /* Items in the lane. Any thread. */
 size_t source_pending(struct source *source, enum source_lane lane);
 

@@ -378,6 +378,22 @@ static void what_is_no_event_is_refused_and_changes_nothing(void **state)
     assert_int_equal(metrics_get(rig.metrics, METRIC_REJECTED_NO_EVENT_NAME), 1);
 }
 
+/* The library wakes a thread for each message that is freed alone. */
+static void messages_are_freed_together(void **state)
+{
+    enum { MESSAGES = 1000, HELD_MAX = 64 };
+
+    (void)state;
+    for (int i = 0; i < MESSAGES; i++) {
+        intake_take(rig.intake, &(struct source_item){.message = fake_message_new("metrics.x", "no JSON")});
+        assert_true(fake_messages_alive() <= HELD_MAX);
+    }
+    assert_true(fake_messages_alive() > 1);
+    intake_release(rig.intake);
+    assert_int_equal(fake_messages_alive(), 0);
+    intake_release(rig.intake);
+}
+
 static void messages_parked_at_the_end_are_freed(void **state)
 {
     (void)state;
@@ -413,6 +429,7 @@ int main(void)
         TEST(a_hole_leaves_nothing_in_the_store_for_a_company_without_events),
         TEST(a_hole_in_the_millisecond_of_a_start_id_comes_behind_it),
         TEST(what_is_no_event_is_refused_and_changes_nothing),
+        TEST(messages_are_freed_together),
         TEST(messages_parked_at_the_end_are_freed),
     };
 

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "bridge/source.h"
+#include "core/clock.h"
 #include "tests/unit/bridge/nats_server.h"
 
 #define CONTROL "sluice.control.revoke"
@@ -126,6 +127,40 @@ static int take_until(const char *last, int *ret_holes)
     return messages;
 }
 
+/* A rest only saves work: in its middle, behind its end or far ahead of it, all messages come, in order. */
+static void what_comes_during_a_rest_comes_behind_it(void **state)
+{
+    enum { MESSAGES = 60 };
+    static const int64_t rests_ms[] = {40, -1000, 0, 15};
+    int taken = 0;
+
+    (void)state;
+    begin(NULL, 1000);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        char payload[16];
+
+        snprintf(payload, sizeof payload, "%zu", i);
+        if (i % 15 == 0)
+            source_rest(source, clock_monotonic_ns() + rests_ms[i / 15] * 1000000);
+        send_text(EVENTS, "metrics.a", payload);
+    }
+    while (taken < MESSAGES) {
+        struct pollfd fd = {.fd = source_fd(source, SOURCE_EVENTS), .events = POLLIN};
+        struct source_item item;
+        char expected[16];
+        size_t size;
+
+        assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
+        assert_int_equal(source_take(source, SOURCE_EVENTS, &item, 1), 1);
+        if (!item.message)
+            continue;
+        snprintf(expected, sizeof expected, "%d", taken++);
+        assert_memory_equal(source_message_payload(item.message, &size), expected, strlen(expected));
+        assert_int_equal(size, strlen(expected));
+        source_message_free(item.message);
+    }
+}
+
 static void a_control_message_reaches_the_callback_as_it_is(void **state)
 {
     static const char payload[] = "{\"keyId\":\"k\"}\0\xff";
@@ -201,6 +236,7 @@ int main(void)
         TEST(a_full_inbox_does_not_keep_it_out),
         TEST(it_comes_again_after_a_reconnect),
         TEST(without_a_subject_there_is_no_such_subscription),
+        TEST(what_comes_during_a_rest_comes_behind_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
