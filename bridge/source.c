@@ -458,6 +458,20 @@ static void source_destroy(struct source *source)
     free(source);
 }
 
+/*
+ * One of the threads that the library starts here frees messages, each as soon as it is given up: it would take the processor
+ * from whoever gives them up.
+ */
+static natsStatus open_library(void)
+{
+    natsStatus status;
+
+    thread_set_eager(false);
+    status = nats_Open(0); /* 0: its locks must not spin on two cores */
+    thread_set_eager(true);
+    return status;
+}
+
 struct source *source_new(const struct source_options *options)
 {
     struct source *source = calloc(1, sizeof *source);
@@ -478,8 +492,7 @@ struct source *source_new(const struct source_options *options)
     source->control = options->control;
     source->live_subject = options->live_subject;
     source->stream = options->stream;
-    /* 0: the library's locks must not spin on two cores. */
-    if (!source->lanes[SOURCE_EVENTS] || !source->lanes[SOURCE_LIVE] || nats_Open(0) != NATS_OK ||
+    if (!source->lanes[SOURCE_EVENTS] || !source->lanes[SOURCE_LIVE] || open_library() != NATS_OK ||
         natsStatistics_Create(&source->delivery_statistics) != NATS_OK ||
         natsStatistics_Create(&source->confirm_statistics) != NATS_OK ||
         thread_start(&source->thread, "source", run, source) < 0) {

@@ -1,6 +1,7 @@
 #include "core/thread.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <time.h>
 
@@ -20,6 +21,11 @@ int thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), 
         return -error;
     pthread_setname_np(*ret_thread, name);
     return 0;
+}
+
+void thread_set_eager(bool eager)
+{
+    (void)pthread_setschedparam(pthread_self(), eager ? SCHED_OTHER : SCHED_BATCH, &(struct sched_param){0});
 }
 
 void thread_cond_init(pthread_cond_t *ret_cond)

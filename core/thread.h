@@ -11,6 +11,12 @@
  */
 int thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *context);
 
+/*
+ * Whether the calling thread, and those that it starts, take the processor from others when they wake up (as all do), or wait
+ * until it is free: for threads of a library that only tidy up. A system that refuses the change keeps what it does.
+ */
+void thread_set_eager(bool eager);
+
 /* Makes a condition variable for thread_wait_until(). */
 void thread_cond_init(pthread_cond_t *ret_cond);
 
