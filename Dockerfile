@@ -21,6 +21,7 @@ RUN apt-get update \
         libssl3t64 \
         libunistring5 \
         libyajl2 \
+        zlib1g \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
 COPY --from=build /image/ /
 COPY LICENSE /usr/share/doc/sluice/LICENSE

@@ -41,7 +41,7 @@ struct frame_event {
 /* A new event or hole, with one reference for the caller. NULL: no memory. */
 struct frame *frame_new_event(const struct frame_event *event);
 
-/* A new control frame of SSE text (whole blocks), with one reference. NULL: no memory. */
+/* A new control frame of SSE text (whole blocks), or of what that was compressed to, with one reference. NULL: no memory. */
 struct frame *frame_new_control(const char *sse, size_t size);
 
 /* A new control frame of bytes that are sent as they are to every kind of client. NULL: no memory. */

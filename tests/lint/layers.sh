@@ -30,6 +30,7 @@ yajl/ core
 jansson.h auth
 uthash.h core
 unistr.h core
+zlib.h core
 '
 
 # Headers of the C library and the kernel, which every folder may include.

@@ -79,7 +79,7 @@ breaks 'yajl outside core' bridge/hub.h '#include <yajl/yajl_gen.h>' '(only: cor
 breaks 'jansson outside auth' http/worker.h '#include <jansson.h>' '(only: auth)'
 breaks 'openssl outside auth and replay' http/worker.h '#include <openssl/ssl.h>' '(only: auth, replay)'
 breaks 'cmd uses a library itself' cmd/main.c '#include <nats/nats.h>' 'cmd must not include <nats/nats.h>'
-breaks 'an unknown library' core/log.h '#include <zlib.h>' '<zlib.h> belongs to no library'
+breaks 'an unknown library' core/log.h '#include <lzma.h>' '<lzma.h> belongs to no library'
 
 breaks 'an unfinished note' docs/protocol.md 'TO''DO: describe' 'docs/protocol.md:2: finish it'
 breaks 'a note of brokenness' core/log.h '/* FIX''ME */' 'finish it'

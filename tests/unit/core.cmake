@@ -8,6 +8,7 @@ target_link_libraries(sluice_test_sse PUBLIC sluice_flags)
 
 sluice_unit_test(core/frame_test sluice_core sluice_test_sse)
 sluice_unit_test(core/event_id_test sluice_core)
+sluice_unit_test(core/gzip_test sluice_core lib_zlib)
 sluice_unit_test(core/ring_test sluice_core)
 sluice_unit_test(core/json_test sluice_core)
 sluice_unit_test(core/config_value_test sluice_core)
