@@ -98,6 +98,8 @@ struct config {
     char *overflow;
     int64_t socket_buffer_bytes;
     int64_t flush_window_ms;
+    char *compression;
+    int64_t compression_min_bytes;
     int64_t workers;
 
     int64_t max_connections_per_company;

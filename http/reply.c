@@ -40,6 +40,10 @@ enum MHD_Result reply_send(const struct http_context *context, struct MHD_Connec
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (reply->allow)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+    if (reply->is_gzip)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+    if (reply->varies_by_encoding)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept-Encoding");
     if (reply->closes)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (reply->challenge)

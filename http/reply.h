@@ -18,6 +18,8 @@ struct reply {
     const char *challenge;   /* WWW-Authenticate; likewise */
     int retry_after_seconds; /* 0: no such header */
     bool closes;             /* the connection ends with the answer */
+    bool varies_by_encoding; /* Vary: Accept-Encoding */
+    bool is_gzip;            /* Content-Encoding: gzip */
 };
 
 /* Queues the answer; the body is copied. */

@@ -188,3 +188,85 @@ bool request_accepts_event_stream(const char *accept)
     }
     return accepted;
 }
+
+/* A weight of 0 to 1 in thousandths (RFC 9110, 12.4.2): a digit, a point, up to three digits. -1: it is none. */
+static int read_weight(const char *text, size_t size)
+{
+    int weight = 0;
+    int unit = 100;
+
+    if (size == 0 || size > strlen("0.000") || (text[0] != '0' && text[0] != '1') || (size > 1 && text[1] != '.'))
+        return -1;
+    for (size_t i = 2; i < size; i++, unit /= 10) {
+        if (text[i] < '0' || text[i] > '9')
+            return -1;
+        weight += (text[i] - '0') * unit;
+    }
+    if (text[0] == '0')
+        return weight;
+    return weight == 0 ? 1000 : -1;
+}
+
+/* The size of the text without the spaces at its end. */
+static size_t trimmed(const char *text, size_t size)
+{
+    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\t'))
+        size--;
+    return size;
+}
+
+/* The weight of an element of Accept-Encoding, from its name's end on. What is no weight counts as 0: not wanted. */
+static int element_weight(const char *parameters, const char *end)
+{
+    const char *at = skip_space(parameters);
+    int weight = 1000;
+
+    if (at < end) {
+        if (*at != ';')
+            return 0;
+        at = skip_space(at + 1);
+        if ((*at != 'q' && *at != 'Q') || at[1] != '=')
+            return 0;
+        weight = read_weight(at + 2, trimmed(at + 2, (size_t)(end - at - 2)));
+    }
+    return weight > 0 ? weight : 0;
+}
+
+static bool is_named(const char *name, size_t size, const char *coding)
+{
+    return strlen(coding) == size && strncasecmp(name, coding, size) == 0;
+}
+
+/* The least of what was said of a coding; -1: nothing yet. */
+static void note_weight(int *least, int weight)
+{
+    if (*least < 0 || weight < *least)
+        *least = weight;
+}
+
+bool request_accepts_gzip(const char *accept_encoding)
+{
+    int gzip = -1;
+    int any = -1;
+    int identity = -1;
+
+    if (!accept_encoding)
+        return false;
+    while (*accept_encoding) {
+        const char *name = skip_space(accept_encoding);
+        const char *end = name + strcspn(name, ",");
+        size_t size = strcspn(name, ",; \t");
+        int weight = element_weight(name + size, end);
+
+        if (is_named(name, size, "gzip") || is_named(name, size, "x-gzip"))
+            note_weight(&gzip, weight);
+        else if (is_named(name, size, "*"))
+            note_weight(&any, weight);
+        else if (is_named(name, size, "identity"))
+            note_weight(&identity, weight);
+        accept_encoding = *end ? end + 1 : end;
+    }
+    if (gzip < 0)
+        gzip = any;
+    return gzip > 0 && gzip >= identity;
+}

@@ -39,4 +39,10 @@ bool request_has_odd_header(struct MHD_Connection *connection);
 /* Whether the Accept header (RFC 9110, 12.5.1; NULL: none) lets a response be text/event-stream. */
 bool request_accepts_event_stream(const char *accept);
 
+/*
+ * Whether the Accept-Encoding header (RFC 9110, 12.5.3; NULL: none) asks for gzip, and does not rather have the response as
+ * it is. What cannot be read asks for nothing: a response that is not compressed is one that every client understands.
+ */
+bool request_accepts_gzip(const char *accept_encoding);
+
 #endif

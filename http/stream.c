@@ -33,6 +33,8 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
     stream->channel = channel;
     stream->fd = request->fd;
     stream->chunked = request->chunked;
+    stream->gzip = request->gzip;
+    stream->gzip_sum = request->gzip_sum;
     stream->phase = STREAM_WAITING;
     stream->complete = true;
     stream->requested_cursor = request->cursor;
@@ -136,12 +138,11 @@ void stream_start(struct stream_context *context, struct stream *stream)
 
 /* The pump. */
 
-/* Sets the frame to be written next. */
-static bool put(struct stream *stream, struct frame *frame)
+/* Sets the frame to be written next; its reference is taken over. */
+static bool put(struct stream_context *context, struct stream *stream, struct frame *frame)
 {
-    stream->partial = frame;
-    stream->partial_offset = 0;
-    return frame != NULL;
+    stream_io_put(context, stream, frame);
+    return true;
 }
 
 /* What is due besides events, once the stream is ready and has nothing else to write. */
@@ -149,20 +150,20 @@ static bool put_notice(struct stream_context *context, struct stream *stream)
 {
     if (stream->knows_store_lost == context->replay_ok) {
         stream->knows_store_lost = !context->replay_ok;
-        return put(stream, stream_block_store(context->replay_ok));
+        return put(context, stream, stream_block_store(context->replay_ok));
     }
     if (stream->expiring_due) {
         stream->expiring_due = false;
-        return put(stream, stream_block_expiring(stream->expires_ms));
+        return put(context, stream, stream_block_expiring(stream->expires_ms));
     }
     if (stream->heartbeat_due) {
         stream->heartbeat_due = false;
-        return put(stream, frame_ref(context->heartbeat));
+        return put(context, stream, frame_ref(context->heartbeat));
     }
     return false;
 }
 
-static bool put_ready(struct stream *stream)
+static bool put_ready(struct stream_context *context, struct stream *stream)
 {
     const struct channel *channel = stream->channel;
     const struct ring *ring = channel->ring;
@@ -173,8 +174,9 @@ static bool put_ready(struct stream *stream)
     else
         strcpy(head_id, channel->head_id);
     stream->ready = true;
-    return put(stream, stream_block_ready(channel->company, stream->connection_id, stream->replayed, stream->complete,
-                                          head_id, stream->pass ? pass_successor(stream->pass) : NULL));
+    return put(context, stream,
+               stream_block_ready(channel->company, stream->connection_id, stream->replayed, stream->complete, head_id,
+                                  stream->pass ? pass_successor(stream->pass) : NULL));
 }
 
 static bool put_closing(struct stream_context *context, struct stream *stream)
@@ -184,7 +186,9 @@ static bool put_closing(struct stream_context *context, struct stream *stream)
     int64_t retry_ms = context->retry_ms + stream_jitter(context, spread_ms);
 
     stream->ending = true;
-    return put(stream, stream_block_closing(stream_end_text(stream->end), retry_ms, stream->chunked));
+    stream_io_put_raw(stream, stream_block_closing(stream_end_text(stream->end), retry_ms, stream->chunked,
+                                                   stream->gzip ? &stream->gzip_sum : NULL));
+    return true;
 }
 
 /* The gap, and with it the frame behind it: the socket may have room for the gap alone. */
@@ -197,7 +201,7 @@ static bool put_missed(struct stream_context *context, struct stream *stream)
     stream->missed_unknown = false;
     stream->claimed = next;
     metrics_add(context->metrics, METRIC_GAP_SLOW_CONSUMER, 1);
-    return put(stream, stream_block_gap(GAP_SLOW_CONSUMER, NULL, next, missed));
+    return put(context, stream, stream_block_gap(GAP_SLOW_CONSUMER, NULL, next, missed));
 }
 
 static bool put_claimed(struct stream_context *context, struct stream *stream)
@@ -206,7 +210,7 @@ static bool put_claimed(struct stream_context *context, struct stream *stream)
 
     stream->claimed = NULL;
     stream_count_frame(context, stream, frame);
-    return put(stream, frame);
+    return put(context, stream, frame);
 }
 
 /* One step in the ring. Returns false when nothing is due. */
@@ -230,7 +234,7 @@ static bool step_in_ring(struct stream_context *context, struct stream *stream)
         return true;
     }
     if (!stream->ready)
-        return put_ready(stream);
+        return put_ready(context, stream);
     if (put_notice(context, stream))
         return true;
     return stream->closing && put_closing(context, stream);
@@ -239,7 +243,7 @@ static bool step_in_ring(struct stream_context *context, struct stream *stream)
 static bool step(struct stream_context *context, struct stream *stream)
 {
     if (stream->gap) {
-        put(stream, stream->gap);
+        put(context, stream, stream->gap);
         stream->gap = NULL;
         return true;
     }

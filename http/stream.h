@@ -11,8 +11,10 @@
 #include "core/event_filter.h"
 #include "core/event_id.h"
 #include "core/frame.h"
+#include "core/gzip.h"
 #include "core/log.h"
 #include "core/metrics.h"
+#include "http/pieces.h"
 #include "http/registry.h"
 #include "http/stream_end.h"
 #include "http/wheel.h"
@@ -26,7 +28,10 @@
  */
 struct channel;
 
-enum { BATCH_FRAMES = 128 };
+enum {
+    BATCH_FRAMES = 128,
+    GZIP_BATCH_BYTES = 65536, /* of text: a stream whose socket is full in the middle keeps what is left of that */
+};
 
 /* Frames that go out in one write, made once for all streams at the same place. */
 struct batch {
@@ -34,12 +39,15 @@ struct batch {
     uint64_t from;
     uint64_t to;
     bool chunked;
+    bool gzip;
+    bool full; /* takes no more frames */
     int count;
     int events; /* those that are no holes or gaps */
     size_t bytes;
     int64_t deliveries; /* streams that got all of it and are not in the metrics yet */
     struct frame *frames[BATCH_FRAMES];
     struct iovec iov[BATCH_FRAMES];
+    struct gzip_piece piece; /* of all the frames, once a compressed stream was to get them */
 };
 
 /* What the streams of one worker share. */
@@ -68,7 +76,9 @@ struct stream_context {
     bool draining;
     struct wheel wheel;
     struct frame *heartbeat;
-    struct batch batch; /* for the live frames of one channel, kept between its streams */
+    struct pieces *pieces;  /* NULL: no stream is compressed */
+    struct batch live;      /* the live frames of one channel, kept between its streams */
+    struct batch live_gzip; /* the same, for those of its streams that are compressed */
     struct batch scratch;
     struct stream *closed; /* to be freed once no event of the present round can name them */
     size_t stream_count;
@@ -83,6 +93,8 @@ enum stream_cursor { STREAM_CURSOR_NONE, STREAM_CURSOR_ID, STREAM_CURSOR_SINCE, 
 struct stream_request {
     int fd; /* the socket, with the request read and nothing written */
     bool chunked;
+    bool gzip;
+    struct gzip_sum gzip_sum; /* of the text in the head */
     enum stream_cursor cursor;
     struct event_position
         position; /* of STREAM_CURSOR_ID; of STREAM_CURSOR_SINCE: behind it are all events from then on */
@@ -108,6 +120,7 @@ struct stream {
     enum stream_phase phase;
     enum stream_cursor requested_cursor;
     bool chunked;
+    bool gzip;
     bool blocked;          /* the socket took no more at the last write; EPOLLOUT will tell */
     bool broken;           /* the last write failed for good */
     bool ready;            /* stream.ready was sent */
@@ -148,6 +161,7 @@ struct stream {
     int64_t dropped;
     char connection_id[24];
     char requested[EVENT_ID_SIZE];
+    struct gzip_sum gzip_sum; /* of all that was begun to be written */
 };
 
 /* A new stream of that channel, which takes over the request's socket, head, identity and filter. NULL: no memory, and all are released. */

@@ -136,7 +136,36 @@ static void append_end(struct buffer *bytes, bool chunked)
         buffer_append_text(bytes, "0\r\n\r\n");
 }
 
-struct frame *stream_block_closing(const char *reason, int64_t retry_ms, bool chunked)
+/* Lets the block be the bytes that were made of it. */
+static void replace(struct buffer *block, struct buffer *bytes)
+{
+    bytes->failed |= block->failed;
+    buffer_release(block);
+    *block = *bytes;
+}
+
+/* Replaces the text by the beginning of a compressed stream that holds it. */
+static void begin_gzip(struct buffer *block, struct gzip_sum *sum)
+{
+    struct buffer bytes = buffer_make(block->max_bytes);
+
+    gzip_append_header(&bytes);
+    *sum = (struct gzip_sum){0};
+    gzip_append_stored(&bytes, block->data, block->size, sum);
+    replace(block, &bytes);
+}
+
+/* Replaces the text by the end of a compressed stream that holds it. */
+static void end_gzip(struct buffer *block, struct gzip_sum sum)
+{
+    struct buffer bytes = buffer_make(block->max_bytes);
+
+    gzip_append_stored(&bytes, block->data, block->size, &sum);
+    gzip_append_end(&bytes, sum);
+    replace(block, &bytes);
+}
+
+struct frame *stream_block_closing(const char *reason, int64_t retry_ms, bool chunked, const struct gzip_sum *gzip)
 {
     struct buffer block = buffer_make(BLOCK_MAX_BYTES);
     struct buffer bytes = buffer_make(BLOCK_MAX_BYTES);
@@ -150,6 +179,8 @@ struct frame *stream_block_closing(const char *reason, int64_t retry_ms, bool ch
     }
     buffer_printf(&block, "retry: %" PRId64 "\n", retry_ms);
     append_event(&block, "stream.closing", json);
+    if (gzip)
+        end_gzip(&block, *gzip);
     append_chunk(&bytes, &block, chunked);
     append_end(&bytes, chunked);
     bytes.failed |= block.failed;
@@ -158,7 +189,8 @@ struct frame *stream_block_closing(const char *reason, int64_t retry_ms, bool ch
 }
 
 /* The response head and the retry block. */
-static void append_head(struct buffer *bytes, bool chunked, const char *extra, int64_t retry_ms)
+static void append_head(struct buffer *bytes, bool chunked, const char *extra, int64_t retry_ms,
+                        struct gzip_sum *ret_gzip)
 {
     struct buffer block = buffer_make(BLOCK_MAX_BYTES);
 
@@ -169,18 +201,21 @@ static void append_head(struct buffer *bytes, bool chunked, const char *extra, i
                   "Connection: keep-alive\r\n"
                   "X-Accel-Buffering: no\r\n"
                   "X-Content-Type-Options: nosniff\r\n"
-                  "%s%s\r\n",
-                  chunked ? 1 : 0, chunked ? "Transfer-Encoding: chunked\r\n" : "", extra);
+                  "%s%s%s\r\n",
+                  chunked ? 1 : 0, chunked ? "Transfer-Encoding: chunked\r\n" : "",
+                  ret_gzip ? "Content-Encoding: gzip\r\n" : "", extra);
     buffer_printf(&block, "retry: %" PRId64 "\n\n", retry_ms);
+    if (ret_gzip)
+        begin_gzip(&block, ret_gzip);
     append_chunk(bytes, &block, chunked);
     bytes->failed |= block.failed;
     buffer_release(&block);
 }
 
-struct frame *stream_block_head(bool chunked, const char *extra, int64_t retry_ms)
+struct frame *stream_block_head(bool chunked, const char *extra, int64_t retry_ms, struct gzip_sum *ret_gzip)
 {
     struct buffer bytes = buffer_make(BLOCK_MAX_BYTES);
 
-    append_head(&bytes, chunked, extra, retry_ms);
+    append_head(&bytes, chunked, extra, retry_ms, ret_gzip);
     return raw(&bytes);
 }

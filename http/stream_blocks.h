@@ -6,6 +6,7 @@
 
 #include "bridge/gap.h"
 #include "core/frame.h"
+#include "core/gzip.h"
 
 /*
  * The blocks that streams are sent besides events: docs/protocol.md. Each is a new control frame with one reference. They
@@ -26,10 +27,16 @@ struct frame *stream_block_store(bool restored);
 /* The token will expire at that Unix time in milliseconds. */
 struct frame *stream_block_expiring(int64_t expires_ms);
 
-/* The end of the stream too: the last chunk, where there are chunks. */
-struct frame *stream_block_closing(const char *reason, int64_t retry_ms, bool chunked);
+/*
+ * The end of the stream too: the last chunk, where there are chunks. gzip: the sum of what was written to a compressed
+ * stream, which ends with it; NULL: the stream is not compressed.
+ */
+struct frame *stream_block_closing(const char *reason, int64_t retry_ms, bool chunked, const struct gzip_sum *gzip);
 
-/* The response head in front of the first block, `retry:`. extra: further header lines, each ended by CR LF. */
-struct frame *stream_block_head(bool chunked, const char *extra, int64_t retry_ms);
+/*
+ * The response head in front of the first block, `retry:`. extra: further header lines, each ended by CR LF. ret_gzip: the
+ * sum of what a compressed stream begins with; NULL: the stream is not compressed.
+ */
+struct frame *stream_block_head(bool chunked, const char *extra, int64_t retry_ms, struct gzip_sum *ret_gzip);
 
 #endif

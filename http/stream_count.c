@@ -3,9 +3,8 @@
 #include "bridge/gap.h"
 #include "core/clock.h"
 
-void stream_count_deliveries(struct stream_context *context)
+void stream_count_deliveries(struct stream_context *context, struct batch *batch)
 {
-    struct batch *batch = &context->batch;
     int64_t now_ns;
 
     if (batch->deliveries == 0)

@@ -34,7 +34,7 @@ void stream_filter_let_go(struct stream *stream, uint64_t slot)
 /* Writes the scratch batch. Returns how many of its frames are done with. */
 static int send_scratch(struct stream_context *context, struct stream *stream)
 {
-    int done = stream_io_send_batch(stream, &context->scratch);
+    int done = stream_io_send_batch(context, stream, &context->scratch);
 
     for (int i = 0; i < done; i++)
         stream_count_frame(context, stream, context->scratch.frames[i]);
@@ -72,7 +72,7 @@ static void send_from_ring(struct stream_context *context, struct stream *stream
 
 void stream_filter_send(struct stream_context *context, struct stream *stream)
 {
-    batch_begin(&context->scratch, stream->chunked);
+    batch_begin(&context->scratch, stream);
     if (stream->backlog)
         send_backlog(context, stream);
     else

@@ -157,11 +157,11 @@ static void send_page(struct stream_context *context, struct stream *stream)
     struct batch *batch = &context->scratch;
     size_t end = stream->page_next;
 
-    batch_begin(batch, stream->chunked);
+    batch_begin(batch, stream);
     for (; end < page->count; end++)
         if (stream_wants(stream, page->frames[end]) && !batch_add(batch, page->frames[end]))
             break;
-    advance_page(context, stream, end, batch->count > 0 ? stream_io_send_batch(stream, batch) : 0);
+    advance_page(context, stream, end, batch->count > 0 ? stream_io_send_batch(context, stream, batch) : 0);
 }
 
 /* The gap about the client's own id or time, which names what follows it: the page's frames, or those of the ring. */

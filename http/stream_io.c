@@ -35,6 +35,26 @@ static void note_full(struct stream *stream, int error)
     stream->broken = true;
 }
 
+void stream_io_put_raw(struct stream *stream, struct frame *frame)
+{
+    stream->partial = frame;
+    stream->partial_offset = 0;
+}
+
+void stream_io_put(struct stream_context *context, struct stream *stream, struct frame *frame)
+{
+    struct gzip_piece piece;
+
+    if (!stream->gzip) {
+        stream_io_put_raw(stream, frame);
+        return;
+    }
+    piece = pieces_store(context->pieces, frame);
+    frame_unref(frame);
+    stream->gzip_sum = gzip_sum_add(stream->gzip_sum, &piece);
+    stream_io_put_raw(stream, piece.frame);
+}
+
 bool stream_io_send_partial(struct stream *stream)
 {
     size_t size;
@@ -57,10 +77,19 @@ bool stream_io_send_partial(struct stream *stream)
     return true;
 }
 
-void batch_begin(struct batch *batch, bool chunked)
+void batch_release(struct batch *batch)
 {
     batch->channel = NULL;
-    batch->chunked = chunked;
+    frame_unref(batch->piece.frame);
+    batch->piece.frame = NULL;
+}
+
+void batch_begin(struct batch *batch, const struct stream *stream)
+{
+    batch_release(batch);
+    batch->chunked = stream->chunked;
+    batch->gzip = stream->gzip;
+    batch->full = false;
     batch->count = 0;
     batch->events = 0;
     batch->bytes = 0;
@@ -72,14 +101,17 @@ bool batch_add(struct batch *batch, struct frame *frame)
     size_t size;
     const char *bytes;
 
-    if (batch->count == BATCH_FRAMES)
-        return false;
     bytes = frame_bytes(frame, batch->chunked, &size);
+    if (batch->gzip && batch->count > 0 && batch->bytes + size > GZIP_BATCH_BYTES)
+        batch->full = true;
+    if (batch->full)
+        return false;
     batch->frames[batch->count] = frame;
     batch->iov[batch->count] = (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
     batch->events += frame_kind(frame) == FRAME_EVENT;
     batch->bytes += size;
     batch->count++;
+    batch->full = batch->count == BATCH_FRAMES;
     return true;
 }
 
@@ -110,10 +142,38 @@ static ssize_t send_frames(int fd, const struct batch *batch)
     return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-int stream_io_send_batch(struct stream *stream, const struct batch *batch)
+/* As stream_io_send_batch(), to a compressed stream. */
+static int send_piece(struct stream_context *context, struct stream *stream, struct batch *batch)
 {
-    ssize_t sent = send_frames(stream->fd, batch);
+    const char *bytes;
+    size_t size;
+    ssize_t sent;
 
+    if (!batch->piece.frame)
+        batch->piece = pieces_get(context->pieces, batch->frames, batch->count);
+    bytes = frame_bytes(batch->piece.frame, stream->chunked, &size);
+    sent = send(stream->fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent <= 0) {
+        note_full(stream, sent < 0 ? errno : 0);
+        return 0;
+    }
+    stream->sent_bytes += (size_t)sent;
+    stream->gzip_sum = gzip_sum_add(stream->gzip_sum, &batch->piece);
+    if ((size_t)sent < size) {
+        note_full(stream, 0);
+        stream->partial = frame_ref(batch->piece.frame);
+        stream->partial_offset = (size_t)sent;
+    }
+    return batch->count;
+}
+
+int stream_io_send_batch(struct stream_context *context, struct stream *stream, struct batch *batch)
+{
+    ssize_t sent;
+
+    if (stream->gzip)
+        return send_piece(context, stream, batch);
+    sent = send_frames(stream->fd, batch);
     if (sent < 0) {
         note_full(stream, errno);
         return 0;

@@ -17,19 +17,32 @@ bool stream_is_plain(const struct stream *stream)
            !stream->filter;
 }
 
+/*
+ * The end of the stream's next batch. What is compressed ends where the round does, for all streams of the channel: what
+ * came meanwhile goes with the next one, lest it be compressed for each of them anew.
+ */
+static uint64_t batch_end(const struct stream *stream)
+{
+    const struct channel *channel = stream->channel;
+    uint64_t end = ring_end(channel->ring);
+
+    return stream->gzip && stream->cursor < channel->round_end && channel->round_end < end ? channel->round_end : end;
+}
+
 /* Makes the context's batch the frames behind the stream's cursor, unless it is that already. */
 static struct batch *live_batch(struct stream_context *context, const struct stream *stream)
 {
-    struct batch *batch = &context->batch;
+    struct batch *batch = stream->gzip ? &context->live_gzip : &context->live;
     const struct ring *ring = stream->channel->ring;
     uint64_t slot = stream->cursor;
+    uint64_t end = batch_end(stream);
 
-    if (batch->channel == stream->channel && batch->from == slot && batch->chunked == stream->chunked &&
-        (batch->to == ring_end(ring) || batch->count == BATCH_FRAMES))
+    if (batch->channel == stream->channel && batch->from == slot &&
+        (stream->gzip || batch->chunked == stream->chunked) && (batch->to == end || batch->full))
         return batch;
-    stream_count_deliveries(context);
-    batch_begin(batch, stream->chunked);
-    while (slot < ring_end(ring) && batch_add(batch, ring_frame(ring, slot)))
+    stream_count_deliveries(context, batch);
+    batch_begin(batch, stream);
+    while (slot < end && batch_add(batch, ring_frame(ring, slot)))
         slot++;
     batch->channel = stream->channel;
     batch->from = stream->cursor;
@@ -53,7 +66,7 @@ void stream_send_live(struct stream_context *context, struct stream *stream)
     }
     while (stream->cursor < ring_end(ring) && !stream->blocked) {
         struct batch *batch = live_batch(context, stream);
-        int done = stream_io_send_batch(stream, batch);
+        int done = stream_io_send_batch(context, stream, batch);
 
         if (done == batch->count && stream->ready) {
             batch->deliveries++;
@@ -74,8 +87,11 @@ void stream_send_live(struct stream_context *context, struct stream *stream)
 
 void stream_end_batch(struct stream_context *context)
 {
-    stream_count_deliveries(context);
-    context->batch.channel = NULL;
+    stream_count_deliveries(context, &context->live);
+    stream_count_deliveries(context, &context->live_gzip);
+    batch_release(&context->live);
+    batch_release(&context->live_gzip);
+    batch_release(&context->scratch);
 }
 
 bool stream_has_waiting(const struct stream *stream)

@@ -14,7 +14,7 @@ bool stream_is_plain(const struct stream *stream);
 /* Writes live frames, once they are what is due. A broken stream without a filter is closed; the pump closes others. */
 void stream_send_live(struct stream_context *context, struct stream *stream);
 
-/* Ends the life of the batch of live frames: due before its frames may leave their ring. */
+/* Ends the life of the batches of live frames: due before their frames may leave the ring. */
 void stream_end_batch(struct stream_context *context);
 
 /* The ring may let the cursor's surroundings go while the stream is blocked: notes its place, which is needed then. */

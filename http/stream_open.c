@@ -138,8 +138,22 @@ static void make_connection_id(char ret_id[CONNECTION_ID_SIZE])
     hex_format(bytes, sizeof bytes, ret_id + 1);
 }
 
+static bool may_compress(const struct http_context *context)
+{
+    return strcmp(context->config->compression, "off") != 0;
+}
+
+/* Whether the client is to get a compressed stream. */
+static bool is_compressed(const struct http_context *context, struct MHD_Connection *connection)
+{
+    struct request_text accepted = request_header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+
+    return may_compress(context) && accepted.count == 1 && request_accepts_gzip(accepted.text);
+}
+
 /* The response head. CORS for streams is written here, since the worker answers, not libmicrohttpd. */
-static struct frame *make_head(struct http_context *context, struct MHD_Connection *connection, bool chunked)
+static struct frame *make_head(struct http_context *context, struct MHD_Connection *connection,
+                               struct stream_request *request)
 {
     const char *origin = cors_allowed_origin(context->cors, reply_request_header(connection, MHD_HTTP_HEADER_ORIGIN));
     char extra[768] = "";
@@ -150,8 +164,11 @@ static struct frame *make_head(struct http_context *context, struct MHD_Connecti
         size = snprintf(extra, sizeof extra, "Access-Control-Allow-Origin: %s\r\n%s", origin,
                         cors_allows_credentials(context->cors) ? "Access-Control-Allow-Credentials: true\r\n" : "");
     if (cors_varies(context->cors))
-        snprintf(extra + size, sizeof extra - (size_t)size, "Vary: Origin\r\n");
-    return stream_block_head(chunked, extra, reply_jittered(context, context->config->retry_ms));
+        size += snprintf(extra + size, sizeof extra - (size_t)size, "Vary: Origin\r\n");
+    if (may_compress(context))
+        snprintf(extra + size, sizeof extra - (size_t)size, "Vary: Accept-Encoding\r\n");
+    return stream_block_head(request->chunked, extra, reply_jittered(context, context->config->retry_ms),
+                             request->gzip ? &request->gzip_sum : NULL);
 }
 
 /* Duplicates the socket and gives it to the worker. Returns 0, or -errno with nothing left behind. */
@@ -166,7 +183,8 @@ static int hand_over(struct http_context *context, struct MHD_Connection *connec
     request->fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
     if (request->fd < 0)
         return -errno;
-    request->head = make_head(context, connection, request->chunked);
+    request->gzip = is_compressed(context, connection);
+    request->head = make_head(context, connection, request);
     request->filter = event_filter_ref(pass_identity(request->pass)->filter);
     status = worker_open(worker, request);
     if (status < 0) {
@@ -213,7 +231,11 @@ static enum MHD_Result finish(struct http_context *context, struct MHD_Connectio
     if (is_head) {
         pass_free(pass);
         return reply_send(context, connection,
-                          &(struct reply){.status = MHD_HTTP_OK, .content_type = "text/event-stream", .body = ""});
+                          &(struct reply){.status = MHD_HTTP_OK,
+                                          .content_type = "text/event-stream",
+                                          .body = "",
+                                          .varies_by_encoding = may_compress(context),
+                                          .is_gzip = is_compressed(context, connection)});
     }
     read_cursor(connection, &request);
     strcpy(request.connection_id, connection_id);

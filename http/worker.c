@@ -14,6 +14,7 @@
 #include "core/table.h"
 #include "core/thread.h"
 #include "http/channel.h"
+#include "http/pieces.h"
 #include "http/stream_blocks.h"
 #include "http/stream_live.h"
 #include "http/stream_timer.h"
@@ -87,6 +88,7 @@ static void set_context(struct stream_context *context, const struct worker_opti
 struct worker *worker_new(const struct worker_options *options)
 {
     struct worker *worker = calloc(1, sizeof *worker);
+    bool compresses = strcmp(options->config->compression, "gzip") == 0;
 
     if (!worker)
         return NULL;
@@ -95,12 +97,14 @@ struct worker *worker_new(const struct worker_options *options)
     worker->channels = table_new();
     worker->context.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     set_context(&worker->context, options);
+    if (compresses)
+        worker->context.pieces = pieces_new((size_t)options->config->compression_min_bytes, options->metrics);
     schedule_init(&worker->schedule);
     worker->max_ring_bytes = (size_t)options->config->recent_bytes;
     worker->schedule.recent_events = (uint64_t)options->config->recent_events;
     worker->schedule.recent_bytes = (size_t)options->config->recent_bytes / RECENT_SHARE;
     if (!worker->hub_worker->mailbox || !worker->channels || worker->context.epoll_fd < 0 ||
-        register_mailbox(worker) < 0) {
+        (compresses && !worker->context.pieces) || register_mailbox(worker) < 0) {
         worker_free(worker);
         return NULL;
     }
@@ -401,6 +405,9 @@ static void sweep(struct worker *worker)
         return;
     worker->next_sweep_ns = worker->context.now_ns + NS_PER_S;
     worker->ring_bytes = 0;
+    /* What streams still share by now is made once more in a second, which costs nothing. */
+    if (worker->context.pieces)
+        pieces_clear(worker->context.pieces);
     table_each(worker->channels, sweep_channel, worker);
     if (worker->ring_bytes > worker->max_ring_bytes)
         table_each(worker->channels, halve_channel, worker);
@@ -545,5 +552,6 @@ void worker_free(struct worker *worker)
     if (worker->context.epoll_fd >= 0)
         close(worker->context.epoll_fd);
     frame_unref(worker->context.heartbeat);
+    pieces_free(worker->context.pieces);
     free(worker);
 }

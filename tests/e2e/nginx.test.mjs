@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import http2 from 'node:http2';
+import zlib from 'node:zlib';
 import { Authority } from '../support/certificates.mjs';
 import { numbersOf, payload, range } from '../support/events.mjs';
 import { request } from '../support/http.mjs';
@@ -51,35 +52,89 @@ e2e('events come through nginx one by one, not when a buffer is full', async (wo
   assert.deepEqual(numbersOf(client.events), range(1, 5));
 });
 
-e2e('events come one by one over HTTP/2 too', async (world) => {
-  const { nginx, publisher } = await behindNginx(world);
+function http2Session(world, nginx) {
   const session = http2.connect(`https://localhost:${nginx.port}`, {
     ca: nginx.ca,
     lookup: (name, options, done) => done(null, options.all ? [{ address: '127.0.0.1', family: 4 }] : '127.0.0.1', 4),
   });
   world.own(() => session.destroy());
   session.on('error', () => {}); // it is destroyed at the end
+  return session;
+}
+
+/** Asks for a stream. `seen` has the response's headers, and the names of what is pushed to its parser. */
+function streamOverHttp2(session, headers = {}) {
+  const stream = session.request({
+    ':path': '/stream/updates?companyId=acme',
+    authorization: `Bearer ${token({ companyId: 'acme' })}`,
+    ...headers,
+  });
+  const seen = { names: [], headers: undefined };
+  seen.parser = new SseParser({ onBlock: (block) => block.event && seen.names.push(block.event) });
+  stream.on('response', (answered) => {
+    seen.headers = answered;
+  });
+  stream.on('error', () => {});
+  return { stream, seen };
+}
+
+e2e('events come one by one over HTTP/2 too', async (world) => {
+  const { nginx, publisher } = await behindNginx(world);
+  const session = http2Session(world, nginx);
   const streams = range(1, 8).map(() => {
-    const stream = session.request({
-      ':path': '/stream/updates?companyId=acme',
-      authorization: `Bearer ${token({ companyId: 'acme' })}`,
-    });
-    const seen = { names: [], status: undefined };
-    const parser = new SseParser({ onBlock: (block) => block.event && seen.names.push(block.event) });
-    stream.on('response', (headers) => {
-      seen.status = headers[':status'];
-    });
-    stream.on('data', (bytes) => parser.push(bytes));
-    stream.on('error', () => {});
+    const { stream, seen } = streamOverHttp2(session);
+    stream.on('data', (bytes) => seen.parser.push(bytes));
     return seen;
   });
   // More at once than a browser would open over HTTP/1.1.
   for (const seen of streams) await eventually(() => seen.names.includes('stream.ready'), 'stream.ready');
-  for (const seen of streams) assert.equal(seen.status, 200);
+  for (const seen of streams) assert.equal(seen.headers[':status'], 200);
   for (let n = 1; n <= 3; n++) {
     await publisher.publish('metrics.calculated', payload('acme', n));
     const count = (seen) => seen.names.filter((name) => name === 'metric_updated').length;
     for (const seen of streams) await eventually(() => count(seen) === n, `event ${n}`);
+  }
+});
+
+e2e('compressed events come through nginx one by one too, compressed by Sluice alone', async (world) => {
+  const { nginx, sluice, publisher } = await behindNginx(world);
+  const headers = [bearer(token({ companyId: 'acme' }))];
+  const client = await openStream(world, nginx, { headers, gzip: true });
+  const plain = await openStream(world, nginx, { headers });
+  assert.deepEqual(client.headers.list('Content-Encoding'), ['gzip']);
+  assert.ok(client.headers.list('Vary').includes('accept-encoding'));
+  assert.equal(plain.headers.get('Content-Encoding'), undefined);
+  await client.ready();
+  await plain.ready();
+  for (let n = 1; n <= 6; n++) {
+    // One that is stored as it is, and one that is compressed.
+    await publisher.publish('metrics.calculated', payload('acme', n, { text: 'x'.repeat(n % 2 ? 0 : 2000) }));
+    await client.untilEvents(n);
+    await plain.untilEvents(n);
+  }
+  await publisher.publishRange('acme', 7, 300);
+  await client.untilEvents(300);
+  assert.deepEqual(numbersOf(client.events), range(1, 300));
+  sluice.child.signal('SIGTERM');
+  assert.equal((await client.untilControl('stream.closing')).reason, 'shutdown');
+  await client.waitFor(() => client.chunks.done, 'the last chunk');
+  client.socket.end();
+  await client.untilClosed();
+  assert.ok(client.decoded);
+});
+
+e2e('compressed events come one by one over HTTP/2', async (world) => {
+  const { nginx, publisher } = await behindNginx(world);
+  const { stream, seen } = streamOverHttp2(http2Session(world, nginx), { 'accept-encoding': 'gzip, deflate, br' });
+  const gunzip = zlib.createGunzip();
+  gunzip.on('data', (text) => seen.parser.push(text));
+  gunzip.on('error', () => {}); // it is cut at the end
+  stream.on('data', (bytes) => gunzip.write(bytes));
+  await eventually(() => seen.names.includes('stream.ready'), 'stream.ready');
+  assert.equal(seen.headers['content-encoding'], 'gzip');
+  for (let n = 1; n <= 4; n++) {
+    await publisher.publish('metrics.calculated', payload('acme', n, { text: 'x'.repeat(n % 2 ? 0 : 2000) }));
+    await eventually(() => seen.names.filter((name) => name === 'metric_updated').length === n, `event ${n}`);
   }
 });
 

@@ -84,6 +84,85 @@ static void test_the_closest_range_decides_wherever_it_stands(void **state)
     assert_accepts("text/event-stream, text/*;q=0", true);
 }
 
+static void assert_gzip(const char *accept_encoding, bool expected)
+{
+    if (request_accepts_gzip(accept_encoding) != expected)
+        fail_msg("Accept-Encoding: %s", accept_encoding ? accept_encoding : "(none)");
+}
+
+static void test_who_asks_for_gzip_gets_it(void **state)
+{
+    static const char *const good[] = {
+        "gzip",
+        "GZip",
+        "x-gzip",
+        "gzip, deflate, br, zstd",
+        "br;q=1.0, gzip;q=0.8, *;q=0.1",
+        "deflate,\tgzip",
+        ",, gzip ,",
+        "gzip;q=1",
+        "gzip;q=1.",
+        "gzip;q=1.000",
+        "gzip;q=0.001",
+        "gzip ; Q=0.5 , br",
+        "*",
+        "*;q=0.1",
+        "*;q=0, gzip",
+        "identity, gzip",
+        "identity;q=0.5, gzip;q=0.5",
+        "identity;q=0, *",
+        "gzip;q=0.2, identity;q=0",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_gzip(good[i], true);
+}
+
+static void test_who_does_not_gets_the_response_as_it_is(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        " \t",
+        ",",
+        "identity",
+        "br",
+        "deflate, br",
+        "gzipped",
+        "gzi",
+        "x-gzip2",
+        "gzip;q=0",
+        "gzip;q=0.",
+        "gzip;q=0.000",
+        "gzip;q=0, *",
+        "*;q=0",
+        "*, gzip;q=0",
+        "identity, gzip;q=0.9",
+        "identity;q=0.6, *;q=0.5",
+        "gzip, gzip;q=0",
+        "gzip;q=0, x-gzip",
+    };
+
+    (void)state;
+    assert_gzip(NULL, false);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_gzip(bad[i], false);
+}
+
+/* What a client may have meant is not guessed: it understands what is not compressed in any case. */
+static void test_what_cannot_be_read_asks_for_nothing(void **state)
+{
+    static const char *const odd[] = {
+        "gzip;q=2",       "gzip;q=1.001", "gzip;q=0.1234", "gzip;q=.5", "gzip;q=-1", "gzip;q=1e3",   "gzip;q=0x1",
+        "gzip;q=",        "gzip;q",       "gzip;",         "gzip;q =1", "gzip;q= 1", "gzip;level=1", "gzip q=1",
+        "gzip;q=1;q=0.5", "gzip;q=nan",   "\"gzip\"",      "gzip/1.0",  "gzip=1",    "gzip;q=1.0 x",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
+        assert_gzip(odd[i], false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,6 +170,9 @@ int main(void)
         cmocka_unit_test(test_ranges_that_cover_event_streams),
         cmocka_unit_test(test_ranges_that_exclude_event_streams),
         cmocka_unit_test(test_the_closest_range_decides_wherever_it_stands),
+        cmocka_unit_test(test_who_asks_for_gzip_gets_it),
+        cmocka_unit_test(test_who_does_not_gets_the_response_as_it_is),
+        cmocka_unit_test(test_what_cannot_be_read_asks_for_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

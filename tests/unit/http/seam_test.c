@@ -147,6 +147,8 @@ static void check_goodbye(struct seam_world *world)
 
         if (!client->socket->closed || !client->view.ended || (client->chunked && client->reader.state != SSE_ENDED))
             seam_violate(&world->model, "a drained stream ends with its last chunk", "client %d", i);
+        if (client->gzip && !client->reader.gzip_ended)
+            seam_violate(&world->model, "a compressed stream ends with its sum", "client %d", i);
     }
 }
 

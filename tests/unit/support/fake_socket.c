@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "support/fake_clock.h"
+
 enum { SOCKETS_MAX = 1024 };
 
 static struct fake_socket *sockets[SOCKETS_MAX];
@@ -100,6 +102,7 @@ static size_t take(struct fake_socket *socket, const void *bytes, size_t size)
 /* What a write returns that took that much of it. */
 static ssize_t result(struct fake_socket *socket, size_t taken, size_t size)
 {
+    fake_clock_advance_ms(socket->write_ms);
     if (taken > 0 || size == 0)
         return (ssize_t)taken;
     socket->writes_refused++;

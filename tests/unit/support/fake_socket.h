@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * A socket whose kernel buffer and client belong to the test: send(), sendmsg() and close() of the code under test are
@@ -16,7 +17,8 @@ struct fake_socket {
     bool edge;       /* EPOLLOUT is due */
     bool closed;     /* by the code under test */
     size_t writes_refused;
-    char *bytes; /* all that was written */
+    int64_t write_ms; /* how long a write takes, by fake_clock.h */
+    char *bytes;      /* all that was written */
     size_t size;
     size_t allocated;
     size_t read; /* by the client */

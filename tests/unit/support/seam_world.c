@@ -71,9 +71,12 @@ void seam_connect(struct seam_client *client, unsigned worker, size_t capacity)
         return;
     client->worker = worker;
     client->socket = fake_socket_new(capacity);
+    client->gzip = !client->gzip;
+    sse_reader_release(&client->reader);
     sse_reader_init(&client->reader, client->chunked, seam_view_block, &client->view);
     seam_view_open(&client->view, known_to_worker(client));
     worker_rig_filter(world->workers[worker], client->view.filter);
+    worker_rig_compress(world->workers[worker], client->gzip);
     worker_rig_open(world->workers[worker], client->socket, seam_company_names[client->view.company], client->chunked,
                     client->view.last_id[0] ? client->view.last_id : NULL);
 }
@@ -148,6 +151,8 @@ void seam_world_init(struct seam_world *world, const struct seam_setting *settin
 
         client->world = world;
         client->chunked = i != 1;
+        client->gzip = i % 2 == 0;
+        client->reader.gzip = false;
         client->socket = NULL;
         seam_view_init(&client->view, &world->model, i, i == SEAM_CLIENTS - 1 ? 1 : 0);
         if (i == 2 || (i == 0 && setting->filtered))
@@ -161,8 +166,10 @@ void seam_world_release(struct seam_world *world)
     bridge_rig_release(&world->bridge);
     for (unsigned i = 0; i < SEAM_WORKERS; i++)
         worker_rig_free(world->workers[i]);
-    for (int i = 0; i < SEAM_CLIENTS; i++)
+    for (int i = 0; i < SEAM_CLIENTS; i++) {
         fake_socket_free(world->clients[i].socket);
+        sse_reader_release(&world->clients[i].reader);
+    }
     worker_rig_forget_asked();
     registry_free(world->registry);
     metrics_free(world->metrics);

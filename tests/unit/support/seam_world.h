@@ -18,6 +18,7 @@ struct seam_client {
     struct seam_world *world;
     struct seam_view view;
     bool chunked;
+    bool gzip; /* every second connection */
     unsigned worker;
     struct fake_socket *socket; /* NULL: not connected */
     struct sse_reader reader;

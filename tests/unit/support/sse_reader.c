@@ -28,9 +28,18 @@ void sse_reader_init(struct sse_reader *reader, bool chunked,
     reader->framing_size = 0;
     reader->chunk_left = 0;
     reader->error = NULL;
+    reader->gzip = false;
+    reader->gzip_ended = false;
     reader->on_block = on_block;
     reader->context = context;
     block_clear(&reader->block);
+}
+
+void sse_reader_release(struct sse_reader *reader)
+{
+    if (reader->gzip)
+        (void)inflateEnd(&reader->inflate);
+    reader->gzip = false;
 }
 
 static void fail(struct sse_reader *reader, const char *error)
@@ -125,6 +134,46 @@ static void take_text(struct sse_reader *reader, char c)
     take_line(reader, reader->line);
 }
 
+/* A byte of a compressed response: whatever can be read now is read. */
+static void take_compressed(struct sse_reader *reader, char c)
+{
+    int status = Z_OK;
+    char text;
+
+    if (reader->gzip_ended) {
+        fail(reader, "bytes behind the end of what was compressed");
+        return;
+    }
+    reader->inflate.next_in = (Bytef *)(void *)&c;
+    reader->inflate.avail_in = 1;
+    do {
+        reader->inflate.next_out = (Bytef *)(void *)&text;
+        reader->inflate.avail_out = 1;
+        status = inflate(&reader->inflate, Z_SYNC_FLUSH);
+        if (reader->inflate.avail_out == 0)
+            take_text(reader, text);
+    } while (status == Z_OK && reader->inflate.avail_out == 0 && !reader->error);
+    reader->gzip_ended = status == Z_STREAM_END;
+    if (status != Z_OK && status != Z_BUF_ERROR && status != Z_STREAM_END)
+        fail(reader, reader->inflate.msg ? reader->inflate.msg : "what was compressed");
+}
+
+static void take_body(struct sse_reader *reader, char c)
+{
+    if (reader->gzip)
+        take_compressed(reader, c);
+    else
+        take_text(reader, c);
+}
+
+static void begin_gzip(struct sse_reader *reader)
+{
+    memset(&reader->inflate, 0, sizeof reader->inflate);
+    if (inflateInit2(&reader->inflate, 16 + 15) != Z_OK)
+        abort();
+    reader->gzip = true;
+}
+
 static void check_head(struct sse_reader *reader)
 {
     const char *first = reader->chunked ? "HTTP/1.1 200 OK\r\n" : "HTTP/1.0 200 OK\r\n";
@@ -133,6 +182,8 @@ static void check_head(struct sse_reader *reader)
     if (strncmp(reader->head, first, strlen(first)) != 0 || says_chunked != reader->chunked ||
         !strstr(reader->head, "\r\nContent-Type: text/event-stream\r\n"))
         fail(reader, "the response head");
+    if (strstr(reader->head, "\r\nContent-Encoding: gzip\r\n"))
+        begin_gzip(reader);
     reader->state = reader->chunked ? SSE_CHUNK_SIZE : SSE_BARE;
 }
 
@@ -193,18 +244,23 @@ static void take_byte(struct sse_reader *reader, char c)
         take_chunk_size(reader, c);
         break;
     case SSE_CHUNK_DATA:
-        take_text(reader, c);
-        if (--reader->chunk_left == 0)
-            reader->state = SSE_CHUNK_END;
+        take_body(reader, c);
+        if (--reader->chunk_left > 0)
+            break;
+        reader->state = SSE_CHUNK_END;
+        if (reader->line_size > 0 || reader->block.lines > 0)
+            fail(reader, "a chunk that ends inside a block, or with text that cannot be read yet");
         break;
     case SSE_CHUNK_END:
         take_chunk_end(reader, c, SSE_CHUNK_SIZE);
         break;
     case SSE_LAST_END:
         take_chunk_end(reader, c, SSE_ENDED);
+        if (reader->state == SSE_ENDED && reader->gzip && !reader->gzip_ended)
+            fail(reader, "an end without that of what was compressed");
         break;
     case SSE_BARE:
-        take_text(reader, c);
+        take_body(reader, c);
         break;
     case SSE_ENDED:
         fail(reader, "bytes behind the end");

@@ -3,10 +3,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <zlib.h>
 
 /*
  * A client's view of a stream, stricter than a browser's: the response head, chunk framing (HTTP/1.1) or none (HTTP/1.0),
- * lines ended by LF, and no line that this server has no reason to send.
+ * lines ended by LF, and no line that this server has no reason to send. A compressed response is decoded as it comes, and
+ * must have whole blocks at the end of each chunk, and the right sum at its own end.
  */
 enum { SSE_DATA_MAX = 65536 };
 
@@ -43,6 +45,9 @@ struct sse_reader {
     char framing[32];
     size_t framing_size;
     size_t chunk_left;
+    bool gzip;
+    bool gzip_ended; /* with the right sum */
+    z_stream inflate;
     struct sse_block block;
     const char *error; /* the first thing that was wrong */
     void (*on_block)(const struct sse_block *block, void *context);
@@ -51,6 +56,9 @@ struct sse_reader {
 
 void sse_reader_init(struct sse_reader *reader, bool chunked,
                      void (*on_block)(const struct sse_block *block, void *context), void *context);
+
+/* Frees what a compressed response took; also before the reader begins anew. */
+void sse_reader_release(struct sse_reader *reader);
 
 /* Takes the next bytes. Stops at the first error. */
 void sse_reader_feed(struct sse_reader *reader, const char *bytes, size_t size);

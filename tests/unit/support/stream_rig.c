@@ -176,5 +176,8 @@ const char *stream_rig_story(const struct fake_socket *socket, bool chunked)
         tell("error: ", reader.error);
     if (reader.state == SSE_ENDED)
         tell("end", "");
+    if (reader.state == SSE_BARE && reader.gzip_ended)
+        tell("end", "");
+    sse_reader_release(&reader);
     return story;
 }

@@ -49,7 +49,7 @@ void stream_rig_read(struct fake_socket *socket);
 
 /*
  * What the client has read, checked byte for byte by sse_reader and told in short: an event's number, `@seq` for a bare
- * id, `gap(reason,missed)`, `ready`, `lost`, `restored`, `beat`, `closing(reason)`, `end`; or `error: …`. Valid until the
+ * id, `gap(reason,missed)`, `ready`, `lost`, `restored`, `beat`, `closing(reason)`, `end` (where a last chunk, or compression, tells of it); or `error: …`. Valid until the
  * next call.
  */
 const char *stream_rig_story(const struct fake_socket *socket, bool chunked);

@@ -17,6 +17,7 @@ struct worker_rig {
     int64_t expires_ms;
     int64_t since_ms;
     const char *pattern;
+    bool gzip;
 };
 
 /* The doubles. */
@@ -106,6 +107,7 @@ struct worker_rig *worker_rig_new(const struct worker_rig_options *options)
 {
     static char gap[] = "gap";
     static char refill[] = "refill";
+    static char gzip[] = "gzip";
     struct worker_rig *rig = calloc(1, sizeof *rig);
 
     if (!rig)
@@ -125,6 +127,8 @@ struct worker_rig *worker_rig_new(const struct worker_rig_options *options)
         .recent_bytes = options->recent_bytes * RECENT_SHARE,
         .socket_buffer_bytes = 4096,
         .flush_window_ms = 5,
+        .compression = gzip,
+        .compression_min_bytes = 200,
         .replay_ttl_seconds = 86400,
     };
     rig->worker = worker_new(&(struct worker_options){
@@ -165,6 +169,11 @@ void worker_rig_filter(struct worker_rig *rig, const char *pattern)
     rig->pattern = pattern;
 }
 
+void worker_rig_compress(struct worker_rig *rig, bool gzip)
+{
+    rig->gzip = gzip;
+}
+
 void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const char *company, bool chunked,
                      const char *requested)
 {
@@ -174,9 +183,10 @@ void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const c
         .chunked = chunked,
         .connection_id = "c0",
         .expires_ms = rig->expires_ms,
-        .head = stream_block_head(chunked, "", 1000),
+        .gzip = rig->gzip,
     };
 
+    request.head = stream_block_head(chunked, "", 1000, rig->gzip ? &request.gzip_sum : NULL);
     if (rig->pattern) {
         request.filter = event_filter_new(&rig->pattern, 1);
         if (!request.filter)

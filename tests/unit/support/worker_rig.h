@@ -43,6 +43,9 @@ void worker_rig_filter(struct worker_rig *rig, const char *pattern);
 /* The clients that connect from here on, without an id, want all events since that Unix time; 0: none. */
 void worker_rig_since(struct worker_rig *rig, int64_t since_ms);
 
+/* Whether the clients that connect from here on get compressed streams. */
+void worker_rig_compress(struct worker_rig *rig, bool gzip);
+
 /* A request comes from the front door: the worker sees it in its mailbox. requested: the client's id; NULL: none. */
 void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const char *company, bool chunked,
                      const char *requested);
