@@ -1,7 +1,6 @@
 #include "http_body.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@ struct http_body {
     void *context;
     enum state state;
     int status;
+    bool is_gzip;
     uint64_t chunk_left_bytes;
     unsigned size_digits;
     size_t trailer_line_bytes;
@@ -43,16 +43,16 @@ void http_body_free(struct http_body *body)
     free(body);
 }
 
-static bool head_has_chunked(const char *head)
+/* Whether the header is there, with that value. name: with a line end in front and a colon behind it. */
+static bool head_has(const char *head, const char *name, const char *value)
 {
-    static const char name[] = "\r\ntransfer-encoding:";
     const char *line = strcasestr(head, name);
 
     if (!line)
         return false;
-    line += sizeof name - 1;
+    line += strlen(name);
     line += strspn(line, " \t");
-    return strncasecmp(line, "chunked\r\n", 9) == 0;
+    return strncasecmp(line, value, strlen(value)) == 0 && line[strlen(value)] == '\r';
 }
 
 static int read_head(struct http_body *body)
@@ -64,7 +64,8 @@ static int read_head(struct http_body *body)
     body->status = (int)strtol(head + 9, NULL, 10);
     if (body->status < 100 || body->status > 999)
         return -EPROTO;
-    body->state = head_has_chunked(head) ? CHUNK_SIZE : BARE;
+    body->state = head_has(head, "\r\ntransfer-encoding:", "chunked") ? CHUNK_SIZE : BARE;
+    body->is_gzip = head_has(head, "\r\ncontent-encoding:", "gzip");
     free(body->head);
     body->head = NULL;
     return 0;
@@ -214,4 +215,9 @@ int http_body_feed(struct http_body *body, const char *bytes, size_t size)
 int http_body_status(const struct http_body *body)
 {
     return body->status;
+}
+
+bool http_body_is_gzip(const struct http_body *body)
+{
+    return body->is_gzip;
 }

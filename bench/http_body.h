@@ -5,6 +5,7 @@
 #ifndef BENCH_HTTP_BODY_H
 #define BENCH_HTTP_BODY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct http_body;
@@ -24,5 +25,8 @@ int http_body_feed(struct http_body *body, const char *bytes, size_t size);
 
 /* The response's status, 0 until its head is complete. */
 int http_body_status(const struct http_body *body);
+
+/* Whether the head says that the body is compressed by gzip. */
+bool http_body_is_gzip(const struct http_body *body);
 
 #endif

@@ -22,6 +22,8 @@
 struct flood {
     const char *url, *subject;
     long rate, count, companies, first_company, size_bytes;
+    long varied; /* fields that differ, as those of real events do */
+    uint64_t random;
     natsConnection *connection;
     char event[EVENT_MAX_BYTES];
     int64_t worst_delay_ns; /* how far publishing fell behind its schedule */
@@ -49,6 +51,27 @@ static void fill_padding(struct flood *flood)
     memcpy(flood->event + flood->size_bytes - 2, "\"}", 2);
 }
 
+static uint32_t next_random(struct flood *flood)
+{
+    flood->random = flood->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(flood->random >> 32);
+}
+
+/* More fields in place of padding, whose values are others in each event, as those of real events are. */
+static void vary_event(struct flood *flood, int head_size)
+{
+    char fields[192];
+    int size = snprintf(fields, sizeof fields,
+                        "\",\"participantId\":\"p-%08" PRIx32 "\",\"traceId\":\"%08" PRIx32 "%08" PRIx32
+                        "\",\"score\":0.%04" PRIu32 ",\"calculatedAt\":\"2026-01-05T09:%02" PRIu32 ":%02" PRIu32
+                        ".%03" PRIu32 "Z\",\"by\":\"",
+                        next_random(flood), next_random(flood), next_random(flood), next_random(flood) % 10000,
+                        next_random(flood) % 60, next_random(flood) % 60, next_random(flood) % 1000);
+
+    if (head_size + size <= flood->size_bytes - 2)
+        memcpy(flood->event + head_size, fields, (size_t)size);
+}
+
 static natsStatus publish_event(struct flood *flood, long index)
 {
     int64_t now_ns = tool_now_ns();
@@ -60,6 +83,8 @@ static natsStatus publish_event(struct flood *flood, long index)
 
     memcpy(flood->event, head, (size_t)size);
     memset(flood->event + size, 'x', EVENT_MIN_BYTES - 2 - (size_t)size);
+    if (flood->varied)
+        vary_event(flood, size);
     return natsConnection_Publish(flood->connection, flood->subject, flood->event, (int)flood->size_bytes);
 }
 
@@ -104,6 +129,7 @@ static int parse_options(struct flood *flood, int argc, char **argv)
         {"companies", "companies that take turns", &flood->companies, 1, 4096, NULL},
         {"first-company", "number of the first of them", &flood->first_company, 0, 1000000, NULL},
         {"size", "bytes of an event", &flood->size_bytes, EVENT_MIN_BYTES, EVENT_MAX_BYTES, NULL},
+        {"varied", "1: with fields that differ, where they fit, in place of padding", &flood->varied, 0, 1, NULL},
     };
 
     return tool_parse_options("natsflood: publishes numbered events at a steady rate.", table,

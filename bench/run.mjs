@@ -114,7 +114,9 @@ function summarize(rows, runs) {
       const figure = floorFigures[result.kind];
       result.row.floorUs = floor.row[figure];
       // Run by run, each beside the floor of its own run: on a noisy machine the medians may come from different weather.
-      result.row.ratio = median(result.runs.map((run, at) => run[figure] / floor.runs[at][figure]));
+      const ratioOf = (key) => median(result.runs.map((run, at) => run[key] / floor.runs[at][key]));
+      result.row.ratio = ratioOf(figure);
+      if (result.gzip) result.row.bytesRatio = ratioOf('bytesPerDelivery');
     }
     result.bounds = checkBounds(result.bounds, result.row);
   }

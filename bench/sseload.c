@@ -33,6 +33,7 @@ struct options {
     long port, streams, companies, first_company, rate, pending, slow;
     long first, expect;
     long warmup_ms, linger_ms, seconds, connect_seconds;
+    long gzip;
     const char *path, *last_event_id, *tokens;
 };
 
@@ -167,9 +168,10 @@ static int write_request(const struct load *load, const struct client *client, c
 
     return snprintf(ret_request, REQUEST_MAX_BYTES,
                     "GET %s%d HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\nAccept: text/event-stream\r\n"
-                    "Cache-Control: no-cache\r\n%s%s%s%s%s%s\r\n",
-                    options->path, client->company, options->port, *id ? "Last-Event-ID: " : "", id, *id ? "\r\n" : "",
-                    *token ? "Authorization: Bearer " : "", token, *token ? "\r\n" : "");
+                    "Cache-Control: no-cache\r\n%s%s%s%s%s%s%s\r\n",
+                    options->path, client->company, options->port, options->gzip ? "Accept-Encoding: gzip\r\n" : "",
+                    *id ? "Last-Event-ID: " : "", id, *id ? "\r\n" : "", *token ? "Authorization: Bearer " : "", token,
+                    *token ? "\r\n" : "");
 }
 
 static int send_request(struct load *load, struct client *client)
@@ -404,6 +406,7 @@ static int parse_options(struct options *options, int argc, char **argv)
         {"seconds", "limit from READY on", &options->seconds, 1, 3600, NULL},
         {"connect-seconds", "limit until READY", &options->connect_seconds, 1, 600, NULL},
         {"last-event-id", "resume from here; measures the time to catch up", NULL, 0, 0, &options->last_event_id},
+        {"gzip", "1: the streams may be compressed", &options->gzip, 0, 1, NULL},
         {"tokens", "file with one token a line: each stream brings the next one", NULL, 0, 0, &options->tokens},
     };
 

@@ -9,6 +9,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import zlib from 'node:zlib';
 
 const SSELOAD = process.env.SSELOAD ?? 'build/bench/sseload';
 
@@ -21,6 +22,28 @@ const event = (n, { company = 'c0', t = now() } = {}) =>
   `id: metrics.a-${n + 1}-1700000000000\nevent: metric_updated\ndata: {"companyId":"${company}","n":${n},"t":${t}}\n\n`;
 const chunk = (text) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 const chunked = (parts) => `${HEAD}Transfer-Encoding: chunked\r\n\r\n${parts.map(chunk).join('')}`;
+const GZIP = 'Content-Encoding: gzip\r\n';
+
+/** Each part by itself, as a stream gets them: what zlib gives out after each flush, and at its end. */
+async function compress(parts) {
+  const gzip = zlib.createGzip();
+  const compressed = [];
+  for (const part of parts) {
+    gzip.write(part);
+    await new Promise((resolve) => gzip.flush(zlib.constants.Z_SYNC_FLUSH, resolve));
+    compressed.push(gzip.read());
+  }
+  gzip.end();
+  await once(gzip, 'readable');
+  compressed.push(gzip.read());
+  return compressed;
+}
+
+const chunkedGzip = (parts) =>
+  Buffer.concat([
+    Buffer.from(`${HEAD}${GZIP}Transfer-Encoding: chunked\r\n\r\n`),
+    ...parts.flatMap((part) => [Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from('\r\n')]),
+  ]);
 const bare = (parts) => `${HEAD}\r\n${parts.join('')}`;
 
 /** Serves `response` to every stream in pieces of pieceBytes, and gives what sseload says of it. */
@@ -66,6 +89,32 @@ for (const [name, framing] of Object.entries({ chunked, bare })) {
     });
   }
 }
+
+for (const pieceBytes of [1, 3, 64, 1 << 20]) {
+  test(`a compressed stream is read as it comes, in pieces of ${pieceBytes} bytes`, async () => {
+    const parts = await compress(story);
+    for (const response of [chunkedGzip(parts), Buffer.concat([Buffer.from(`${HEAD}${GZIP}\r\n`), ...parts])]) {
+      const result = await load(response, { pieceBytes, args: ['--expect', 4, '--gzip', 1] });
+      assertFigures(result, { connected: 1, deliveries: 4, heartbeats: 1, complete: 1 });
+      assert.match(result.requests[0], /\r\nAccept-Encoding: gzip\r\n/);
+      assert.equal(result.body_bytes, parts.reduce((sum, part) => sum + part.length, 0));
+    }
+  });
+}
+
+test('without --gzip none is asked for', async () => {
+  const result = await load(chunked(story), { args: ['--expect', 4] });
+  assert.doesNotMatch(result.requests[0], /Accept-Encoding/i);
+});
+
+test('what is not gzip, or goes on behind its end, is a protocol error', async () => {
+  const parts = await compress(story);
+  assert.equal((await load(chunkedGzip(story.map((part) => Buffer.from(part))))).protocol_errors, 1);
+  assert.equal((await load(chunkedGzip([...parts, Buffer.from('more')]))).protocol_errors, 1);
+  const end = Buffer.from(parts.at(-1));
+  end[end.length - 8] ^= 1; // of the checksum
+  assert.equal((await load(chunkedGzip([...parts.slice(0, -1), end]))).protocol_errors, 1);
+});
 
 test('events and lines may be cut by chunks anywhere', async () => {
   const response = chunked([...story.join('')]);

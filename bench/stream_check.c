@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "http_body.h"
+#include "inflater.h"
 #include "sse_lines.h"
 
 enum event_name { NAME_OTHER, NAME_GAP, NAME_READY, NAME_CONTROL };
@@ -13,6 +14,7 @@ enum event_name { NAME_OTHER, NAME_GAP, NAME_READY, NAME_CONTROL };
 struct stream_check {
     struct tally *tally;
     struct http_body *body;
+    struct inflater *inflater; /* NULL: the body is not compressed, or has not begun */
     struct sse_lines *lines;
     int64_t now_ns;
 
@@ -68,6 +70,7 @@ void stream_check_free(struct stream_check *check)
     if (!check)
         return;
     http_body_free(check->body);
+    inflater_free(check->inflater);
     sse_lines_free(check->lines);
     free(check);
 }
@@ -78,6 +81,13 @@ int stream_check_feed(struct stream_check *check, const char *bytes, size_t size
     return http_body_feed(check->body, bytes, size);
 }
 
+static int on_text(void *context, const char *text, size_t size)
+{
+    struct stream_check *check = context;
+
+    return sse_lines_feed(check->lines, text, size);
+}
+
 static int on_body(void *context, const char *bytes, size_t size)
 {
     struct stream_check *check = context;
@@ -85,7 +95,11 @@ static int on_body(void *context, const char *bytes, size_t size)
     check->tally->body_bytes += size;
     if (http_body_status(check->body) != 200)
         return 0; /* an error page is no event stream */
-    return sse_lines_feed(check->lines, bytes, size);
+    if (!http_body_is_gzip(check->body))
+        return on_text(check, bytes, size);
+    if (!check->inflater)
+        check->inflater = inflater_new(on_text, check);
+    return check->inflater ? inflater_feed(check->inflater, bytes, size) : -ENOMEM;
 }
 
 /* Reads the number behind `key`. Gives where it ends, or NULL. */

@@ -1,5 +1,5 @@
 /*
- * Checks one client's stream: decodes the response and holds its events against what the publisher numbered.
+ * Checks one client's stream: decodes the response, compressed or not, and holds its events against what the publisher numbered.
  * Events carry "companyId", then "n" (dense per company, from 0) and "t" (CLOCK_MONOTONIC nanoseconds at publish).
  */
 #ifndef BENCH_STREAM_CHECK_H
@@ -24,7 +24,7 @@ struct tally {
     uint64_t foreign;          /* another company's event */
     uint64_t unreadable;       /* an event that is neither the publisher's nor a control event */
     uint64_t heartbeats;       /* comments */
-    uint64_t body_bytes;       /* without HTTP framing */
+    uint64_t body_bytes;       /* without HTTP framing, as they came */
     int64_t warmup_ns;         /* set before: latencies of events published in this first part are left out */
     int64_t measured_from_ns;  /* 0 until the first event: its "t" plus warmup_ns */
     struct histogram *latency; /* publish to parsed event */

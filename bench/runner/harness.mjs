@@ -28,6 +28,10 @@ function startTool(bench, name, options) {
 
 export const startLoad = (bench, options) => startTool(bench, 'sseload', options);
 
+/** What each event and each stream of a row with `gzip` are like: true compressed, false not, but for the same events. */
+export const floodOf = (row) => (row.gzip === undefined ? {} : { varied: 1 });
+export const loadOf = (row) => (row.gzip ? { gzip: 1 } : {});
+
 export const startFlood = (bench, options) =>
   startTool(bench, 'natsflood', { url: bench.natsUrl, size: EVENT_BYTES, ...options });
 
@@ -138,6 +142,7 @@ export function commonFigures(load, expected) {
   return {
     deliveredPercent: (100 * load.deliveries) / expected,
     gaps: load.gap_events,
+    bytesPerDelivery: load.body_bytes / load.deliveries,
     missingTold: load.missing_told,
     missingUntold: load.missing_untold,
     duplicates: load.duplicates,

@@ -2,6 +2,14 @@
 
 const live = (rate, streams) => ({ kind: 'live', rate, streams });
 
+/** Pairs of rows, with and without compression. */
+const compressible = (gzip, rate, streams) => ({ kind: 'gzip', needs: 'COMPRESSION', gzip, rate, streams });
+const compressed = (rate, streams) => ({
+  ...compressible(true, rate, streams),
+  floor: `plain-${rate}x${streams}`,
+  bounds: { ratio: 1.5, bytesRatio: 0.35, deliveredPercent: 100, gaps: 0 },
+});
+
 /** Rows of the floor. Each is at a rate that it sustains; others are held against its cost per delivery. */
 export const floors = [
   { name: 'floor-1000x100', title: 'floor: 1000 events/s to 100 streams', ...live(1000, 100) },
@@ -39,6 +47,26 @@ export const loads = [
     ...live(100, 500),
     floor: 'floor-100x500',
     bounds: { ratio: 1.15 },
+  },
+  {
+    name: 'plain-1000x1',
+    title: '1000 events/s to 1 stream',
+    ...compressible(false, 1000, 1),
+  },
+  {
+    name: 'gzip-1000x1',
+    title: '1000 events/s to 1 stream, gzip',
+    ...compressed(1000, 1),
+  },
+  {
+    name: 'plain-1000x100',
+    title: '1000 events/s to 100 streams',
+    ...compressible(false, 1000, 100),
+  },
+  {
+    name: 'gzip-1000x100',
+    title: '1000 events/s to 100 streams, gzip',
+    ...compressed(1000, 100),
   },
   {
     name: 'open-10000',
@@ -142,11 +170,12 @@ export const loads = [
 ];
 
 /** What of a row is divided by the same of its floor. */
-export const floorFigures = { live: 'cpuUsPerDelivery', enter: 'cpuUsPerOpen' };
+export const floorFigures = { live: 'cpuUsPerDelivery', gzip: 'cpuUsPerDelivery', enter: 'cpuUsPerOpen' };
 
 /** What the bounds are called in the table, how they are shown beside a figure, and how they compare. */
 export const boundKinds = {
   ratio: { title: 'ratio', limit: (bound) => `≤ ${bound.toFixed(2)}`, holds: (value, bound) => value <= bound },
+  bytesRatio: { title: 'bytes', limit: (bound) => `≤ ${bound.toFixed(2)}`, holds: (value, bound) => value <= bound },
   p99Ms: { title: 'p99', limit: (bound) => `≤ ${bound} ms`, holds: (value, bound) => value <= bound },
   deliveredPercent: { title: 'delivered', holds: (value, bound) => value >= bound },
   gaps: { title: 'gaps', holds: (value, bound) => value <= bound },

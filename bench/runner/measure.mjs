@@ -12,6 +12,8 @@ import {
   commonFigures,
   credentialsOf,
   faultsOf,
+  floodOf,
+  loadOf,
   makeHistory,
   startFloor,
   startFlood,
@@ -40,12 +42,13 @@ async function runLive(bench, row, server, port) {
     'warmup-ms': bench.warmupMs,
     'linger-ms': LINGER_MS,
     seconds: Math.ceil(bench.seconds + GRACE_SECONDS),
+    ...loadOf(row),
   });
   await load.announced('READY');
   await sleep(SETTLE_MS);
 
   const meter = startMeter(bench, server);
-  const flood = await startFlood(bench, { rate: row.rate, count }).result();
+  const flood = await startFlood(bench, { rate: row.rate, count, ...floodOf(row) }).result();
   await load.announced('DONE');
   await sleep(AFTERWORK_MS);
   const cpu = meter();
@@ -180,6 +183,7 @@ const oneServer = (run) => async (bench, row) => {
 
 const kinds = {
   live: oneServer(runLive),
+  gzip: oneServer(runLive),
   open: oneServer(runOpen),
   resume: oneServer(runResume),
   enter: oneServer(runEnter),

@@ -68,6 +68,17 @@ const tables = {
     ['Redis/event', (result) => (result.isFloor ? '' : fixed(0, ' µs')(result.row.redisUsPerEvent))],
     ['', verdict],
   ],
+  gzip: [
+    ['load', (result) => result.title],
+    ['CPU/delivery', ({ row }) => microseconds(row.cpuUsPerDelivery)],
+    ['ratio', (result) => fixed(2, '')(result.row.ratio) + (result.row.ratio ? bounded(result, 'ratio') : '')],
+    ['bytes/delivery', ({ row }) => fixed(0, '')(row.bytesPerDelivery)],
+    ['ratio', (result) => fixed(2, '')(result.row.bytesRatio) + bounded(result, 'bytesRatio')],
+    ...commonColumns,
+    ['p50', ({ row }) => milliseconds(row.p50Ms)],
+    ['p99', ({ row }) => milliseconds(row.p99Ms)],
+    ['', verdict],
+  ],
   open: [
     ['load', (result) => result.title],
     ['memory/stream', (result) => fixed(2, ' KB')(result.row.kbPerStream) + bounded(result, 'kbPerStream')],
