@@ -27,6 +27,7 @@ export class Client {
     this.published = ledger.company(company);
     this.retryMs = FIRST_RETRY_MS;
     this.lastEventId = undefined;
+    this.compressed = false; // every second connection asks for it
     this.failures = 0; // connections in a row without an answer
     this.isReady = false;
     this.timers = new Set();
@@ -80,7 +81,9 @@ export class Client {
     const query = asQuery && lastEventId !== undefined ? `&lastEventId=${encodeURIComponent(lastEventId)}` : '';
     this.isReady = false;
     this.answered = false;
+    this.compressed = !this.compressed;
     const stream = new Stream(this.port, {
+      gzip: this.compressed,
       target: `/stream/updates?companyId=${encodeURIComponent(this.company)}${query}`,
       lastEventId: asQuery ? undefined : lastEventId,
       onHead: (status) => this.#onHead(status),

@@ -2,7 +2,7 @@
 // collects what no stream of Sluice may ever contain as `violations`.
 
 import net from 'node:net';
-import zlib from 'node:zlib';
+import { Gunzip } from './gunzip.mjs';
 import { ChunkedDecoder, parseHead, ProtocolError, requestBytes } from './http.mjs';
 import { within } from './wait.mjs';
 
@@ -241,39 +241,29 @@ export class SseClient {
           if (coding !== 'chunked') throw new ProtocolError(`Transfer-Encoding: ${coding}`);
           this.chunks = new ChunkedDecoder();
         }
-        if (this.headers.has('Content-Encoding')) this.#decode(this.headers.get('Content-Encoding'));
+        if (this.headers.has('Content-Encoding')) {
+          this.gunzip = new Gunzip(this.headers.get('Content-Encoding'), {
+            onText: (text) => {
+              this.parser.push(text);
+              this.#wake();
+            },
+            onViolation: (text) => this.violations.push(text),
+            onEnd: () => this.#end(),
+          });
+        }
         if (this.headers.has('Content-Length')) this.missingBytes = Number(this.headers.get('Content-Length'));
         bytes = this.rest.subarray(this.head.length);
       }
       const body = this.chunks ? this.chunks.push(bytes) : bytes;
       if (this.missingBytes !== undefined) this.missingBytes -= body.length;
       if (this.status !== 200) this.errorBody = (this.errorBody ?? '') + body.toString('utf8');
-      else if (body.length && this.gunzip) this.gunzip.write(body);
+      else if (body.length && this.gunzip) this.gunzip.push(body);
       else if (body.length) this.parser.push(body);
     } catch (error) {
       this.violations.push(error.message);
       this.socket.destroy();
     }
     this.#wake();
-  }
-
-  /** Decodes the body from here on, as it comes. The stream is over when all of it is decoded. */
-  #decode(coding) {
-    if (coding !== 'gzip') throw new ProtocolError(`Content-Encoding: ${coding}`);
-    this.gunzip = zlib.createGunzip();
-    this.gunzip.on('data', (text) => {
-      this.parser.push(text);
-      this.#wake();
-    });
-    this.gunzip.on('end', () => {
-      this.decoded = true; // up to its checksum and length, which were right
-      this.#end();
-    });
-    this.gunzip.on('error', (error) => {
-      // The end of the bytes in the middle is that of a stream that was cut: untilClosed() asks for more.
-      if (error.message !== 'unexpected end of file') this.violations.push(`compression: ${error.message}`);
-      this.#end();
-    });
   }
 
   #onBlock(block) {
@@ -362,7 +352,7 @@ export class SseClient {
   async untilClosed() {
     await this.waitFor(() => this.closed, 'the end of the stream');
     if (this.chunks && !this.chunks.done) throw new ProtocolError('the stream was cut before its last chunk');
-    if (this.gunzip && !this.decoded) throw new ProtocolError('the stream was cut before the end of what is compressed');
+    if (this.gunzip && !this.gunzip.complete) throw new ProtocolError('the stream was cut before the end of what is compressed');
     if (this.missingBytes) throw new ProtocolError(`the answer's length is wrong by ${this.missingBytes} bytes`);
     if (this.parser.unfinished.length) throw new ProtocolError('the stream ended inside a block');
   }
