@@ -16,7 +16,6 @@
 #include "core/clock.h"
 #include "core/thread.h"
 
-#define OWN_SUBJECTS "sluice."
 #define NS_PER_S INT64_C(1000000000)
 
 enum {
@@ -146,11 +145,7 @@ static void rest(const struct source *source)
 static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
 {
     (void)subscription;
-    /* Whoever subscribes to everything subscribes to what is ours, too. */
-    if (strncmp(natsMsg_GetSubject(message), OWN_SUBJECTS, strlen(OWN_SUBJECTS)) == 0)
-        natsMsg_Destroy(message);
-    else
-        take_message(context, connection, message, SOURCE_EVENTS);
+    take_message(context, connection, message, SOURCE_EVENTS);
     rest(context);
 }
 

@@ -12,7 +12,7 @@
 /*
  * The one user of NATS: subscriptions on one ordered path into an inbox. A thread of its own connects, and connects
  * anew for ever. Wherever messages may have been missed (while not connected, or dropped because the inbox was full) the
- * inbox holds a hole, in its place among the messages. Messages on subjects of our own (`sluice.…`) are never events.
+ * inbox holds a hole, in its place among the messages.
  */
 struct source;
 struct stream_reader;
@@ -44,7 +44,7 @@ struct source_control {
 
 struct source_options {
     struct source_identity identity;
-    const char *subjects; /* to subscribe to, comma-separated */
+    const char *subjects; /* to subscribe to, comma-separated: none that covers our own (config_check_subjects()) */
     struct source_control control;
     const char *live_subject;     /* what replicas tell each other; NULL: none */
     struct stream_reader *stream; /* where events come from instead of the subjects; NULL: the subjects. The caller's */
