@@ -14,6 +14,7 @@ enum {
     PING_INTERVAL_MS = 20000,
     WRITE_DEADLINE_MS = 500,
     SERVERS_MAX = 64,
+    PENDING_MESSAGES = 1000000, /* in the library; the bytes are 1024 times as many, and an int */
 };
 
 static const char tls_scheme[] = "tls://";
@@ -244,6 +245,9 @@ natsStatus source_options_make(const struct source_identity *identity, natsOptio
     /* One thread delivers all subscriptions: the order of the wire is the order of the inbox. */
     if (status == NATS_OK)
         status = natsOptions_UseGlobalMessageDelivery(options, true);
+    /* Subscriptions lift this limit at once; until then the usual one, of 65536, could be reached in a flood. */
+    if (status == NATS_OK)
+        status = natsOptions_SetMaxPendingMsgs(options, PENDING_MESSAGES);
     /* What replicas tell each other must not wait for the library's flusher. */
     if (status == NATS_OK)
         status = natsOptions_SetSendAsap(options, true);
