@@ -22,7 +22,9 @@ struct source_identity {
     const char *url; /* servers, comma-separated; checked by config_check_nats_url() */
     const char *user;
     const char *password;
+    const char *password_file; /* read again for each connection that is made; NULL: none */
     const char *token;
+    const char *token_file; /* likewise */
     const char *nkey;
     const char *nkey_seed_file;
     const char *creds_file;
