@@ -8,7 +8,9 @@ import { eventually } from './wait.mjs';
 const SIZE = 3;
 
 export class NatsCluster {
-  constructor({ jetstream = false } = {}) {
+  /** `config` is further text for the configuration of each. */
+  constructor({ config = '', jetstream = false } = {}) {
+    this.config = config;
     this.jetstream = jetstream;
     this.servers = [];
   }
@@ -21,6 +23,7 @@ export class NatsCluster {
       const config = `
         server_name: member-${index}
         cluster { name: test, listen: "127.0.0.1:${port}", routes: [ ${routes} ] }
+        ${this.config}
       `;
       return new NatsServer({ config, jetstream: this.jetstream });
     });
