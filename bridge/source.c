@@ -539,7 +539,11 @@ void source_free(struct source *source)
 {
     if (!source)
         return;
-    source_drain(source, 0);
+    /* No drain begins here: a connection that is closed in the middle of one leaks messages in the library. */
+    pthread_mutex_lock(&source->lock);
+    source->stopping = true;
+    pthread_cond_broadcast(&source->changed);
+    pthread_mutex_unlock(&source->lock);
     if (!wait_for_thread(source)) {
         log_write(source->log, LOG_LEVEL_WARN, "NATS was given up in the middle of a connection: its server stalls",
                   NULL);
