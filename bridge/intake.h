@@ -33,7 +33,7 @@ struct intake_options {
     struct shadow
         *shadow; /* for messages that other replicas have not been told of yet; NULL: there never are others */
     struct source *source; /* for dead letters */
-    const struct transform *transform;
+    struct transform *transform;
     struct companies *companies;
     const char *subjects;            /* of a stream's messages, those that are events */
     const char *dead_letter_subject; /* empty: none */

@@ -33,7 +33,7 @@ struct replica_options {
     struct appender *appender;
     struct hub *hub;
     struct companies *companies;
-    const struct transform *transform;
+    struct transform *transform;
     struct census_streams streams; /* that are open here */
     struct stream_place *place;    /* NULL: events come by core NATS */
     struct log *log;

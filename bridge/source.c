@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "bridge/lane.h"
+#include "bridge/source_lanes.h"
 #include "bridge/source_options.h"
 #include "bridge/source_report.h"
 #include "bridge/source_subscriptions.h"
@@ -16,15 +16,15 @@
 #include "core/clock.h"
 #include "core/thread.h"
 
-#define OWN_SUBJECTS "sluice."
 #define NS_PER_S INT64_C(1000000000)
 
 enum {
     REBUILD_WAIT_MS = 1000,
     REBUILD_WAIT_MAX_MS = 10000,
-    REPORT_INTERVAL_MS = 5000,
+    LOOK_INTERVAL_MS = 5000,
     ABANDON_TIMEOUT_MS = 5000,
     CONFIRM_TIMEOUT_MS = 5000,
+    CLOSE_TIMEOUT_MS = 2000,
     REST_MARGIN_NS = 300000,
 };
 
@@ -51,12 +51,11 @@ struct source {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     natsConnection *connection; /* NULL while there is none */
-    struct lane *lanes[SOURCE_LANES];
-    int64_t
-        seen_connects; /* the present connection's count of reconnects when a hole was last written for one; -1: none */
-    bool unconfirmed;  /* connected anew: the server has not yet said that it has our subscriptions */
-    bool confirmed;    /* the present connection was of use once */
-    bool closed;       /* the present connection ended for good */
+    struct source_lanes lanes;
+    bool unconfirmed; /* connected anew: the server has not yet said that it has our subscriptions */
+    bool confirmed;   /* the present connection was of use once */
+    bool closed;      /* the present connection ended for good */
+    bool useless;     /* the present connection is to be given up; nothing more is taken from it */
     bool stopping;
     bool draining;
     bool ended; /* our thread is done */
@@ -68,31 +67,6 @@ static void set_connected(struct source *source, bool connected)
 {
     atomic_store_explicit(&source->connected, connected, memory_order_relaxed);
     metrics_set(source->metrics, METRIC_NATS_CONNECTED, connected);
-}
-
-/* Writes down that messages were missed here. The lock must be held. */
-static void add_hole(struct source *source, int64_t dropped)
-{
-    lane_add_hole(source->lanes[SOURCE_EVENTS], clock_monotonic_ns(), dropped);
-}
-
-/* A connection begins: what was published before was missed, events and all else. The lock must be held. */
-static void add_beginning(struct source *source)
-{
-    add_hole(source, 0);
-    lane_add_hole(source->lanes[SOURCE_LIVE], clock_monotonic_ns(), 0);
-}
-
-/*
- * Writes a hole down in front of the first message of each connection: what was published meanwhile was missed. The lock
- * must be held.
- */
-static void note_connects(struct source *source, int64_t connects)
-{
-    if (connects == source->seen_connects)
-        return;
-    source->seen_connects = connects;
-    add_beginning(source);
 }
 
 static int64_t count_connects(natsConnection *connection, natsStatistics *statistics)
@@ -111,19 +85,19 @@ static void take_message(struct source *source, natsConnection *connection, nats
     bool unsettled = atomic_load_explicit(&source->unsettled, memory_order_relaxed);
     /* Not asked for each message: the library's lock is what its reader needs. */
     int64_t connects = unsettled ? count_connects(connection, source->delivery_statistics) : 0;
+    bool useless;
     bool kept;
 
     pthread_mutex_lock(&source->lock);
-    if (unsettled)
-        note_connects(source, connects);
-    kept = lane_add(source->lanes[lane], &item, size);
-    /* What replicas tell each other is counted by them. */
-    if (!kept && lane == SOURCE_EVENTS)
-        add_hole(source, 1);
+    useless = source->useless;
+    /* What was published before the first message of each connection was missed. */
+    if (unsettled && !useless && connects != source->lanes.seen_connects)
+        source_lanes_begin(&source->lanes, connects);
+    kept = !useless && source_lanes_add(&source->lanes, lane, &item, size);
     pthread_mutex_unlock(&source->lock);
     if (!kept)
         natsMsg_Destroy(message);
-    if (lane == SOURCE_LIVE)
+    if (useless || lane == SOURCE_LIVE)
         return;
     metrics_add(source->metrics, METRIC_EVENTS_RECEIVED, 1);
     if (!kept)
@@ -146,11 +120,7 @@ static void rest(const struct source *source)
 static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
 {
     (void)subscription;
-    /* Whoever subscribes to everything subscribes to what is ours, too. */
-    if (strncmp(natsMsg_GetSubject(message), OWN_SUBJECTS, strlen(OWN_SUBJECTS)) == 0)
-        natsMsg_Destroy(message);
-    else
-        take_message(context, connection, message, SOURCE_EVENTS);
+    take_message(context, connection, message, SOURCE_EVENTS);
     rest(context);
 }
 
@@ -184,17 +154,34 @@ static void on_reconnected(natsConnection *connection, void *context)
         stream_link_renew(source->stream);
 }
 
+/* Gives the present connection up: another one is made, and begins with a hole. */
+static void give_up(struct source *source, const char *reason)
+{
+    log_write(source->log, LOG_LEVEL_WARN, "NATS connection given up", LOG_FIELDS(log_text("reason", reason)));
+    pthread_mutex_lock(&source->lock);
+    source->useless = true;
+    pthread_cond_broadcast(&source->changed);
+    pthread_mutex_unlock(&source->lock);
+}
+
 /*
  * Waits until the server has our subscriptions, and only then counts as connected. What was published before that moment
  * was missed, so the hole is written then; should messages have come already, another hole stands in front of them.
  */
 static void confirm(struct source *source, natsConnection *connection)
 {
-    if (natsConnection_FlushTimeout(connection, CONFIRM_TIMEOUT_MS) != NATS_OK)
-        return; /* lost again: the next connection has its own confirmation */
+    int64_t connects;
+
+    if (natsConnection_FlushTimeout(connection, CONFIRM_TIMEOUT_MS) != NATS_OK) {
+        /* Lost again: the next connection has its own confirmation. Else it is the server that is mute, or the library, which does not read
+           where it had no memory to begin with. */
+        if (natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED)
+            give_up(source, "no answer came");
+        return;
+    }
+    connects = count_connects(connection, source->confirm_statistics);
     pthread_mutex_lock(&source->lock);
-    source->seen_connects = count_connects(connection, source->confirm_statistics);
-    add_beginning(source);
+    source_lanes_begin(&source->lanes, connects);
     source->confirmed = true;
     if (!source->unconfirmed)
         atomic_store_explicit(&source->unsettled, false, memory_order_relaxed);
@@ -240,12 +227,12 @@ static void on_error(natsConnection *connection, natsSubscription *subscription,
     bool allowed;
 
     (void)subscription;
+    /* The library's own queue is unlimited, ours is the limit. Should it drop all the same, only a new connection's hole has its place. */
+    if (status == NATS_SLOW_CONSUMER)
+        give_up(source, "messages were dropped");
     metrics_add(source->metrics, METRIC_NATS_ERRORS, 1);
     natsConnection_GetLastError(connection, &detail);
     pthread_mutex_lock(&source->lock);
-    /* The library's own queue is unlimited, ours is the limit; should it drop all the same, it is a hole. */
-    if (status == NATS_SLOW_CONSUMER)
-        add_hole(source, 0);
     allowed = log_limiter_allow(&source->error_limiter, &suppressed);
     pthread_mutex_unlock(&source->lock);
     if (allowed)
@@ -296,17 +283,27 @@ static int64_t deadline_ns(int timeout_ms)
     return clock_monotonic_ns() + (int64_t)timeout_ms * 1000000;
 }
 
-/* Waits for a change. The lock must be held. False: none came in time while there was no connection. */
-static bool wait_for_change(struct source *source)
+/*
+ * Looks how the connection is: the library tells by callbacks, but where memory runs out it may fail to. Tells why there is no
+ * connection.
+ */
+static void look_after(struct source *source, natsConnection *connection)
 {
-    if (!atomic_load_explicit(&source->unsettled, memory_order_relaxed))
-        return pthread_cond_wait(&source->changed, &source->lock) == 0;
-    return thread_wait_until(&source->changed, &source->lock, deadline_ns(REPORT_INTERVAL_MS));
+    int64_t connects = count_connects(connection, source->confirm_statistics);
+    natsConnStatus status = natsConnection_Status(connection);
+
+    pthread_mutex_lock(&source->lock);
+    if (status == NATS_CONN_STATUS_CLOSED)
+        source->closed = true;
+    else if (status == NATS_CONN_STATUS_CONNECTED && connects != source->lanes.seen_connects)
+        source->unconfirmed = true;
+    pthread_mutex_unlock(&source->lock);
+    source_report_absence(&source->report, connection);
 }
 
 /*
- * Waits until the connection ended for good (NATS_CONNECTION_CLOSED), or a stop is wanted (NATS_OK); meanwhile confirms connections, and drains if
- * wanted.
+ * Waits until the connection ended for good or is of no use (NATS_CONNECTION_CLOSED), or a stop is wanted (NATS_OK); meanwhile confirms
+ * connections, and drains if wanted.
  */
 static natsStatus wait_for_end(struct source *source, natsConnection *connection)
 {
@@ -314,7 +311,7 @@ static natsStatus wait_for_end(struct source *source, natsConnection *connection
     bool refused;
 
     pthread_mutex_lock(&source->lock);
-    while (!source->closed && !source->stopping) {
+    while (!source->closed && !source->useless && !source->stopping) {
         if (source->unconfirmed) {
             source->unconfirmed = false;
             pthread_mutex_unlock(&source->lock);
@@ -331,13 +328,13 @@ static natsStatus wait_for_end(struct source *source, natsConnection *connection
             pthread_mutex_lock(&source->lock);
             continue;
         }
-        if (!wait_for_change(source)) {
+        if (!thread_wait_until(&source->changed, &source->lock, deadline_ns(LOOK_INTERVAL_MS))) {
             pthread_mutex_unlock(&source->lock);
-            source_report_absence(&source->report, connection);
+            look_after(source, connection);
             pthread_mutex_lock(&source->lock);
         }
     }
-    refused = source->closed && !source->stopping && !draining;
+    refused = (source->closed || source->useless) && !source->stopping && !draining;
     pthread_mutex_unlock(&source->lock);
     return refused ? NATS_CONNECTION_CLOSED : NATS_OK;
 }
@@ -347,11 +344,26 @@ static void set_connection(struct source *source, natsConnection *connection)
     pthread_mutex_lock(&source->lock);
     source->connection = connection;
     source->closed = false;
+    source->useless = false;
     source->confirmed = false;
-    source->seen_connects = -1;
+    source_lanes_reset(&source->lanes);
     atomic_store_explicit(&source->unsettled, true, memory_order_relaxed);
     source->unconfirmed = true;
     pthread_mutex_unlock(&source->lock);
+}
+
+/* Closes the connection, and waits for the last of its callbacks, which the library fails to call only where it has no memory. */
+static void close_connection(struct source *source, natsConnection *connection)
+{
+    int64_t until_ns = deadline_ns(CLOSE_TIMEOUT_MS);
+
+    natsConnection_Close(connection);
+    pthread_mutex_lock(&source->lock);
+    while (!source->closed)
+        if (!thread_wait_until(&source->changed, &source->lock, until_ns))
+            break;
+    pthread_mutex_unlock(&source->lock);
+    set_connected(source, false);
 }
 
 /* A connection from its beginning to its end. Returns why it ended; NATS_OK: a stop is wanted. */
@@ -375,7 +387,7 @@ static natsStatus use_connection(struct source *source, natsConnection *connecti
     source->connection = NULL;
     pthread_mutex_unlock(&source->lock);
     /* Subscriptions go behind the close: libnats 3.4.1 crashes on one destroyed while messages arrive. */
-    natsConnection_Close(connection);
+    close_connection(source, connection);
     if (source->stream)
         stream_link_detach(source->stream);
     source_subscriptions_end(&source->subscriptions);
@@ -439,17 +451,9 @@ static void *run(void *context)
     return NULL;
 }
 
-static void drop_items(struct source *source)
-{
-    for (int i = 0; i < SOURCE_LANES; i++) {
-        lane_free(source->lanes[i]);
-        source->lanes[i] = NULL;
-    }
-}
-
 static void source_destroy(struct source *source)
 {
-    drop_items(source);
+    source_lanes_release(&source->lanes);
     natsStatistics_Destroy(source->delivery_statistics);
     natsStatistics_Destroy(source->confirm_statistics);
     source_subscriptions_release(&source->subscriptions);
@@ -481,19 +485,16 @@ struct source *source_new(const struct source_options *options)
     source->log = options->log;
     source->report.log = options->log;
     source->metrics = options->metrics;
-    source->seen_connects = -1;
     pthread_mutex_init(&source->lock, NULL);
     thread_cond_init(&source->changed);
     source_subscriptions_init(&source->subscriptions);
-    for (int i = 0; i < SOURCE_LANES; i++)
-        source->lanes[i] = lane_new(options->max_pending_events, options->max_pending_bytes);
     source->identity = options->identity;
     source->subjects = options->subjects;
     source->control = options->control;
     source->live_subject = options->live_subject;
     source->stream = options->stream;
-    if (!source->lanes[SOURCE_EVENTS] || !source->lanes[SOURCE_LIVE] || open_library() != NATS_OK ||
-        natsStatistics_Create(&source->delivery_statistics) != NATS_OK ||
+    if (!source_lanes_init(&source->lanes, options->max_pending_events, options->max_pending_bytes) ||
+        open_library() != NATS_OK || natsStatistics_Create(&source->delivery_statistics) != NATS_OK ||
         natsStatistics_Create(&source->confirm_statistics) != NATS_OK ||
         thread_start(&source->thread, "source", run, source) < 0) {
         source_destroy(source);
@@ -538,7 +539,11 @@ void source_free(struct source *source)
 {
     if (!source)
         return;
-    source_drain(source, 0);
+    /* No drain begins here: a connection that is closed in the middle of one leaks messages in the library. */
+    pthread_mutex_lock(&source->lock);
+    source->stopping = true;
+    pthread_cond_broadcast(&source->changed);
+    pthread_mutex_unlock(&source->lock);
     if (!wait_for_thread(source)) {
         log_write(source->log, LOG_LEVEL_WARN, "NATS was given up in the middle of a connection: its server stalls",
                   NULL);
@@ -547,8 +552,11 @@ void source_free(struct source *source)
     }
     pthread_join(source->thread, NULL);
     /* Messages still held must go before the library does. */
-    drop_items(source);
-    nats_CloseAndWait(0);
+    source_lanes_release(&source->lanes);
+    if (nats_CloseAndWait(ABANDON_TIMEOUT_MS) != NATS_OK) {
+        log_write(source->log, LOG_LEVEL_WARN, "NATS was given up: its library does not end", NULL);
+        return;
+    }
     source_destroy(source);
 }
 
@@ -556,7 +564,7 @@ int source_fd(const struct source *source, enum source_lane lane)
 {
     if (lane == SOURCE_EVENTS && source->stream)
         return stream_reader_fd(source->stream);
-    return lane_fd(source->lanes[lane]);
+    return lane_fd(source->lanes.list[lane]);
 }
 
 size_t source_take(struct source *source, enum source_lane lane, struct source_item *items, size_t max)
@@ -566,7 +574,7 @@ size_t source_take(struct source *source, enum source_lane lane, struct source_i
     if (lane == SOURCE_EVENTS && source->stream)
         return stream_reader_take(source->stream, items, max);
     pthread_mutex_lock(&source->lock);
-    taken = lane_take(source->lanes[lane], items, max);
+    taken = lane_take(source->lanes.list[lane], items, max);
     pthread_mutex_unlock(&source->lock);
     return taken;
 }
@@ -583,7 +591,7 @@ size_t source_pending(struct source *source, enum source_lane lane)
     if (lane == SOURCE_EVENTS && source->stream)
         return stream_reader_pending(source->stream);
     pthread_mutex_lock(&source->lock);
-    count = lane_count(source->lanes[lane]);
+    count = lane_count(source->lanes.list[lane]);
     pthread_mutex_unlock(&source->lock);
     return count;
 }

@@ -12,7 +12,7 @@
 /*
  * The one user of NATS: subscriptions on one ordered path into an inbox. A thread of its own connects, and connects
  * anew for ever. Wherever messages may have been missed (while not connected, or dropped because the inbox was full) the
- * inbox holds a hole, in its place among the messages. Messages on subjects of our own (`sluice.…`) are never events.
+ * inbox holds a hole, in its place among the messages.
  */
 struct source;
 struct stream_reader;
@@ -22,7 +22,9 @@ struct source_identity {
     const char *url; /* servers, comma-separated; checked by config_check_nats_url() */
     const char *user;
     const char *password;
+    const char *password_file; /* read again for each connection that is made; NULL: none */
     const char *token;
+    const char *token_file; /* likewise */
     const char *nkey;
     const char *nkey_seed_file;
     const char *creds_file;
@@ -44,7 +46,7 @@ struct source_control {
 
 struct source_options {
     struct source_identity identity;
-    const char *subjects; /* to subscribe to, comma-separated */
+    const char *subjects; /* to subscribe to, comma-separated: none that covers our own (config_check_subjects()) */
     struct source_control control;
     const char *live_subject;     /* what replicas tell each other; NULL: none */
     struct stream_reader *stream; /* where events come from instead of the subjects; NULL: the subjects. The caller's */

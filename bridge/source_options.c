@@ -14,6 +14,7 @@ enum {
     PING_INTERVAL_MS = 20000,
     WRITE_DEADLINE_MS = 500,
     SERVERS_MAX = 64,
+    PENDING_MESSAGES = 1000000, /* in the library; the bytes are 1024 times as many, and an int */
 };
 
 static const char tls_scheme[] = "tls://";
@@ -201,12 +202,33 @@ static natsStatus set_login_of_url(natsOptions *options, const char *url)
     return NATS_OK;
 }
 
+/* What the file says now, if there is one and it can be read; else the text as it was at the start. NULL: no memory. */
+static char *present_secret(const char *text, const char *file)
+{
+    char *secret = strdup(text);
+
+    if (secret && file)
+        config_secret_refresh(file, &secret);
+    return secret;
+}
+
+static natsStatus login_with_secret(natsOptions *options, const struct source_identity *identity)
+{
+    bool has_user = is_given(identity->user);
+    char *secret = has_user ? present_secret(identity->password, identity->password_file)
+                            : present_secret(identity->token, identity->token_file);
+    natsStatus status = NATS_NO_MEMORY;
+
+    if (secret)
+        status = has_user ? login(options, identity->user, secret) : login(options, secret, NULL);
+    config_secret_free(secret);
+    return status;
+}
+
 static natsStatus set_login(natsOptions *options, const struct source_identity *identity)
 {
-    if (is_given(identity->user))
-        return login(options, identity->user, identity->password);
-    if (is_given(identity->token))
-        return login(options, identity->token, NULL);
+    if (is_given(identity->user) || is_given(identity->token))
+        return login_with_secret(options, identity);
     if (is_given(identity->nkey))
         return natsOptions_SetNKeyFromSeed(options, identity->nkey, identity->nkey_seed_file);
     if (is_given(identity->creds_file))
@@ -244,6 +266,9 @@ natsStatus source_options_make(const struct source_identity *identity, natsOptio
     /* One thread delivers all subscriptions: the order of the wire is the order of the inbox. */
     if (status == NATS_OK)
         status = natsOptions_UseGlobalMessageDelivery(options, true);
+    /* Subscriptions lift this limit at once; until then the usual one, of 65536, could be reached in a flood. */
+    if (status == NATS_OK)
+        status = natsOptions_SetMaxPendingMsgs(options, PENDING_MESSAGES);
     /* What replicas tell each other must not wait for the library's flusher. */
     if (status == NATS_OK)
         status = natsOptions_SetSendAsap(options, true);

@@ -14,7 +14,6 @@
 #include "core/clock.h"
 #include "core/thread.h"
 
-#define OWN_SUBJECTS "sluice."
 #define NS_PER_MS INT64_C(1000000)
 
 enum {
@@ -146,20 +145,18 @@ static bool add(struct stream_reader *reader, natsMsg *message, const struct str
         .sequence = position.base + ack->sequence,
         .stamp_ms = ack->stamp_ns / NS_PER_MS,
     };
-    bool is_own = strncmp(natsMsg_GetSubject(message), OWN_SUBJECTS, strlen(OWN_SUBJECTS)) == 0;
-    bool added = false;
+    bool added;
 
     if (missing > 0)
         lane_add_hole(reader->lane, item.received_ns, (int64_t)missing);
-    if (!is_own)
-        added = lane_add(reader->lane, &item, (size_t)natsMsg_GetDataLength(message));
-    if (!added && !is_own && lane_count(reader->lane) > 0) {
+    added = lane_add(reader->lane, &item, (size_t)natsMsg_GetDataLength(message));
+    if (!added && lane_count(reader->lane) > 0) {
         /* It is read again once there is room. */
         reader->is_starved = true;
         unbind(reader);
         return false;
     }
-    if (!added && !is_own) {
+    if (!added) {
         lane_add_hole(reader->lane, item.received_ns, 1);
         metrics_add(reader->options.metrics, METRIC_DROPPED_SOURCE, 1);
     }

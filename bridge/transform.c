@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/config_value.h"
-#include "core/json.h"
+#include "core/json_scan.h"
 
 struct rule {
     struct rule *next;
@@ -15,7 +15,7 @@ struct rule {
 
 struct transform {
     struct rule *rules; /* the first match wins */
-    size_t max_event_bytes;
+    struct json_scanner *scanner;
 };
 
 static struct rule *rule_new(const char *item, size_t size)
@@ -42,7 +42,11 @@ struct transform *transform_new(const char *event_names, size_t max_event_bytes)
 
     if (!transform)
         return NULL;
-    transform->max_event_bytes = max_event_bytes;
+    transform->scanner = json_scanner_new(max_event_bytes);
+    if (!transform->scanner) {
+        transform_free(transform);
+        return NULL;
+    }
     last = &transform->rules;
     while (config_list_next(&event_names, &item, &size)) {
         *last = rule_new(item, size);
@@ -65,6 +69,7 @@ void transform_free(struct transform *transform)
         free(transform->rules);
         transform->rules = next;
     }
+    json_scanner_free(transform->scanner);
     free(transform);
 }
 
@@ -76,11 +81,14 @@ static const char *event_name(const struct transform *transform, const char *sub
     return NULL;
 }
 
-static enum transform_result find_company(const char *payload, size_t size, char company[COMPANY_ID_SIZE])
+static enum transform_result find_company(struct transform *transform, const char *payload, size_t size,
+                                          char company[COMPANY_ID_SIZE])
 {
-    switch (json_scan_member(payload, size, "companyId", company, COMPANY_ID_SIZE)) {
+    switch (json_scan_member(transform->scanner, payload, size, "companyId", company, COMPANY_ID_SIZE)) {
     case JSON_SCAN_OK:
         return config_is_company_id(company, strlen(company)) ? TRANSFORM_ACCEPTED : TRANSFORM_BAD_COMPANY;
+    case JSON_SCAN_TOO_LARGE:
+        return TRANSFORM_TOO_LARGE;
     case JSON_SCAN_NOT_JSON:
         return TRANSFORM_NOT_JSON;
     case JSON_SCAN_NOT_OBJECT:
@@ -95,14 +103,11 @@ static enum transform_result find_company(const char *payload, size_t size, char
     return TRANSFORM_NOT_JSON;
 }
 
-enum transform_result transform_message(const struct transform *transform, const char *subject, const char *payload,
+enum transform_result transform_message(struct transform *transform, const char *subject, const char *payload,
                                         size_t size, struct transformed *ret_event)
 {
-    enum transform_result result;
+    enum transform_result result = find_company(transform, payload, size, ret_event->company);
 
-    if (size > transform->max_event_bytes)
-        return TRANSFORM_TOO_LARGE;
-    result = find_company(payload, size, ret_event->company);
     if (result != TRANSFORM_ACCEPTED)
         return result;
     ret_event->event = event_name(transform, subject);

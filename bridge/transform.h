@@ -5,7 +5,7 @@
 
 #include "core/event_id.h"
 
-/* Turns a NATS message into what an event needs, or says why it is none. Read-only once made: any thread. */
+/* Turns a NATS message into what an event needs, or says why it is none. One owner. */
 struct transform;
 
 enum transform_result {
@@ -27,7 +27,7 @@ struct transformed {
     const char *event;                   /* owned by the transform */
 };
 
-/* event_names: a list of pattern=name as in EVENT_NAMES, checked before. NULL: no memory. */
+/* event_names: a list of pattern=name as in EVENT_NAMES, checked before. Reserves what it will ever need. NULL: no memory. */
 struct transform *transform_new(const char *event_names, size_t max_event_bytes);
 void transform_free(struct transform *transform);
 
@@ -35,7 +35,7 @@ void transform_free(struct transform *transform);
  * Looks at one message. ret_event is complete only with TRANSFORM_ACCEPTED. A payload above max_event_bytes is too large at
  * once; whether the encoded event is, shows when it has its number (the intake looks).
  */
-enum transform_result transform_message(const struct transform *transform, const char *subject, const char *payload,
+enum transform_result transform_message(struct transform *transform, const char *subject, const char *payload,
                                         size_t size, struct transformed *ret_event);
 
 /* The reason as metrics and logs call it. */

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "bridge/bridge.h"
-#include "cmd/replay_time.h"
 #include "core/clock.h"
 #include "core/metrics.h"
+#include "core/since.h"
 
 #define NS_PER_S INT64_C(1000000000)
 
@@ -31,14 +31,16 @@ static int complain(const char *problem)
 {
     fprintf(stderr,
             "sluice replay: %s\n"
-            "Usage: sluice replay --from 2027-01-01T00:00:00Z|MILLISECONDS|24h [--setting value]...\n",
+            "Usage: sluice replay --from 2026-01-31T12:00:00+01:00|MILLISECONDS|24h [--setting value]...\n",
             problem);
     return EXIT_BAD_USAGE;
 }
 
 int replay_take_arguments(int *argc, char **argv, int64_t *ret_from_ms)
 {
+    int64_t now_ms = clock_unix_ms();
     const char *from = NULL;
+    int64_t from_ms;
     int kept = 0;
 
     for (int i = 0; i < *argc; i++) {
@@ -52,8 +54,9 @@ int replay_take_arguments(int *argc, char **argv, int64_t *ret_from_ms)
     *argc = kept;
     if (!from)
         return complain("--from is required");
-    if (replay_time_parse(from, clock_unix_ms(), ret_from_ms) < 0)
-        return complain("--from: expected a time in the past, or a duration such as 90s, 30m, 24h or 7d");
+    if (since_parse(from, strlen(from), now_ms, &from_ms) < 0 || from_ms <= 0 || from_ms > now_ms)
+        return complain("--from: expected, in the past, " SINCE_EXPECTED);
+    *ret_from_ms = from_ms;
     return 0;
 }
 

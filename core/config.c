@@ -174,12 +174,18 @@ static const char *option_value(const struct option *option, const char *flag, c
     return option->fallback;
 }
 
+/* Where the name of a secret's file is kept. */
+static char **secret_file(struct config *config, const struct option *option)
+{
+    return (char **)(void *)((char *)config + option->file_offset);
+}
+
 /*
- * Reads the secret that NAME_FILE names, by flag or variable. NULL with 0: there is none, or it was complained about. The
- * text is the caller's.
+ * Reads the secret that NAME_FILE names, by flag or variable, and notes that name. NULL with 0: there is none, or it was complained
+ * about. The text is the caller's.
  */
-static int read_secret(const struct option *option, const struct given *given, config_lookup lookup, void *context,
-                       struct buffer *errors, char **ret_text)
+static int read_secret(struct config *config, const struct option *option, const struct given *given,
+                       config_lookup lookup, void *context, struct buffer *errors, char **ret_text)
 {
     char name[FLAG_MAX + 8];
     const char *value = given->value;
@@ -199,6 +205,9 @@ static int read_secret(const struct option *option, const struct given *given, c
         buffer_printf(errors, "%s: is given, and %s too; expected one of them\n", option->name, name);
         return 0;
     }
+    *secret_file(config, option) = strdup(path);
+    if (!*secret_file(config, option))
+        return -ENOMEM;
     status = config_secret_read(path, ret_text);
     if (status < 0 && status != -ENOMEM)
         buffer_printf(errors, "%s: cannot read %s: %s\n", name, path, config_secret_error(status));
@@ -237,7 +246,7 @@ static int load_option(struct config *config, const struct option *option, const
     int status = 0;
 
     if (option->type == OPTION_SECRET)
-        status = read_secret(option, given, lookup, context, errors, &secret);
+        status = read_secret(config, option, given, lookup, context, errors, &secret);
     if (status < 0)
         return status;
     value = secret ? secret : option_value(option, given->value, lookup, context);
@@ -275,6 +284,8 @@ void config_release(struct config *config)
 
         if (!config_options[i].name)
             continue;
+        if (config_options[i].type == OPTION_SECRET)
+            free(*secret_file(config, &config_options[i]));
         if (is_secret(&config_options[i]))
             config_secret_free(*text);
         else if (config_options[i].type == OPTION_TEXT || config_options[i].type == OPTION_CHOICE)

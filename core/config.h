@@ -47,6 +47,7 @@ struct config {
     int64_t ticket_successor_seconds;
     int64_t ticket_rate_per_user;
     char *admin_key;
+    char *admin_key_file; /* NULL: it came from none */
     char *admin_bind_address;
     int64_t admin_port;
     bool streaming_default;
@@ -55,7 +56,9 @@ struct config {
     char *nats_url;
     char *nats_user;
     char *nats_password;
+    char *nats_password_file; /* NULL: it came from none */
     char *nats_token;
+    char *nats_token_file; /* NULL: it came from none */
     char *nats_nkey;
     char *nats_nkey_seed_file;
     char *nats_creds_file;
@@ -77,6 +80,7 @@ struct config {
 
     char *redis_url;
     char *redis_password;
+    char *redis_password_file; /* NULL: it came from none */
     char *redis_tls_ca_file;
     char *redis_tls_cert_file;
     char *redis_tls_key_file;

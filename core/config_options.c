@@ -6,37 +6,38 @@
 
 /* Its versions differ on the braces of these macros. */
 /* clang-format off */
-#define BOOL(name, field, fallback, help)                                                         \
+#define BOOL(name, field, fallback, help)                                                            \
+    {                                                                                                \
+        NULL, name, OPTION_BOOL, offsetof(struct config, field), fallback, 0, 0, NULL, NULL, help, 0 \
+    }
+#define NUMBER(name, field, fallback, min, max, help)                                                      \
+    {                                                                                                      \
+        NULL, name, OPTION_NUMBER, offsetof(struct config, field), fallback, min, max, NULL, NULL, help, 0 \
+    }
+#define TEXT(name, field, fallback, check, help)                                                      \
+    {                                                                                                 \
+        NULL, name, OPTION_TEXT, offsetof(struct config, field), fallback, 0, 0, NULL, check, help, 0 \
+    }
+#define REQUIRED(name, field, check, help)                                                        \
     {                                                                                             \
-        NULL, name, OPTION_BOOL, offsetof(struct config, field), fallback, 0, 0, NULL, NULL, help \
+        NULL, name, OPTION_TEXT, offsetof(struct config, field), NULL, 0, 0, NULL, check, help, 0 \
     }
-#define NUMBER(name, field, fallback, min, max, help)                                                   \
-    {                                                                                                   \
-        NULL, name, OPTION_NUMBER, offsetof(struct config, field), fallback, min, max, NULL, NULL, help \
+#define SECRET(name, field, check, help)                                                        \
+    {                                                                                           \
+        NULL, name, OPTION_SECRET, offsetof(struct config, field), "", 0, 0, NULL, check, help, \
+            offsetof(struct config, field##_file)                                               \
     }
-#define TEXT(name, field, fallback, check, help)                                                   \
-    {                                                                                              \
-        NULL, name, OPTION_TEXT, offsetof(struct config, field), fallback, 0, 0, NULL, check, help \
+#define HIDDEN(name, field, check, help)                                                          \
+    {                                                                                             \
+        NULL, name, OPTION_HIDDEN, offsetof(struct config, field), "", 0, 0, NULL, check, help, 0 \
     }
-#define REQUIRED(name, field, check, help)                                                     \
-    {                                                                                          \
-        NULL, name, OPTION_TEXT, offsetof(struct config, field), NULL, 0, 0, NULL, check, help \
+#define CHOICE(name, field, fallback, choices, help)                                                      \
+    {                                                                                                     \
+        NULL, name, OPTION_CHOICE, offsetof(struct config, field), fallback, 0, 0, choices, NULL, help, 0 \
     }
-#define SECRET(name, field, check, help)                                                       \
-    {                                                                                          \
-        NULL, name, OPTION_SECRET, offsetof(struct config, field), "", 0, 0, NULL, check, help \
-    }
-#define HIDDEN(name, field, check, help)                                                       \
-    {                                                                                          \
-        NULL, name, OPTION_HIDDEN, offsetof(struct config, field), "", 0, 0, NULL, check, help \
-    }
-#define CHOICE(name, field, fallback, choices, help)                                                   \
-    {                                                                                                  \
-        NULL, name, OPTION_CHOICE, offsetof(struct config, field), fallback, 0, 0, choices, NULL, help \
-    }
-#define GROUP(title)                                              \
-    {                                                             \
-        title, NULL, OPTION_TEXT, 0, NULL, 0, 0, NULL, NULL, NULL \
+#define GROUP(title)                                                 \
+    {                                                                \
+        title, NULL, OPTION_TEXT, 0, NULL, 0, 0, NULL, NULL, NULL, 0 \
     }
 /* clang-format on */
 

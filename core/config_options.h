@@ -27,6 +27,7 @@ struct option {
     const char *choices; /* of OPTION_CHOICE: a list */
     const char *(*check)(const char *value);
     const char *help;
+    size_t file_offset; /* of OPTION_SECRET: where the name of its file is kept */
 };
 
 /* Entries without a name are the headings of groups. */

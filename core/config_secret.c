@@ -65,6 +65,16 @@ int config_secret_read(const char *path, char **ret_text)
     return status;
 }
 
+void config_secret_refresh(const char *path, char **text)
+{
+    char *present;
+
+    if (config_secret_read(path, &present) < 0)
+        return;
+    config_secret_free(*text);
+    *text = present;
+}
+
 const char *config_secret_error(int status)
 {
     switch (status) {

@@ -8,6 +8,12 @@
  */
 int config_secret_read(const char *path, char **ret_text);
 
+/*
+ * Replaces *text, which may be NULL, by what the file says now. One that is not to be had for the moment leaves it as it is. Any
+ * thread, one at a time for a text.
+ */
+void config_secret_refresh(const char *path, char **text);
+
 /* What the statuses of config_secret_read() mean, for people. */
 const char *config_secret_error(int status);
 

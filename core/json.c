@@ -1,16 +1,25 @@
 #include "core/json.h"
 
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistr.h>
 #include <yajl/yajl_gen.h>
 
 #include "core/buffer.h"
+#include "core/json_arena.h"
 
-enum { DOCUMENT_MAX_BYTES = 64 * 1024 * 1024 };
+enum {
+    DOCUMENT_MAX_BYTES = 64 * 1024 * 1024,
+    /* yajl (2.1) makes a generator of 128 depths and about ten pointers, and a buffer of three, which is not used here. */
+    GENERATOR_BYTES = 2048,
+};
 
 struct json {
-    yajl_gen generator;
+    yajl_gen generator; /* in the memory below */
+    struct json_arena arena;
+    alignas(max_align_t) char memory[GENERATOR_BYTES];
     struct buffer text;
 };
 
@@ -24,15 +33,14 @@ static void print(void *context, const char *text, size_t size)
 struct json *json_new(void)
 {
     struct json *json = calloc(1, sizeof *json);
+    yajl_alloc_funcs memory;
 
     if (!json)
         return NULL;
     json->text = buffer_make(DOCUMENT_MAX_BYTES);
-    json->generator = yajl_gen_alloc(NULL);
-    if (!json->generator) {
-        free(json);
-        return NULL;
-    }
+    json_arena_init(&json->arena, json->memory, sizeof json->memory);
+    memory = json_arena_funcs(&json->arena);
+    json->generator = yajl_gen_alloc(&memory);
     yajl_gen_config(json->generator, yajl_gen_print_callback, print, json);
     return json;
 }
@@ -41,7 +49,6 @@ void json_free(struct json *json)
 {
     if (!json)
         return;
-    yajl_gen_free(json->generator);
     buffer_release(&json->text);
     free(json);
 }

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * Writes JSON (RFC 8259), and looks into the JSON of an event without building a tree. Strings that come from outside may
- * hold anything: bytes that are not UTF-8 are written as '?', so that the output is always valid. One owner.
+ * Writes JSON (RFC 8259). Strings that come from outside may hold anything: bytes that are not UTF-8 are written as '?', so
+ * that the output is always valid. One owner.
  */
 struct json;
 
@@ -33,22 +33,5 @@ void json_put_bool(struct json *json, const char *key, bool value);
 
 /* The text so far, owned by the document. NULL: the memory ran out on the way. */
 const char *json_text(const struct json *json, size_t *ret_size);
-
-enum json_scan_result {
-    JSON_SCAN_OK,
-    JSON_SCAN_NOT_JSON,   /* not JSON, or not UTF-8 */
-    JSON_SCAN_NOT_OBJECT, /* JSON, but no object */
-    JSON_SCAN_MISSING,    /* no such member */
-    JSON_SCAN_NOT_STRING, /* the member is no string, or one longer than the room for it */
-    JSON_SCAN_DUPLICATE,  /* more than one member of that name */
-};
-
-/*
- * Validates the whole text and copies the string member `name` of the top-level object to ret_value (NUL-terminated;
- * a string with a NUL inside counts as not fitting). Numbers of any size pass: they are not converted. ret_value is
- * written only with JSON_SCAN_OK.
- */
-enum json_scan_result json_scan_member(const char *text, size_t size, const char *name, char *ret_value,
-                                       size_t value_size);
 
 #endif

@@ -9,6 +9,7 @@ struct config;
 struct redis_access {
     const char *url;
     const char *password;         /* instead of one in the URL; NULL or empty: the URL's */
+    const char *password_file;    /* read again for each connection; NULL: none */
     struct redis_tls_options tls; /* for rediss://; its host is the URL's */
     int timeout_ms;               /* to connect, and for each answer */
 };

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/config_secret.h"
 #include "replay/redis_command.h"
 #include "replay/redis_connection.h"
 #include "replay/redis_dial.h"
@@ -174,6 +175,8 @@ static int send_login(struct redis_link *link)
 
 static void start_dial(struct redis_link *link)
 {
+    if (link->options.redis.password_file)
+        config_secret_refresh(link->options.redis.password_file, &link->url.password);
     link->dial = redis_dial_new(&link->url, link->options.redis.timeout_ms);
     link->phase = PHASE_DIALING;
     if (!link->dial)

@@ -14,7 +14,7 @@ struct redis_connection;
 
 /* Called from redis_link_run(). reason: for the log, without secrets. on_down also comes for each attempt that failed. */
 struct redis_link_options {
-    struct redis_access redis; /* the names of its TLS files stay the caller's, the other texts are copied */
+    struct redis_access redis; /* the names of its files stay the caller's, the other texts are copied */
     void (*on_up)(void *context);
     void (*on_down)(void *context, const char *reason);
     void *context;

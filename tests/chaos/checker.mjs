@@ -75,8 +75,10 @@ export class SequenceChecker {
       this.#find('unpublished', { id, publisher, n });
       return;
     }
-    const isNew = this.#place(lane, n, id);
-    if (!isNew) return;
+    const place = this.#place(lane, n, id);
+    // Behind a gap a stream may go on from further back: its numbers are dense from there.
+    if (place === 'told') this.#moveTo(id, position);
+    if (place !== 'new') return;
     if (this.position && comparePositions(this.position, position) >= 0) this.#find('id_order', { id });
     else if (this.position) this.#checkNumbers(id, position);
     this.#moveTo(id, position);
@@ -87,7 +89,7 @@ export class SequenceChecker {
     return this.seen.get(publisher)?.last ?? this.baseline.get(publisher) ?? 0;
   }
 
-  /** Puts event `n` into its publisher's order. True where it goes on. */
+  /** Puts event `n` into its publisher's order: `new` where it goes on; else `again`, or `told` where a gap stood before it. */
   #place(lane, n, id) {
     const { publisher } = lane;
     let seen = this.seen.get(publisher);
@@ -95,10 +97,7 @@ export class SequenceChecker {
       seen = { last: Math.min(this.baseline.get(publisher) ?? 0, n - 1), gaps: 0, missing: [] };
       this.seen.set(publisher, seen);
     }
-    if (n <= seen.last) {
-      this.#again(seen, publisher, n, id);
-      return false;
-    }
+    if (n <= seen.last) return this.#again(seen, publisher, n, id) ? 'told' : 'again';
     if (n > seen.last + 1) {
       const told = this.gaps > seen.gaps;
       const hole = { lane, publisher, from: seen.last + 1, to: n - 1, told, late: 0, arrived: new Set() };
@@ -106,19 +105,21 @@ export class SequenceChecker {
     }
     seen.last = n;
     seen.gaps = this.gaps;
-    return true;
+    return 'new';
   }
 
+  /** An event that came before, or too late. Whether a gap of the same connection stood in between. */
   #again(seen, publisher, n, id) {
     const hole = seen.missing.find(({ from, to, arrived }) => n >= from && n <= to && !arrived.has(n));
     if (hole) {
       hole.arrived.add(n);
       hole.late++;
       this.#find('reordered', { id, publisher, n });
-      return;
+      return false;
     }
     const told = this.marks !== undefined && n <= (this.marks.get(publisher) ?? 0);
     this.#find('duplicate', { id, publisher, n, told });
+    return told;
   }
 
   /** Numbers are dense, but where a gap was told or where they begin anew. */

@@ -80,6 +80,16 @@ describe('the checker finds', () => {
     ['an id that stands still', sequence().event(1, { ms: 2000 }).event(2, { ms: 2000, seq: 1 }), ['id_order']],
     ['that numbers begin anew', sequence().event(1, { seq: 9 }).event(2, { seq: 1 }), ['renumbered']],
     ['a bare id that passes events over', sequence().events(1).cursor(3), ['skipped']],
+    [
+      'events twice behind a gap that went back, told, and nothing at the next one',
+      sequence().events(1, 2, 3, 4).reconnect().gap().cursor(2, 1002).events(3, 4, 5),
+      ['duplicate told', 'duplicate told'],
+    ],
+    [
+      'a number that is passed over behind them',
+      sequence().events(1, 2, 3, 4).reconnect().gap().cursor(2, 1002).events(3, 4, 6),
+      ['duplicate told', 'duplicate told', 'missing told', 'skipped'],
+    ],
     ['nothing at a bare id that stays where it was', sequence().events(1).cursor(1).events(2), []],
   ]) {
     test(what, () => assert.deepEqual(found, wanted));

@@ -13,6 +13,7 @@ export const HELP = `usage: ./dev chaos [options]
   --short           few clients, short faults, those that take half a minute left out: what ./dev test runs
   --replicas N      replicas of Sluice (3)
   --jetstream       events come through a JetStream stream, and none may be missing where data are kept
+  --nats-cluster    three NATS servers, of which one after the other is lost; for --only nats-members
   --clients N       SSE clients (300; short: 120)
   --companies N     companies (6)
   --publishers N    connections that publish (4)
@@ -37,6 +38,7 @@ export function readOptions(args) {
       short: { type: 'boolean', default: false },
       replicas: { type: 'string', default: '3' },
       jetstream: { type: 'boolean', default: false },
+      'nats-cluster': { type: 'boolean', default: false },
       clients: { type: 'string' },
       companies: { type: 'string', default: '6' },
       publishers: { type: 'string', default: '4' },
@@ -52,6 +54,7 @@ export function readOptions(args) {
   const number = (name, fallback) => wholeNumber(name, values[name] ?? String(fallback));
   return {
     ...values,
+    natsCluster: values['nats-cluster'],
     minutes: values.minutes === undefined ? undefined : number('minutes'),
     seed: number('seed'),
     replicas: number('replicas'),

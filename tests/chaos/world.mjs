@@ -1,6 +1,7 @@
 // Everything that runs: servers, replicas behind their balancer, publishers and clients.
 
 import { execFileSync } from 'node:child_process';
+import { NatsCluster } from '../support/nats_cluster.mjs';
 import { NatsServer, RedisServer } from '../support/servers.mjs';
 import { BINARY, runSluice } from '../support/sluice.mjs';
 import { pause } from '../support/wait.mjs';
@@ -49,10 +50,8 @@ export class ChaosWorld {
   async start() {
     const { options, ledger, tally, random, jetstream, logs } = this;
     if (jetstream) await wantJetStream();
-    this.nats = this.#own(new NatsServer({ config: NATS_CONFIG, jetstream }));
     this.redis = this.#own(new RedisServer({ durable: true, settings: redisSettings() }));
-    await Promise.all([this.nats.start(), this.redis.start()]);
-    logs.begin('nats', this.nats.child);
+    await Promise.all([this.#startNats(), this.redis.start()]);
     logs.begin('redis', this.redis.child);
     this.balancer = this.#own(await new Balancer().start());
     this.replicas = this.#own(
@@ -76,14 +75,25 @@ export class ChaosWorld {
     this.publishers.start();
   }
 
+  /** One server; or a cluster, whose first member is never lost: it is the one that publishers are at. */
+  async #startNats() {
+    const options = { config: NATS_CONFIG, jetstream: this.jetstream };
+    const nats = this.#own(this.options.natsCluster ? new NatsCluster(options) : new NatsServer(options));
+    await nats.start();
+    this.cluster = this.options.natsCluster ? nats : undefined;
+    this.nats = this.cluster ? nats.servers[0] : nats;
+    this.logs.begin('nats', this.nats.child);
+  }
+
   #environment() {
     const settings = {
-      NATS_URL: this.nats.url,
+      NATS_URL: (this.cluster ?? this.nats).url,
       REDIS_URL: `redis://${REDIS_USER}:${REDIS_PASSWORD}@127.0.0.1:${this.redis.port}`,
       RETRY_MS: String(this.short ? SHORT_RETRY_MS : RETRY_MS),
       OVERLOAD_ANSWER: 'retry', // browsers come back then
     };
     const jetstream = { NATS_STREAM: 'EVENTS', NATS_STREAM_CREATE: 'true', OVERFLOW: 'refill' };
+    if (this.cluster) jetstream.NATS_STREAM_REPLICAS = '3';
     return { ...settings, ...(this.jetstream ? jetstream : {}), ...this.options.env };
   }
 

@@ -6,7 +6,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { createUser } from 'nkeys.js';
 import { Authority } from '../support/certificates.mjs';
-import { numbersOf } from '../support/events.mjs';
+import { assertExactly, numbersOf, range } from '../support/events.mjs';
 import { freePort } from '../support/process.mjs';
 import { runSluice } from '../support/sluice.mjs';
 import { eventually } from '../support/wait.mjs';
@@ -121,6 +121,32 @@ e2e('NATS: a wrong password is told, and mended on the server without a restart'
   assertNoSecret(sluice, []);
 });
 
+for (const { kind, config, connect } of [
+  { kind: 'password', config: userConfig, connect: (secret) => ({ user: 'bridge', pass: secret }) },
+  { kind: 'token', config: (token) => `authorization { token: ${JSON.stringify(token)} }\n`, connect: (token) => ({ token }) },
+]) {
+  e2e(`NATS: a ${kind} that is changed in its file and then on the server needs no restart`, async (world) => {
+    const authority = authorityOf(world);
+    const [before, after] = ['the first secret', 'the second one'];
+    const nats = await world.nats({ config: config(before) });
+    const place = file(authority, 'secret', before);
+    const env = kind === 'token' ? { NATS_TOKEN_FILE: place } : { NATS_USER: 'bridge', NATS_PASSWORD_FILE: place };
+    const sluice = await world.sluice({ nats, env });
+    const client = await world.liveStream(sluice, { company: 'acme' });
+    const publisher = await world.publisher(nats, connect(before));
+    await publisher.publishPaced('acme', 1, 5, [client]);
+    file(authority, 'secret', `${after}\n`);
+    nats.reload(config(after));
+    await sluice.untilMetric('sluice_nats_disconnects_total', {}, (value) => value >= 1);
+    await sluice.untilHealth('ok');
+    const again = await world.publisher(nats, connect(after));
+    await again.publishPaced('acme', 6, 10, [client]);
+    assert.deepEqual(numbersOf(client.events), range(1, 10));
+    assert.deepEqual(client.gaps.map((gap) => gap.reason), ['source']);
+    assertNoSecret(sluice, [before, after]);
+  });
+}
+
 e2e('NATS: TLS with a certificate of our own', async (world) => {
   const authority = authorityOf(world);
   const server = authority.issue('DNS:localhost', 'IP:127.0.0.1');
@@ -220,6 +246,39 @@ e2e('Redis: user, password and database, a wrong password told and mended withou
   await redis.command('ACL', 'SETUSER', 'bridge', `>${SECRET.replaceAll(' ', '')}`);
   await sluice.untilHealth('ok');
   await assertReplays(world, sluice, nats, redis, { database: 3 });
+});
+
+e2e('Redis: a password that changes while it is used is taken from its file again', async (world) => {
+  const authority = authorityOf(world);
+  const [before, after] = ['the-first-one', 'the-second-one'];
+  const [nats, redis] = await Promise.all([world.nats(), world.redis({ settings: acl(before) })]);
+  await redis.command('ACL', 'SETUSER', 'bridge', '&*');
+  const place = file(authority, 'redis-password', before);
+  const env = { REDIS_URL: `redis://bridge@127.0.0.1:${redis.port}`, REDIS_PASSWORD_FILE: place, ...FROM_REDIS };
+  const sluice = await world.sluice({ nats, env });
+  const publisher = await world.publisher(nats);
+  const client = await world.liveStream(sluice, { company: 'acme' });
+  const start = client.lastEventId;
+  await publisher.publishPaced('acme', 1, 50, [client]);
+  await redis.untilStored('acme', 50);
+
+  // Both connections are ended: that of the replay store, and that for tickets, limits and revocations.
+  await redis.command('ACL', 'SETUSER', 'bridge', 'resetpass', `>${after}`);
+  await redis.command('CLIENT', 'KILL', 'USER', 'bridge');
+  await assertTold(sluice, /WRONGPASS; compare the user in REDIS_URL and REDIS_PASSWORD/, [before, after]);
+  await sluice.untilHealth('degraded');
+  await sluice.untilMetric('sluice_shared_connected', {}, (value) => value === 0);
+  await publisher.publishPaced('acme', 51, 100, [client]);
+
+  file(authority, 'redis-password', `${after}\n`);
+  await sluice.untilHealth('ok');
+  await sluice.untilMetric('sluice_shared_connected', {}, (value) => value === 1);
+  await publisher.publishPaced('acme', 101, 120, [client]);
+  await redis.untilStored('acme', 120);
+  const back = await world.liveStream(sluice, { company: 'acme', lastEventId: start });
+  assertExactly(back, range(1, 120));
+  assertExactly(client, range(1, 120));
+  assertNoSecret(sluice, [before, after]);
 });
 
 e2e('Redis: a password in the URL, and one for the socket of this machine', async (world) => {

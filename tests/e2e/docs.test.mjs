@@ -3,13 +3,15 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { faults } from '../chaos/faults.mjs';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
-/** Where the test would be that a cell of a table names. */
-function placeOf(kind, name) {
-  if (kind) return `tests/fuzz/${name}_fuzz.c`;
-  return name.startsWith('unit/') ? `tests/${name}.c` : `tests/e2e/${name}.test.mjs`;
+/** Whether the test is there that a cell of a table names. */
+function exists(kind, name) {
+  if (kind === 'chaos ') return faults.has(name);
+  if (kind === 'fuzz ') return existsSync(`${ROOT}/tests/fuzz/${name}_fuzz.c`);
+  return existsSync(`${ROOT}/tests/${name.startsWith('unit/') ? `${name}.c` : `e2e/${name}.test.mjs`}`);
 }
 
 /** The rows of the tables between two headings whose last cell names tests; `title` is that of their first column. */
@@ -23,9 +25,9 @@ function rowsOf({ file, from, to, title }) {
 function missingOf(rows) {
   return rows.flatMap((row) => {
     const cell = row.split('|').at(-2);
-    const names = [...cell.matchAll(/(fuzz )?`([^`]+)`/g)].map(([, kind, name]) => placeOf(kind, name));
+    const names = [...cell.matchAll(/(fuzz |chaos )?`([^`]+)`/g)];
     if (names.length === 0) return [`no test: ${row}`];
-    return names.filter((name) => !existsSync(`${ROOT}/${name}`));
+    return names.filter(([, kind, name]) => !exists(kind, name)).map(([text]) => text);
   });
 }
 
@@ -39,9 +41,17 @@ test('each promise of guarantees.md names tests that exist', () => {
   const rows = rowsOf({
     file: 'guarantees.md',
     from: '## What is shown by which test',
-    to: '## What is not promised',
+    to: '## Fault by fault',
     title: 'promise',
   });
   assert.ok(rows.length > 12, `${rows.length} rows`);
   assert.deepEqual(missingOf(rows), []);
+});
+
+test('each fault of guarantees.md names tests that exist, and no fault of the chaos harness is left out', () => {
+  const rows = rowsOf({ file: 'guarantees.md', from: '## Fault by fault', to: '## What is not promised', title: 'fault' });
+  assert.ok(rows.length > 25, `${rows.length} rows`);
+  assert.deepEqual(missingOf(rows), []);
+  const text = rows.join('\n');
+  assert.deepEqual([...faults.keys()].filter((name) => !text.includes(`chaos \`${name}\``)), []);
 });

@@ -5,28 +5,12 @@ import { cpSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { StringCodec } from 'nats';
 import { assertExactly, numbersOf, range } from '../support/events.mjs';
+import { settled } from '../support/replicas.mjs';
 import { runSluice } from '../support/sluice.mjs';
 import { eventually } from '../support/wait.mjs';
 import { e2e } from '../support/world.mjs';
 
 const STREAM = { NATS_STREAM: 'EVENTS', NATS_STREAM_CREATE: 'true' };
-
-async function settled(replicas) {
-  let owner;
-  await eventually(async () => {
-    const alive = replicas.filter((replica) => replica.isRunning);
-    const metrics = await Promise.all(alive.map((replica) => replica.metrics()));
-    const owning = alive.filter((replica, i) => metrics[i].value('sluice_intake_owner') === 1);
-    if (owning.length !== 1) throw new Error(`${owning.length} owners`);
-    for (const values of metrics) {
-      const peers = values.value('sluice_replica_peers');
-      if (peers !== alive.length - 1) throw new Error(`${peers} peers`);
-    }
-    [owner] = owning;
-    return true;
-  }, 'one owner');
-  return { owner, followers: replicas.filter((replica) => replica.isRunning && replica !== owner) };
-}
 
 async function streamed(world, { count = 1, env, durable, memory } = {}) {
   const [nats, redis] = await Promise.all([
@@ -38,6 +22,15 @@ async function streamed(world, { count = 1, env, durable, memory } = {}) {
   const publisher = await world.publisher(nats);
   const roles = memory ? {} : await settled(replicas);
   return { nats, redis, replicas, publisher, start, ...roles, sluice: replicas[0] };
+}
+
+/** And a client of the first replica, which has events 1 to 50. */
+async function followed(world, options) {
+  const parts = await streamed(world, options);
+  const client = await world.liveStream(parts.sluice, { company: 'acme' });
+  await parts.publisher.publishRange('acme', 1, 50);
+  await client.untilEvents(50);
+  return { ...parts, client };
 }
 
 const manager = (publisher) => publisher.connection.jetstreamManager();
@@ -75,10 +68,7 @@ e2e('an id has the time at which the message came into the stream', async (world
 });
 
 e2e('what is published while no replica runs reaches clients that come back, without a gap', async (world) => {
-  const { replicas, publisher, start } = await streamed(world, { count: 2 });
-  const client = await world.liveStream(replicas[0], { company: 'acme' });
-  await publisher.publishRange('acme', 1, 50);
-  await client.untilEvents(50);
+  const { replicas, publisher, start, client } = await followed(world, { count: 2 });
   await Promise.all(replicas.map((replica) => replica.stop()));
   client.left = true;
   await publisher.publishRange('acme', 51, 150);
@@ -154,10 +144,7 @@ for (const how of ['kill', 'stop']) {
 }
 
 e2e('Redis restarts with its data: nothing is missing, in streams or in the history', async (world) => {
-  const { sluice, publisher, redis } = await streamed(world, { durable: true });
-  const client = await world.liveStream(sluice, { company: 'acme' });
-  await publisher.publishRange('acme', 1, 50);
-  await client.untilEvents(50);
+  const { sluice, publisher, redis, client } = await followed(world, { durable: true });
   await redis.kill();
   await sluice.untilHealth('degraded');
   await publisher.publishRange('acme', 51, 100);
@@ -171,10 +158,7 @@ e2e('Redis restarts with its data: nothing is missing, in streams or in the hist
 });
 
 e2e('a reader whose place was lost repeats nothing', async (world) => {
-  const { sluice, publisher, redis, start } = await streamed(world);
-  const client = await world.liveStream(sluice, { company: 'acme' });
-  await publisher.publishRange('acme', 1, 50);
-  await client.untilEvents(50);
+  const { sluice, publisher, redis, start, client } = await followed(world);
   await redis.untilStored('acme', 50);
   await sluice.stop();
   client.left = true;
@@ -191,10 +175,7 @@ e2e('a reader whose place was lost repeats nothing', async (world) => {
 });
 
 e2e('messages purged before they were read are a gap', async (world) => {
-  const { sluice, publisher, start } = await streamed(world);
-  const client = await world.liveStream(sluice, { company: 'acme' });
-  await publisher.publishRange('acme', 1, 50);
-  await client.untilEvents(50);
+  const { sluice, publisher, start, client } = await followed(world);
   await sluice.stop();
   client.left = true;
   await publisher.publishRange('acme', 51, 100);
@@ -211,10 +192,7 @@ e2e('messages purged before they were read are a gap', async (world) => {
 });
 
 e2e('the stream is deleted and made again while it is read', async (world) => {
-  const { sluice, publisher } = await streamed(world);
-  const client = await world.liveStream(sluice, { company: 'acme' });
-  await publisher.publishRange('acme', 1, 50);
-  await client.untilEvents(50);
+  const { sluice, publisher, client } = await followed(world);
   await (await manager(publisher)).streams.delete('EVENTS');
   await eventually(async () => {
     await (await manager(publisher)).streams.info('EVENTS');
@@ -231,10 +209,7 @@ e2e('the stream is deleted and made again while it is read', async (world) => {
 });
 
 e2e('the stream is deleted and made again while nobody reads', async (world) => {
-  const { sluice, publisher, start } = await streamed(world);
-  const client = await world.liveStream(sluice, { company: 'acme' });
-  await publisher.publishRange('acme', 1, 50);
-  await client.untilEvents(50);
+  const { sluice, publisher, start, client } = await followed(world);
   await sluice.stop();
   client.left = true;
   const jsm = await manager(publisher);
@@ -253,10 +228,7 @@ e2e('the stream is deleted and made again while nobody reads', async (world) => 
 });
 
 e2e('a consumer that is deleted is made anew', async (world) => {
-  const { sluice, publisher } = await streamed(world);
-  const client = await world.liveStream(sluice, { company: 'acme' });
-  await publisher.publishRange('acme', 1, 50);
-  await client.untilEvents(50);
+  const { sluice, publisher, client } = await followed(world);
   const jsm = await manager(publisher);
   const consumers = await jsm.consumers.list('EVENTS').next();
   assert.equal(consumers.length, 1);
@@ -274,10 +246,11 @@ e2e('a stream that is missing is said, waited for, and then read', async (world)
   })();
   await sluice.untilLog((line) => line.message.startsWith('The stream cannot be read'), 'why');
   assert.deepEqual((await sluice.health()).nats, { connected: true, stream: 'EVENTS', streamState: 'unavailable' });
-  await (await manager(publisher)).streams.add({ name: 'EVENTS', subjects: ['metrics.*', 'other'] });
+  await (await manager(publisher)).streams.add({ name: 'EVENTS', subjects: ['metrics.*', 'other', 'sluice.own'] });
   await sluice.untilHealth('ok');
   const client = await world.liveStream(sluice, { company: 'acme' });
   await publisher.publish('other', '{"companyId":"acme"}');
+  await publisher.publish('sluice.own', '{"companyId":"acme"}'); // ours: no event, and nothing to refuse
   await publisher.publish('metrics.x', 'no JSON');
   await publisher.publishRange('acme', 1, 10);
   await client.untilEvents(10);
@@ -301,10 +274,7 @@ e2e('a NATS without JetStream is said, and waited for', async (world) => {
 });
 
 e2e('without Redis one process reads the stream into memory', async (world) => {
-  const { sluice, publisher, start } = await streamed(world, { memory: true });
-  const client = await world.liveStream(sluice, { company: 'acme' });
-  await publisher.publishRange('acme', 1, 50);
-  await client.untilEvents(50);
+  const { sluice, publisher, start, client } = await followed(world, { memory: true });
   await sluice.stop();
   client.left = true;
   await publisher.publishRange('acme', 51, 60);
@@ -339,8 +309,15 @@ e2e('replay --from refills a Redis that lost everything', async (world) => {
   assert.deepEqual(client.gaps, []);
   assert.equal(client.events.at(-1).position.seq, 320);
   await redis.untilStored('acme', 320);
-  for (const args of [['replay'], ['replay', '--from', 'soon'], ['replay', '--from', '2999-01-01T00:00:00Z']]) {
-    assert.equal((await runSluice({ args, env })).code, 2);
+  const east = new Date(Date.now() + 3_600_000).toISOString().replace('Z', '+02:00'); // an hour ago
+  const third = await replay(east);
+  assert.equal(third.code, 1, third.stderr);
+  assert.match(third.stderr, /a replica is running/);
+  const bad = ['soon', '', '0', '-1h', '2999-01-01T00:00:00Z', '1969-12-31T23:59:59Z', `${Date.now() + 60_000}`, '999999d'];
+  for (const args of [['replay'], ...bad.map((from) => ['replay', '--from', from])]) {
+    const { code, stderr } = await runSluice({ args, env });
+    assert.equal(code, 2, `${args}: ${stderr}`);
+    assert.match(stderr, /--from/);
   }
 });
 
@@ -474,10 +451,7 @@ e2e('a connection to NATS that stalls goes on where it was', async (world) => {
 });
 
 e2e('a stream that loses its end while it is read is no loss', async (world) => {
-  const { sluice, publisher, nats, redis, start } = await streamed(world);
-  const client = await world.liveStream(sluice, { company: 'acme' });
-  await publisher.publishRange('acme', 1, 50);
-  await client.untilEvents(50);
+  const { sluice, publisher, nats, redis, start, client } = await followed(world);
   const kept = path.join(nats.directory, 'kept');
   const directory = path.join(nats.directory, 'jetstream');
   nats.child.signal('SIGTERM');

@@ -1,7 +1,7 @@
 // NATS may be away: streams stay open, and that events may have been missed is told to all whom it concerns.
 
 import assert from 'node:assert/strict';
-import { assertExactly, assertPromise, numbersOf, payload, range } from '../support/events.mjs';
+import { assertExactly, assertHolesTold, assertPromise, numbersOf, payload, range } from '../support/events.mjs';
 import { eventually } from '../support/wait.mjs';
 import { e2e } from '../support/world.mjs';
 
@@ -23,21 +23,6 @@ function assertHoleBehind(client, before) {
   assert.ok(earlier.every((event) => event.position.seq <= before));
   assert.ok(later.every((event) => event.position.seq > before));
   return cursor.id;
-}
-
-/** That a gap stands wherever a published number is missing. */
-function assertHolesTold(client, after = 0) {
-  let last = after;
-  let told = false;
-  for (const block of client.blocks) {
-    if (block.event === 'stream.gap') told = true;
-    if (block.kind !== 'event') continue;
-    const [number] = numbersOf([block]);
-    assert.ok(number > last, 'out of order');
-    if (number > last + 1) assert.ok(told, `events ${last + 1} to ${number - 1} are silently missing`);
-    last = number;
-    told = false;
-  }
 }
 
 e2e('NATS absent at start: streams open and wait, health says unavailable until it comes', async (world) => {

@@ -280,3 +280,20 @@ e2e('a client that leaves is noticed behind nginx, and an orderly end reaches cl
   // nginx keeps the connection for further requests: the answer's last chunk is the end.
   await staying.waitFor(() => staying.chunks.done, 'the last chunk');
 });
+
+e2e('where no Sluice answers, a stream is told to come back, and nothing else is', async (world) => {
+  const { nginx, sluice } = await behindNginx(world);
+  const headers = [bearer(token({ companyId: 'acme' }))];
+  await sluice.stop();
+  const away = await openStream(world, nginx, { headers });
+  assert.equal(away.status, 200);
+  assert.equal(away.headers.get('Content-Type'), 'text/event-stream');
+  assert.match(away.headers.get('Cache-Control'), /no-cache/);
+  await away.untilWhole();
+  assert.deepEqual(away.blocks.map((block) => block.retry), [5000]);
+  assert.equal((await nginx.request({ target: '/stream/health/ready' })).status, 502);
+  assert.equal((await nginx.request({ method: 'POST', target: '/stream/ticket', headers: [['Content-Length', '0']] })).status, 502);
+  await world.sluice({ env: { ...sluice.env, PORT_ANALYTICS: String(sluice.port) } });
+  const back = await openStream(world, nginx, { headers });
+  await back.ready();
+});

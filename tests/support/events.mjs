@@ -110,3 +110,18 @@ export function assertExactly(client, numbers) {
   assert.deepEqual(numbersOf(client.events), numbers);
   assert.deepEqual(client.gaps, []);
 }
+
+/** That numbers rise, and a gap stands wherever a published one is missing. */
+export function assertHolesTold(client, after = 0) {
+  let last = after;
+  let told = false;
+  for (const block of client.blocks) {
+    if (block.event === 'stream.gap') told = true;
+    if (block.kind !== 'event') continue;
+    const [number] = numbersOf([block]);
+    assert.ok(number > last, 'out of order');
+    if (number > last + 1) assert.ok(told, `events ${last + 1} to ${number - 1} are silently missing`);
+    last = number;
+    told = false;
+  }
+}

@@ -1,4 +1,4 @@
-// A real nginx in front of a Sluice, with the configuration that deploy/production/ tells operators to use.
+// A real nginx in front of Sluice, with the configuration that deploy/production/ tells operators to use.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -23,11 +23,11 @@ function replace(text, from, to) {
 }
 
 export class Nginx extends Server {
-  /** In front of `sluice`, with a certificate of `authority` for localhost. */
-  constructor(sluice, authority) {
+  /** In front of one Sluice or several replicas, with a certificate of `authority` for localhost. */
+  constructor(sluices, authority) {
     super('nginx');
     this.tries = 0;
-    this.sluicePort = sluice.port;
+    this.sluicePorts = [sluices].flat().map(({ port }) => port);
     this.files = authority.issue('DNS:localhost');
     this.ca = readFileSync(this.files.caFile);
   }
@@ -39,7 +39,9 @@ export class Nginx extends Server {
     // First, since the paths below may be there too.
     text = replace(text, ' /tmp/', ` ${this.directory}/`);
     text = replace(text, 'listen 8443 ssl', `listen 127.0.0.1:${port} ssl`);
-    text = replace(text, 'server sluice:3007;', `server 127.0.0.1:${this.sluicePort};`);
+    const line = 'server sluice:3007 max_fails=0;';
+    const upstream = this.sluicePorts.map((sluice) => line.replace('sluice:3007', `127.0.0.1:${sluice}`));
+    text = replace(text, line, upstream.join(' '));
     text = replace(text, '/run/secrets/tls.crt', this.files.certFile);
     text = replace(text, '/run/secrets/tls.key', this.files.keyFile);
     // The tests' pipes cannot be opened by a name.

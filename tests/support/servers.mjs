@@ -82,6 +82,13 @@ export class NatsServer extends Server {
     await this.start();
   }
 
+  /** Gives the running server another configuration, as an operator does. */
+  reload(config) {
+    writeFileSync(path.join(this.directory, 'nats.conf'), config);
+    this.config = config;
+    this.child.signal('SIGHUP');
+  }
+
   answers(port) {
     return new Promise((resolve) => {
       const socket = net.connect({ port, host: '127.0.0.1' });

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Publisher } from './events.mjs';
 import { HttpConnection } from './http.mjs';
 import { Proxy } from './proxy.mjs';
+import { NatsCluster } from './nats_cluster.mjs';
 import { NatsServer, RedisServer } from './servers.mjs';
 import { Sluice } from './sluice.mjs';
 import { SseClient } from './sse.mjs';
@@ -26,6 +27,10 @@ export class World {
 
   nats(options) {
     return this.#own(new NatsServer(options)).start();
+  }
+
+  natsCluster(options) {
+    return this.#own(new NatsCluster(options)).start();
   }
 
   redis(options) {

@@ -31,6 +31,9 @@ struct nats_server {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int client; /* -1: none */
+    bool is_next_mute;
+    bool is_mute; /* the present connection; */
+    int pings;    /* and how many it sent */
     struct subscription subscriptions[SUBSCRIPTIONS_MAX];
     size_t count;
 };
@@ -48,9 +51,20 @@ static void note_subscription(struct nats_server *server, const char *line)
     pthread_mutex_unlock(&server->lock);
 }
 
+/* Whether a PING is answered; that of the making always is. */
+static bool answers(struct nats_server *server)
+{
+    bool is_mute;
+
+    pthread_mutex_lock(&server->lock);
+    is_mute = server->is_mute && server->pings++ > 0;
+    pthread_mutex_unlock(&server->lock);
+    return !is_mute;
+}
+
 static void handle_line(struct nats_server *server, int client, const char *line)
 {
-    if (strncmp(line, "PING", 4) == 0)
+    if (strncmp(line, "PING", 4) == 0 && answers(server))
         loopback_send(client, "PONG\r\n", 6);
     else if (strncmp(line, "SUB ", 4) == 0)
         note_subscription(server, line);
@@ -79,6 +93,12 @@ static void set_client(struct nats_server *server, int client)
     pthread_mutex_lock(&server->lock);
     server->client = client;
     server->count = 0;
+    server->pings = 0;
+    server->is_mute = false;
+    if (client >= 0) {
+        server->is_mute = server->is_next_mute;
+        server->is_next_mute = false;
+    }
     pthread_cond_broadcast(&server->changed);
     pthread_mutex_unlock(&server->lock);
 }
@@ -173,6 +193,13 @@ void nats_server_send(struct nats_server *server, const char *subscription, cons
     loopback_send(server->client, head, strlen(head));
     loopback_send(server->client, payload, size);
     loopback_send(server->client, "\r\n", 2);
+    pthread_mutex_unlock(&server->lock);
+}
+
+void nats_server_mute_next(struct nats_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->is_next_mute = true;
     pthread_mutex_unlock(&server->lock);
 }
 

@@ -26,6 +26,9 @@ bool nats_server_has(struct nats_server *server, const char *subject);
 void nats_server_send(struct nats_server *server, const char *subscription, const char *subject, const char *payload,
                       size_t size);
 
+/* The next connection gets no answer but the one that it needs to be made. */
+void nats_server_mute_next(struct nats_server *server);
+
 /* Cuts the present connection; its subscriptions are forgotten before this returns. */
 void nats_server_cut(struct nats_server *server);
 

@@ -64,11 +64,37 @@ static void test_what_is_no_secret_is_refused(void **state)
     assert_int_equal(config_secret_read("/", &text), -EISDIR);
 }
 
+static void test_a_refreshed_secret_is_what_the_file_says_now(void **state)
+{
+    char path[] = "/tmp/sluice-secret-XXXXXX";
+    int fd = mkstemp(path);
+    char *text = NULL;
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "one\n", 4), 4);
+    config_secret_refresh(path, &text);
+    assert_string_equal(text, "one");
+    assert_int_equal(pwrite(fd, "two\n", 4, 0), 4);
+    config_secret_refresh(path, &text);
+    assert_string_equal(text, "two");
+    /* Being written just now, or away: it stays. */
+    assert_int_equal(ftruncate(fd, 0), 0);
+    config_secret_refresh(path, &text);
+    assert_string_equal(text, "two");
+    close(fd);
+    unlink(path);
+    config_secret_refresh(path, &text);
+    assert_string_equal(text, "two");
+    config_secret_free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_line_ending_is_taken_off),
         cmocka_unit_test(test_what_is_no_secret_is_refused),
+        cmocka_unit_test(test_a_refreshed_secret_is_what_the_file_says_now),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

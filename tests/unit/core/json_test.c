@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "core/json_scan.h"
+
 /* Strict UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
 static bool is_utf8(const unsigned char *text, size_t size)
 {
@@ -146,7 +148,13 @@ static void test_the_output_is_valid_utf8_whatever_comes_in(void **state)
 
 static enum json_scan_result scan(const char *text, size_t size, char value[129])
 {
-    return json_scan_member(text, size, "companyId", value, 129);
+    struct json_scanner *scanner = json_scanner_new(size);
+    enum json_scan_result result;
+
+    assert_non_null(scanner);
+    result = json_scan_member(scanner, text, size, "companyId", value, 129);
+    json_scanner_free(scanner);
+    return result;
 }
 
 static void assert_scan(const char *text, enum json_scan_result expected)

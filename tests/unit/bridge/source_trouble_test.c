@@ -1,0 +1,191 @@
+/* A connection that is there and of no use: bridge/source.c and libnats against a server of the test's own. */
+#include <nats/nats.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "bridge/source.h"
+#include "tests/unit/bridge/nats_server.h"
+
+#define CONTROL "sluice.control.revoke"
+#define EVENTS "metrics.*"
+
+enum { WAIT_MS = 15000, ITEMS_MAX = 64 };
+
+static struct nats_server *server;
+static struct metrics *metrics;
+static struct source *source;
+/* Held by the test while the library's delivery thread is to wait. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static int pending_limit;
+
+natsStatus __real_natsSubscription_SetPendingLimits(natsSubscription *subscription, int messages, int bytes);
+natsStatus __wrap_natsSubscription_SetPendingLimits(natsSubscription *subscription, int messages, int bytes);
+
+/* The limit that the library had if it took none off. */
+natsStatus __wrap_natsSubscription_SetPendingLimits(natsSubscription *subscription, int messages, int bytes)
+{
+    return __real_natsSubscription_SetPendingLimits(subscription, pending_limit ? pending_limit : messages, bytes);
+}
+
+static void on_control(void *context, const char *payload, size_t size)
+{
+    (void)context;
+    (void)payload;
+    (void)size;
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+}
+
+static void await_metric(enum metric metric, int64_t least)
+{
+    for (int i = 0; i < WAIT_MS && metrics_get(metrics, metric) < least; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_true(metrics_get(metrics, metric) >= least);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    pending_limit = 0;
+    server = nats_server_new();
+    metrics = metrics_new();
+    return 0;
+}
+
+static void begin(void)
+{
+    source = source_new(&(struct source_options){
+        .identity = {.url = nats_server_url(server)},
+        .subjects = EVENTS,
+        .control = {.subject = CONTROL, .callback = on_control},
+        .max_pending_events = 10000,
+        .max_pending_bytes = 1 << 20,
+        .metrics = metrics,
+    });
+    assert_non_null(source);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    source_free(source);
+    metrics_free(metrics);
+    nats_server_free(server);
+    return 0;
+}
+
+static void send_number(int number)
+{
+    char payload[16];
+
+    snprintf(payload, sizeof payload, "%d", number);
+    nats_server_send(server, EVENTS, "metrics.a", payload, strlen(payload));
+}
+
+/* Takes items up to message `last`: they come in order, and a hole stands wherever one is missing. Returns how many were. */
+static int take_until(int last)
+{
+    struct source_item items[ITEMS_MAX];
+    int before = 0;
+    int missing = 0;
+    bool told = false;
+
+    while (before < last) {
+        struct pollfd fd = {.fd = source_fd(source, SOURCE_EVENTS), .events = POLLIN};
+        size_t count;
+
+        assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
+        count = source_take(source, SOURCE_EVENTS, items, ITEMS_MAX);
+        for (size_t i = 0; i < count; i++) {
+            size_t size;
+            int number;
+
+            if (!items[i].message) {
+                told = true;
+                continue;
+            }
+            number = atoi(source_message_payload(items[i].message, &size));
+            source_message_free(items[i].message);
+            assert_true(number > before);
+            if (number > before + 1 && !told)
+                fail_msg("%d to %d are missing unsaid", before + 1, number - 1);
+            missing += number - before - 1;
+            before = number;
+            told = false;
+        }
+    }
+    return missing;
+}
+
+static void what_the_library_drops_is_a_hole_in_its_place(void **state)
+{
+    (void)state;
+    pending_limit = 10;
+    begin();
+    nats_server_await(server, EVENTS);
+    await_metric(METRIC_NATS_CONNECTED, 1);
+    send_number(1);
+    await_metric(METRIC_EVENTS_RECEIVED, 1);
+    pthread_mutex_lock(&gate);
+    nats_server_send(server, CONTROL, CONTROL, "{}", 2);
+    for (int i = 2; i <= 100; i++)
+        send_number(i);
+    await_metric(METRIC_NATS_ERRORS, 1);
+    pthread_mutex_unlock(&gate);
+    await_metric(METRIC_NATS_DISCONNECTS, 1);
+    nats_server_await(server, EVENTS);
+    await_metric(METRIC_NATS_CONNECTED, 1);
+    send_number(101);
+    assert_true(take_until(101) >= 89);
+}
+
+static void a_server_that_does_not_answer_is_asked_again(void **state)
+{
+    (void)state;
+    nats_server_mute_next(server);
+    begin();
+    await_metric(METRIC_NATS_DISCONNECTS, 1);
+    await_metric(METRIC_NATS_CONNECTED, 1);
+    nats_server_await(server, EVENTS);
+    send_number(1);
+    assert_int_equal(take_until(1), 0);
+}
+
+static void one_that_does_not_answer_any_more_after_a_reconnect_is_asked_again(void **state)
+{
+    (void)state;
+    begin();
+    nats_server_await(server, EVENTS);
+    await_metric(METRIC_NATS_CONNECTED, 1);
+    send_number(1);
+    await_metric(METRIC_EVENTS_RECEIVED, 1);
+    nats_server_mute_next(server);
+    nats_server_cut(server);
+    await_metric(METRIC_NATS_DISCONNECTS, 2);
+    await_metric(METRIC_NATS_CONNECTED, 1);
+    nats_server_await(server, EVENTS);
+    send_number(5);
+    assert_int_equal(take_until(5), 3);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_the_library_drops_is_a_hole_in_its_place),
+        TEST(a_server_that_does_not_answer_is_asked_again),
+        TEST(one_that_does_not_answer_any_more_after_a_reconnect_is_asked_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
