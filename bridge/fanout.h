@@ -19,6 +19,7 @@
 struct fanout;
 
 struct fanout_options {
+    const struct store *store;
     struct heads *heads;
     struct companies *companies;
     struct shadow *shadow; /* NULL, like the next two: always alone */

@@ -43,6 +43,9 @@ static uint32_t lag_ms(struct replica *replica)
     int64_t age_ms;
 
     oldest_ns = earlier(oldest_ns, is_behind ? replica->taken_ns : now_ns);
+    /* One that is about to begin has not told of what waits for that. */
+    if (!ownership_is_owner(replica->ownership))
+        oldest_ns = earlier(oldest_ns, shadow_oldest_ns(replica->shadow));
     /* What came since is for the next owner. */
     if (replica->is_retired)
         oldest_ns = earlier(oldest_ns, replica->retired_ns);
@@ -123,32 +126,6 @@ void replica_miss(struct replica *replica, int64_t received_ns)
     ask(replica);
 }
 
-static void hear_frames(struct replica *replica, const struct live_header *header, struct live_reader *reader,
-                        int64_t received_ns)
-{
-    enum mirror_marks marks = doubt_exists(replica->doubt) ? MIRROR_DOUBTED : MIRROR_FIRST;
-
-    if (ownership_is_owner(replica->ownership)) {
-        fanout_hear(replica->fanout, header->batch);
-        return;
-    }
-    if (mirror_take(replica->mirror, reader, received_ns, header->batch > 0 ? marks : MIRROR_REPEATED) < 0)
-        replica_miss(replica, received_ns);
-}
-
-/* A batch of the owner before, from one that heard it: several may send it. Returns whether it is to be kept. */
-static bool hear_salvage(struct replica *replica, struct live_header *header, struct live_reader *reader,
-                         int64_t received_ns)
-{
-    if (!ownership_is_salvaging(replica->ownership) || header->epoch != ownership_epoch(replica->ownership))
-        return false;
-    header->epoch = ownership_former_epoch(replica->ownership);
-    if (batches_has(replica->batches, header->epoch, header->batch))
-        return false;
-    (void)mirror_take(replica->mirror, reader, received_ns, MIRROR_FIRST);
-    return true;
-}
-
 static void ask_for_hole(struct company *company, void *context)
 {
     struct replica *replica = context;
@@ -166,6 +143,36 @@ static void hear_hole(struct replica *replica, uint64_t hole_ms, int64_t receive
     doubt_give_up(replica->doubt, received_ns);
     store_note_hole(replica->options.store, hole_ms);
     companies_each(replica->options.companies, ask_for_hole, replica);
+}
+
+static void hear_frames(struct replica *replica, const struct live_header *header, struct live_reader *reader,
+                        int64_t received_ns)
+{
+    enum mirror_marks marks = doubt_exists(replica->doubt) ? MIRROR_DOUBTED : MIRROR_FIRST;
+
+    if (ownership_is_owner(replica->ownership)) {
+        fanout_hear(replica->fanout, header->batch);
+        return;
+    }
+    hear_hole(replica, header->hole_ms, received_ns);
+    if (mirror_take(replica->mirror, reader, received_ns, header->batch > 0 ? marks : MIRROR_REPEATED) < 0)
+        replica_miss(replica, received_ns);
+    /* Nobody has heard it before, and it is numbered all the same. */
+    if (header->batch == 0 && live_id_equals(header->from, replica->id))
+        replica_miss(replica, received_ns);
+}
+
+/* A batch of the owner before, from one that heard it: several may send it. Returns whether it is to be kept. */
+static bool hear_salvage(struct replica *replica, struct live_header *header, struct live_reader *reader,
+                         int64_t received_ns)
+{
+    if (!ownership_is_salvaging(replica->ownership) || header->epoch != ownership_epoch(replica->ownership))
+        return false;
+    header->epoch = ownership_former_epoch(replica->ownership);
+    if (batches_has(replica->batches, header->epoch, header->batch))
+        return false;
+    (void)mirror_take(replica->mirror, reader, received_ns, MIRROR_FIRST);
+    return true;
 }
 
 static void hear_owner(struct replica *replica, const struct live_header *header, int64_t received_ns)

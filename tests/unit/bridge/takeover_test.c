@@ -11,36 +11,23 @@
 #include <cmocka.h>
 
 #include "support/fake_clock.h"
-#include "support/replica_report.h"
-#include "support/replica_world.h"
+#include "support/replica_pair.h"
 
 static struct replica_world world;
 static struct world_replica *owner;
 static struct world_replica *follower;
 
-/* Two replicas that know of each other, and promise to lose nothing. */
 static void begin_pair(void)
 {
-    replica_report_begin();
-    fake_clock_set_ms(INT64_C(1700000000000));
-    world_init(&world, &(struct world_setting){.seed = 1, .replicas = 2, .intact = true, .exhaustive = true});
-    for (unsigned i = 0; i < 2; i++)
-        world_start(&world, i);
-    world_pass(&world, 2500);
-    owner = &world.replicas[world_is_owner(&world.replicas[0]) ? 0 : 1];
-    follower = &world.replicas[1 - owner->number];
-    assert_true(world_is_owner(owner));
-    assert_true(owner->covered && follower->covered);
-    model_promise(&world.model);
+    struct replica_pair pair = replica_pair_begin(&world);
+
+    owner = pair.owner;
+    follower = pair.follower;
 }
 
 static void end_schedule(void)
 {
-    if (!world.model.violation)
-        world_finish(&world);
-    replica_report_note(&world, 0);
-    world_release(&world);
-    replica_report_end();
+    replica_pair_end(&world);
 }
 
 static void an_owner_that_was_stopped_numbers_nothing_that_waited_for_a_head(void **state)
