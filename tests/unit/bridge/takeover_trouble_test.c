@@ -233,6 +233,29 @@ static void what_is_heard_only_as_repeated_is_not_numbered_again(void **state)
     end_schedule();
 }
 
+/* It reached the store late, when another had taken over and before that one had anything to append. */
+static void a_late_append_of_a_former_owner_is_refused(void **state)
+{
+    (void)state;
+    begin_pair();
+    publish_and_pass(0, 400);
+    world_stop(follower, 0);
+    world_pass(&world, 4000);
+    world_publish(&world, 0, 0, false);
+    world_deliver(owner, SIZE_MAX);
+    world_turn(owner, 512);
+    fake_clock_advance_ms(10);
+    world_turn(owner, 512);
+    fake_redis_delay(owner->store);
+    world_kill(owner, 0, 0);
+    world_continue(follower);
+    world_pass(&world, 5000);
+    assert_true(world_is_owner(follower));
+    assert_true(fake_redis_carry_out_late(world.redis));
+    assert_int_equal(fake_redis_refused(world.redis), 1);
+    end_schedule();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +267,7 @@ int main(void)
         cmocka_unit_test(an_owner_that_has_not_begun_has_told_of_nothing_that_waits),
         cmocka_unit_test(a_hole_that_the_store_lost_is_stored_again),
         cmocka_unit_test(what_is_heard_only_as_repeated_is_not_numbered_again),
+        cmocka_unit_test(a_late_append_of_a_former_owner_is_refused),
     };
 
     if (getenv("REPLICA_TEST"))

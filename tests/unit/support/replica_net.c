@@ -232,6 +232,14 @@ void world_publish(struct replica_world *world, int publisher, int company, bool
 
 /* The store. */
 
+void world_delay(struct world_replica *replica)
+{
+    const struct world_setting *setting = &replica->world->setting;
+
+    if (setting->intact && !setting->exhaustive && world_roll(replica->world, 3) == 0)
+        fake_redis_delay(replica->store);
+}
+
 void world_cut_store(struct world_replica *replica, size_t carried_out)
 {
     if (!replica->alive)

@@ -257,6 +257,7 @@ void world_kill(struct world_replica *replica, size_t sent, size_t carried_out)
     world_trace(replica->world, " kill%u(%zu,%zu)", replica->number, sent, carried_out);
     world_send(replica, sent);
     world_carry_out(replica, carried_out);
+    world_delay(replica);
     bury(replica);
 }
 

@@ -151,6 +151,9 @@ void world_carry_out(struct world_replica *replica, size_t count);
 void world_cut_store(struct world_replica *replica, size_t carried_out);
 void world_restore_store(struct world_replica *replica);
 
+/* By chance, while nothing else is wrong, what it has sent to the store arrives there later than it is gone. */
+void world_delay(struct world_replica *replica);
+
 /* NATS or the store is away for all, or back. */
 void world_set_nats(struct replica_world *world, bool away);
 void world_set_store(struct replica_world *world, bool away);
