@@ -179,6 +179,8 @@ void replica_run(struct replica *replica)
         turn.may_have_hole = true;
     }
     replica->run_ns = turn.now_ns;
+    if (!turn.connected)
+        echo_note_away(replica->echo);
     fanout_flush(replica->fanout);
     ownership_run(replica->ownership, &turn);
     if (mirror_is_wanting(replica->mirror) && replica->is_complete && !ownership_is_owner(replica->ownership))
@@ -282,6 +284,7 @@ static int make_parts(struct replica *replica)
 
     replica->kin = kin_new(&(struct kin_options){
         .id = replica->id, .store = options->store, .log = options->log, .metrics = options->metrics});
+    replica->echo = echo_new(options->live_subject, options->log, options->metrics);
     replica->batches = batches_new(REPLICA_SHADOW_NS, KEPT_BYTES);
     /* What a stream keeps for the next owner is not kept here. */
     replica->shadow = options->place
@@ -312,8 +315,8 @@ static int make_parts(struct replica *replica)
         .metrics = options->metrics,
     });
     replica->doubt = doubt_new(options->place ? NULL : replica->shadow);
-    if (!replica->kin || !replica->batches || !replica->shadow || !replica->doubt || !replica->heads ||
-        !replica->ownership)
+    if (!replica->kin || !replica->echo || !replica->batches || !replica->shadow || !replica->doubt ||
+        !replica->heads || !replica->ownership)
         return -1;
     replica->voice = voice_new(&(struct voice_options){
         .id = replica->id,
@@ -399,6 +402,7 @@ void replica_free(struct replica *replica)
     heads_free(replica->heads);
     doubt_free(replica->doubt);
     shadow_free(replica->shadow);
+    echo_free(replica->echo);
     kin_free(replica->kin);
     free(replica);
 }

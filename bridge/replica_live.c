@@ -71,6 +71,8 @@ void replica_send_header(void *context, struct live_header *header)
         header->hole_ms = store_noted_hole(replica->options.store);
         header->lag_ms = replica->options.place ? !stream_place_has_caught_up(replica->options.place) : lag_ms(replica);
     }
+    if (header->type == LIVE_OWNER || header->type == LIVE_PEER)
+        echo_note_said(replica->echo);
     header->has_hole = replica_is_in_doubt(replica);
     voice_say(replica->voice, header);
 }
@@ -239,6 +241,8 @@ static bool hear(struct replica *replica, struct live_header *header, struct liv
     bool is_own = live_id_equals(header->from, replica->id);
     enum ownership_hearing hearing;
 
+    if (is_own)
+        echo_note_heard(replica->echo);
     if (!kin_may_join(replica->kin, received_ns) || !kin_is_ours(replica->kin, header, received_ns))
         return false;
     hearing = ownership_hear(replica->ownership, header, received_ns);
