@@ -185,6 +185,11 @@ bool fanout_is_replicated(const struct fanout *fanout)
     return fanout->is_replicated;
 }
 
+bool fanout_is_due(const struct fanout *fanout)
+{
+    return fanout->first_unsent != NULL;
+}
+
 bool fanout_is_full(const struct fanout *fanout)
 {
     return fanout->count > WAITING_FRAMES;

@@ -197,6 +197,9 @@ int64_t replica_deadline_ns(const struct replica *replica)
 {
     int64_t deadline_ns = ownership_deadline_ns(replica->ownership);
 
+    /* Numbered since the last turn, when a head was read. */
+    if (fanout_is_due(replica->fanout))
+        return 0;
     if (!replica->is_complete && source_is_connected(replica->options.source) && replica->next_hello_ns < deadline_ns)
         deadline_ns = replica->next_hello_ns;
     if (kin_deadline_ns(replica->kin) < deadline_ns)

@@ -411,6 +411,21 @@ static void what_was_numbered_before_one_came_is_not_numbered_again(void **state
     end_schedule();
 }
 
+/* It waited for its company's head, and not for the owner's next sign of life. */
+static void the_first_event_of_a_company_is_told_at_once(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_subscribe(follower, 0);
+    world_pass(&world, 20);
+    for (int ms = 0; ms < 300; ms += 50) {
+        world_publish(&world, 0, 0, false);
+        world_pass(&world, 50);
+        assert_int_equal(follower->views[0].last.seq, 1 + ms / 50);
+    }
+    end_schedule();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -433,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_hole_in_front_of_what_the_store_knows_is_stored),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
+        cmocka_unit_test(the_first_event_of_a_company_is_told_at_once),
     };
 
     if (getenv("REPLICA_TEST"))
