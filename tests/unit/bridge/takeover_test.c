@@ -426,6 +426,37 @@ static void the_first_event_of_a_company_is_told_at_once(void **state)
     end_schedule();
 }
 
+/* An hour ahead or behind, and back again: numbers and ids go on as if it were not, also over two takeovers. */
+static void clocks_that_are_wrong_change_nothing(void **state)
+{
+    static const int64_t hour_ms = 3600000;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        begin_pair();
+        world.skew_ms[i < 2 ? owner->number : follower->number] = i % 2 == 0 ? hour_ms : -hour_ms;
+        world_subscribe(follower, 0);
+        for (int n = 0; n < 3; n++) {
+            world_publish(&world, 0, 0, false);
+            world_pass(&world, 100);
+        }
+        world_publish(&world, 0, 0, false);
+        world_kill(owner, 0, 0);
+        world_pass(&world, 5000);
+        assert_true(world_is_owner(follower));
+        assert_int_equal(follower->views[0].last.seq, 4);
+        world_start(&world, owner->number);
+        world_pass(&world, 3000);
+        world_subscribe(owner, 0);
+        world_publish(&world, 0, 0, false);
+        world_kill(follower, 0, 0);
+        world_pass(&world, 5000);
+        assert_true(world_is_owner(owner));
+        assert_int_equal(owner->views[0].last.seq, 5);
+        end_schedule();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +480,7 @@ int main(void)
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(the_first_event_of_a_company_is_told_at_once),
+        cmocka_unit_test(clocks_that_are_wrong_change_nothing),
     };
 
     if (getenv("REPLICA_TEST"))

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/buffer.h"
-#include "core/clock.h"
+#include "support/fake_clock.h"
 
 enum { COMPANIES_MAX = 8, FRAMES_MAX = 4096 };
 
@@ -156,7 +156,7 @@ static void shelf_add(struct shelf *shelf, const struct frame *frame, uint64_t e
     if (shelf->count == FRAMES_MAX)
         abort();
     shelf->written[shelf->count++] = (struct written){
-        .frame = copy_frame(frame), .epoch = epoch, .since_ms = since_ms, .written_ms = clock_unix_ms()};
+        .frame = copy_frame(frame), .epoch = epoch, .since_ms = since_ms, .written_ms = fake_clock_true_ms()};
 }
 
 void fake_redis_lose_since(struct fake_redis *redis, int64_t unix_ms)
@@ -201,7 +201,7 @@ void fake_redis_put(struct fake_redis *redis, const char *company, struct frame 
 
 const char *fake_redis_holder(const struct fake_redis *redis)
 {
-    return redis->until_ms > clock_unix_ms() ? redis->holder : NULL;
+    return redis->until_ms > fake_clock_true_ms() ? redis->holder : NULL;
 }
 
 static void free_request(struct request *request)
@@ -326,7 +326,7 @@ static void note_hole(struct store *store, uint64_t unix_ms)
 
 static void carry_out_claim(struct fake_redis *redis, struct request *request)
 {
-    int64_t now_ms = clock_unix_ms();
+    int64_t now_ms = fake_clock_true_ms();
     bool is_holder = redis->has_lease && strcmp(redis->holder, request->name) == 0;
     uint64_t epoch = redis->epoch > request->epoch ? redis->epoch : request->epoch;
 

@@ -10,6 +10,7 @@
 
 #include "bridge/live.h"
 #include "core/clock.h"
+#include "support/fake_clock.h"
 #include "support/fake_source.h"
 #include "support/replica_world.h"
 
@@ -279,7 +280,7 @@ void world_set_store(struct replica_world *world, bool away)
 void world_lose_data(struct replica_world *world, int64_t ms)
 {
     world_set_store(world, true);
-    fake_redis_lose_since(world->redis, ms > 0 ? clock_unix_ms() - ms : 0);
+    fake_redis_lose_since(world->redis, ms > 0 ? fake_clock_true_ms() - ms : 0);
     if (ms == 0)
         fake_redis_lose_lease(world->redis);
 }

@@ -94,7 +94,8 @@ struct replica_world {
     int64_t flush_window_ns;
     uint64_t numbered_epoch;
     int numbered_by;
-    struct world_replica *at_work; /* whose code runs */
+    struct world_replica *at_work;   /* whose code runs */
+    int64_t skew_ms[WORLD_REPLICAS]; /* by how much the clock of each is wrong */
     unsigned started;
     struct world_replica replicas[WORLD_REPLICAS];
     int steps;
