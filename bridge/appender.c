@@ -165,6 +165,7 @@ static void on_append(void *context, int status)
     }
     metrics_add(appender->options.metrics, METRIC_REPLAY_APPENDED, (int64_t)(company->sent - company->stored));
     appender->appended_since_ready = true;
+    company->lacks_hole = false;
     set_stored(appender, company, company->sent);
     trim_to_limits(appender, company);
     if (company->sent < ring_end(company->recent))
@@ -178,11 +179,19 @@ static void append(struct appender *appender, struct company *company)
     struct frame *frames[STORE_APPEND_MAX];
     uint64_t sources[STORE_APPEND_MAX];
     struct store_append request = {.company = company->name, .frames = frames, .since_ms = company->since_ms};
+    struct frame *hole = NULL;
     int64_t now_ns = clock_monotonic_ns();
     size_t bytes = 0;
 
-    if (company->appending || company->loading || company->unsynced)
+    if (company->appending || company->loading || company->unsynced || company->sent == ring_end(company->recent))
         return;
+    if (company->lacks_hole) {
+        hole = gap_hole(GAP_SOURCE, ring_before(company->recent, company->sent));
+        if (!hole)
+            return; /* the next tick tries again */
+        frames[request.count] = hole;
+        sources[request.count++] = 0;
+    }
     for (uint64_t slot = company->sent; slot < ring_end(company->recent); slot++) {
         if (request.count == STORE_APPEND_MAX || bytes > APPEND_BYTES)
             break;
@@ -190,16 +199,15 @@ static void append(struct appender *appender, struct company *company)
         sources[request.count] = company_source_of(frames[request.count]);
         bytes += frame_memory_size(frames[request.count++]);
     }
-    if (request.count == 0)
-        return;
     if (appender->options.has_sources)
         request.sources = sources;
     request.list_company = company->listed_ns == 0 || now_ns - company->listed_ns > LIST_INTERVAL_S * NS_PER_S;
     if (request.list_company)
         company->listed_ns = now_ns;
-    company->sent += request.count;
+    company->sent += request.count - (hole ? 1 : 0);
     company->appending = true;
     store_append(appender->options.store, &request, on_append, company);
+    frame_unref(hole);
 }
 
 void appender_flush(struct appender *appender)
@@ -234,6 +242,7 @@ static void sync(struct appender *appender, struct company *company, const struc
 {
     bool exact;
     uint64_t slot = ring_find(company->recent, head->position, &exact);
+    struct event_position before = ring_before(company->recent, slot);
     bool nothing_waits = event_position_compare(company->numbered, company->head) == 0;
 
     if (head->exists && company->head.seq == 0) {
@@ -246,11 +255,17 @@ static void sync(struct appender *appender, struct company *company, const struc
         company->source = head->source;
         company->numbered_source = head->source;
     }
-    if (head->position.ms > company->head.ms)
-        company->head.ms = head->position.ms;
     if (nothing_waits || event_position_compare(company->numbered, company->head) < 0)
         company->numbered = company->head;
+    /* What the store has and nobody here: the clock was set back, or somebody numbered who was not heard. */
+    if (head->position.ms > company->numbered.ms) {
+        company->numbered.ms = head->position.ms;
+        company->hole_due = GAP_SOURCE;
+    }
     company->listed_ns = 0;
+    /* Of events that are missing the next number tells; of a hole nothing would. */
+    company->lacks_hole =
+        head->exists && before.seq == head->position.seq && event_position_compare(before, head->position) > 0;
     /* Holes in front of the first event are not for the store. */
     while (slot < ring_end(company->recent) && frame_position(ring_frame(company->recent, slot)).seq == 0)
         slot++;
@@ -266,10 +281,9 @@ static void on_head(void *context, int status, const struct store_head *head)
     struct appender *appender = company->appender;
 
     company->asking = false;
-    if (status < 0 || company->filling)
-        return; /* asked again when the store is ready, the company was filled, or by the next tick */
-    if (company->unsynced)
-        appender->unsynced--;
+    if (status < 0 || company->filling || !company->unsynced)
+        return; /* asked again when the store is ready, the company was filled, or by the next tick; or not wanted */
+    appender->unsynced--;
     company->unsynced = false;
     sync(appender, company, head);
     update_replay_state(appender);
@@ -308,6 +322,7 @@ static void forget_sync(struct company *company, void *context)
 {
     (void)context;
     company->unsynced = false;
+    company->lacks_hole = false;
     company->due = false;
 }
 

@@ -152,6 +152,11 @@ int64_t bridge_peers(const struct bridge *bridge)
     return metrics_get(bridge->metrics, METRIC_PEERS);
 }
 
+bool bridge_is_deaf(const struct bridge *bridge)
+{
+    return metrics_get(bridge->metrics, METRIC_LIVE_DEAF) == 1;
+}
+
 bool bridge_stream_ok(const struct bridge *bridge)
 {
     return !bridge->stream ||

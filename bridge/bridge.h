@@ -96,6 +96,9 @@ bool bridge_has_begun(const struct bridge *bridge);
 bool bridge_is_owner(const struct bridge *bridge);
 int64_t bridge_peers(const struct bridge *bridge);
 
+/* Whether this replica does not hear itself over NATS, nor any other: permissions are missing. Any thread. */
+bool bridge_is_deaf(const struct bridge *bridge);
+
 /*
  * Whether the stream that events come from can be read, and streams begin: not before what was in it is numbered. By core NATS:
  * always.

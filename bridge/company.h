@@ -82,6 +82,7 @@ struct company {
     bool unsynced;   /* the store's head is not known, or not since the store was lost */
     bool asking;     /* for that head */
     bool due;        /* in the appender's list of those with something to append */
+    bool lacks_hole; /* the store lost a hole in front of what is to be appended, and no number tells */
     struct company *next_due;
     int64_t listed_ns; /* when the store last entered it in its list of companies */
 

@@ -76,6 +76,7 @@ static struct buffer *begin_message(const struct fanout *fanout, uint64_t batch)
     struct live_header header = voice_header(fanout->options.voice, LIVE_FRAMES);
 
     header.batch = batch;
+    header.hole_ms = store_noted_hole(fanout->options.store);
     header.sent_ns = (uint64_t)clock_monotonic_ns();
     return voice_begin(fanout->options.voice, &header);
 }
@@ -182,6 +183,11 @@ void fanout_flush(struct fanout *fanout)
 bool fanout_is_replicated(const struct fanout *fanout)
 {
     return fanout->is_replicated;
+}
+
+bool fanout_is_due(const struct fanout *fanout)
+{
+    return fanout->first_unsent != NULL;
 }
 
 bool fanout_is_full(const struct fanout *fanout)

@@ -19,6 +19,7 @@
 struct fanout;
 
 struct fanout_options {
+    const struct store *store;
     struct heads *heads;
     struct companies *companies;
     struct shadow *shadow; /* NULL, like the next two: always alone */
@@ -38,6 +39,9 @@ int fanout_add(struct fanout *fanout, struct company *company, struct frame *fra
 
 /* Sends what was added. */
 void fanout_flush(struct fanout *fanout);
+
+/* Whether fanout_flush() has something to send. */
+bool fanout_is_due(const struct fanout *fanout);
 
 /* Whether so much was sent and not heard yet that no more should be numbered. */
 bool fanout_is_full(const struct fanout *fanout);

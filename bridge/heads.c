@@ -234,10 +234,12 @@ struct company *heads_get(struct heads *heads, const char *name)
 
 /* Filling. */
 
-static void end_fill(struct heads *heads, struct company *company)
+static void end_fill(struct heads *heads, struct company *company, bool has_all)
 {
     company->filling = false;
-    company->suspect = false;
+    /* Should this replica number next, nobody else tells that something is missing in front of it. */
+    company->suspect = !has_all;
+    company->hole_due = has_all ? GAP_NONE : GAP_SOURCE;
     /* What still does not follow the head is missing for good. */
     company->settled = true;
     unpark(heads, company);
@@ -254,15 +256,33 @@ static void end_refresh(struct heads *heads, struct company *company)
 }
 
 /* The store has no more for now, or cannot be asked. */
-static void end_fetch(struct heads *heads, struct company *company)
+static void end_fetch(struct heads *heads, struct company *company, bool has_all)
 {
     if (company->refreshing)
         end_refresh(heads, company);
     else
-        end_fill(heads, company);
+        end_fill(heads, company, has_all);
 }
 
 static void ask_page(struct heads *heads, struct company *company);
+
+/*
+ * Clients here have events that the store knows nothing of: what it has behind them was numbered by another, and its order
+ * is the one that counts. The streams end, and come back to it with a gap.
+ */
+static void follow_page(struct heads *heads, struct company *company, const struct store_page *page)
+{
+    struct event_position before;
+
+    if (page->exact || page->count == 0 || company->head.seq == 0)
+        return;
+    before = frame_position(page->frames[0]);
+    if (event_position_compare(before, company->head) <= 0)
+        return;
+    before.seq--;
+    heads_rebase(heads, company, before);
+    hub_reset(heads->options.hub, company);
+}
 
 static void on_page(void *context, int status, const struct store_page *page)
 {
@@ -271,16 +291,17 @@ static void on_page(void *context, int status, const struct store_page *page)
 
     company->fetching = false;
     if (status < 0) {
-        end_fetch(heads, company);
+        end_fetch(heads, company, false);
         return;
     }
+    follow_page(heads, company, page);
     for (size_t i = 0; i < page->count; i++) {
         struct frame *frame = page->frames[i];
 
         if (event_position_compare(frame_position(frame), company->head) <= 0)
             continue;
         if (heads_push(heads, company, frame, page->head.since_ms) < 0) {
-            end_fetch(heads, company);
+            end_fetch(heads, company, false);
             return;
         }
     }
@@ -288,7 +309,7 @@ static void on_page(void *context, int status, const struct store_page *page)
     if (page->last)
         note_source(company, page->head.source);
     if (page->last && !company->fetch_again)
-        end_fetch(heads, company);
+        end_fetch(heads, company, true);
     else
         ask_page(heads, company);
 }
@@ -312,7 +333,7 @@ void heads_fill(struct heads *heads, struct company *company)
 {
     /* Of a blank company nobody here has got anything that could be incomplete. */
     if (company->blank)
-        end_fill(heads, company);
+        end_fill(heads, company, true);
     else if (company->fetching)
         company->fetch_again = true;
     else

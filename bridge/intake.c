@@ -190,7 +190,7 @@ static void number_message(struct intake *intake, struct company *company, const
         spend(intake, item->message);
 }
 
-static void write_hole(struct intake *intake, struct company *company, enum gap_reason reason)
+void intake_write_hole(struct intake *intake, struct company *company, enum gap_reason reason)
 {
     if (heads_is_busy(company))
         (void)heads_park(intake->options.heads, company, &(struct parked){.hole = reason});
@@ -223,7 +223,7 @@ static bool is_within_rate(struct intake *intake, struct company *company, size_
     int64_t suppressed;
 
     if (verdict.hole)
-        write_hole(intake, company, GAP_RATE_LIMITED);
+        intake_write_hole(intake, company, GAP_RATE_LIMITED);
     if (!verdict.dropped)
         return true;
     metrics_add(intake->options.metrics, METRIC_DROPPED_RATE_LIMITED, 1);
@@ -303,7 +303,7 @@ static void take_message(struct intake *intake, const struct source_item *item)
 
 static void take_hole(struct company *company, void *context)
 {
-    write_hole(context, company, GAP_SOURCE);
+    intake_write_hole(context, company, GAP_SOURCE);
 }
 
 void intake_take_hole(struct intake *intake, int64_t dropped)
@@ -327,7 +327,7 @@ static void tick_company(struct company *company, void *context)
 {
     /* Whoever came after the hole that dropping began with was told of nothing yet. */
     if (publish_rate_settle(&company->rate, clock_monotonic_ns()))
-        write_hole(context, company, GAP_RATE_LIMITED);
+        intake_write_hole(context, company, GAP_RATE_LIMITED);
 }
 
 void intake_tick(struct intake *intake)

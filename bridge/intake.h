@@ -61,6 +61,9 @@ void intake_add_hole(struct intake *intake, struct company *company, enum gap_re
 /* Frees the messages that were taken. To be called when no more are at hand. */
 void intake_release(struct intake *intake);
 
+/* The same at the present time, and behind what is parked if the company is busy. */
+void intake_write_hole(struct intake *intake, struct company *company, enum gap_reason reason);
+
 /* Now and then: ends the dropping of what was above a rate. */
 void intake_tick(struct intake *intake);
 

@@ -34,6 +34,8 @@ static bool park(struct mirror *mirror, struct company *company, const struct he
 
 static void push(struct mirror *mirror, struct company *company, const struct heard *heard)
 {
+    /* What may have been missing is not, or was told. */
+    company->hole_due = GAP_NONE;
     if (heads_push(mirror->options.heads, company, heard->frame, heard->since_ms) == 0)
         return;
     /* The next one shows that it is missing, and it is fetched then. */

@@ -53,6 +53,15 @@ void replica_take_event(struct replica *replica, const struct source_item *item)
 
 /* Roles. */
 
+/* The owner before was asked for it, perhaps, and has not written it down. */
+static void write_noted_hole(struct company *company, void *context)
+{
+    struct replica *replica = context;
+
+    if (!company->loading && company->head.ms < store_noted_hole(replica->options.store))
+        intake_write_hole(replica->intake, company, GAP_SOURCE);
+}
+
 static void began(void *context)
 {
     struct replica *replica = context;
@@ -64,12 +73,12 @@ static void began(void *context)
         doubt_give_up(replica->doubt,
                       replica->is_unsure || replica->asked_ns == 0 || answered_ns > now_ns ? now_ns : answered_ns);
     /* What the owner before had appended is in the store. It is read before places are compared with the store's. */
-    if (!replica->is_complete)
-        mirror_fill(replica->mirror);
+    mirror_fill(replica->mirror);
     appender_set_active(replica->options.appender, true);
     replica->is_complete = true;
     replica->is_unsure = false;
     fanout_flush(replica->fanout);
+    companies_each(replica->options.companies, write_noted_hole, replica);
     doubt_number_all(replica->doubt, replica->intake, shadow_has_dropped(replica->shadow, replica->owner_ns));
     stream_place_begin(replica->options.place, replica->fanout);
 }
@@ -78,6 +87,7 @@ static void return_company(struct company *company, void *context)
 {
     struct replica *replica = context;
 
+    company->numbered = company->head;
     heads_take_parked(replica->heads, company, doubt_return_parked, replica->doubt);
     doubt_end_return(replica->doubt);
 }
@@ -160,15 +170,17 @@ void replica_run(struct replica *replica)
         .may_have_hole = replica_is_in_doubt(replica),
     };
 
-    /* This process was stopped for a while: an owner that took it for gone tells nobody what it numbers. */
+    /* What was numbered is told before it is said to be, and not when another may have begun. */
+    if (ownership_is_owner(replica->ownership))
+        (void)ownership_may_number(replica->ownership, turn.now_ns);
+    /* This process was stopped for a while, as an owner perhaps: one that took it for gone tells nobody what it numbers. */
     if (!ownership_is_owner(replica->ownership) && turn.now_ns - replica->run_ns > PAUSE_MS * MS) {
         replica_miss(replica, turn.now_ns);
         turn.may_have_hole = true;
     }
     replica->run_ns = turn.now_ns;
-    /* What was numbered is told before it is said to be, and not when another may have begun. */
-    if (ownership_is_owner(replica->ownership))
-        (void)ownership_may_number(replica->ownership, turn.now_ns);
+    if (!turn.connected)
+        echo_note_away(replica->echo);
     fanout_flush(replica->fanout);
     ownership_run(replica->ownership, &turn);
     if (mirror_is_wanting(replica->mirror) && replica->is_complete && !ownership_is_owner(replica->ownership))
@@ -185,6 +197,9 @@ int64_t replica_deadline_ns(const struct replica *replica)
 {
     int64_t deadline_ns = ownership_deadline_ns(replica->ownership);
 
+    /* Numbered since the last turn, when a head was read. */
+    if (fanout_is_due(replica->fanout))
+        return 0;
     if (!replica->is_complete && source_is_connected(replica->options.source) && replica->next_hello_ns < deadline_ns)
         deadline_ns = replica->next_hello_ns;
     if (kin_deadline_ns(replica->kin) < deadline_ns)
@@ -272,6 +287,7 @@ static int make_parts(struct replica *replica)
 
     replica->kin = kin_new(&(struct kin_options){
         .id = replica->id, .store = options->store, .log = options->log, .metrics = options->metrics});
+    replica->echo = echo_new(options->live_subject, options->log, options->metrics);
     replica->batches = batches_new(REPLICA_SHADOW_NS, KEPT_BYTES);
     /* What a stream keeps for the next owner is not kept here. */
     replica->shadow = options->place
@@ -302,8 +318,8 @@ static int make_parts(struct replica *replica)
         .metrics = options->metrics,
     });
     replica->doubt = doubt_new(options->place ? NULL : replica->shadow);
-    if (!replica->kin || !replica->batches || !replica->shadow || !replica->doubt || !replica->heads ||
-        !replica->ownership)
+    if (!replica->kin || !replica->echo || !replica->batches || !replica->shadow || !replica->doubt ||
+        !replica->heads || !replica->ownership)
         return -1;
     replica->voice = voice_new(&(struct voice_options){
         .id = replica->id,
@@ -315,6 +331,7 @@ static int make_parts(struct replica *replica)
     if (!replica->voice)
         return -1;
     replica->fanout = fanout_new(&(struct fanout_options){
+        .store = options->store,
         .heads = replica->heads,
         .companies = options->companies,
         .shadow = replica->shadow,
@@ -388,6 +405,7 @@ void replica_free(struct replica *replica)
     heads_free(replica->heads);
     doubt_free(replica->doubt);
     shadow_free(replica->shadow);
+    echo_free(replica->echo);
     kin_free(replica->kin);
     free(replica);
 }

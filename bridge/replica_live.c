@@ -43,6 +43,9 @@ static uint32_t lag_ms(struct replica *replica)
     int64_t age_ms;
 
     oldest_ns = earlier(oldest_ns, is_behind ? replica->taken_ns : now_ns);
+    /* One that is about to begin has not told of what waits for that. */
+    if (!ownership_is_owner(replica->ownership))
+        oldest_ns = earlier(oldest_ns, shadow_oldest_ns(replica->shadow));
     /* What came since is for the next owner. */
     if (replica->is_retired)
         oldest_ns = earlier(oldest_ns, replica->retired_ns);
@@ -68,6 +71,8 @@ void replica_send_header(void *context, struct live_header *header)
         header->hole_ms = store_noted_hole(replica->options.store);
         header->lag_ms = replica->options.place ? !stream_place_has_caught_up(replica->options.place) : lag_ms(replica);
     }
+    if (header->type == LIVE_OWNER || header->type == LIVE_PEER)
+        echo_note_said(replica->echo);
     header->has_hole = replica_is_in_doubt(replica);
     voice_say(replica->voice, header);
 }
@@ -123,32 +128,6 @@ void replica_miss(struct replica *replica, int64_t received_ns)
     ask(replica);
 }
 
-static void hear_frames(struct replica *replica, const struct live_header *header, struct live_reader *reader,
-                        int64_t received_ns)
-{
-    enum mirror_marks marks = doubt_exists(replica->doubt) ? MIRROR_DOUBTED : MIRROR_FIRST;
-
-    if (ownership_is_owner(replica->ownership)) {
-        fanout_hear(replica->fanout, header->batch);
-        return;
-    }
-    if (mirror_take(replica->mirror, reader, received_ns, header->batch > 0 ? marks : MIRROR_REPEATED) < 0)
-        replica_miss(replica, received_ns);
-}
-
-/* A batch of the owner before, from one that heard it: several may send it. Returns whether it is to be kept. */
-static bool hear_salvage(struct replica *replica, struct live_header *header, struct live_reader *reader,
-                         int64_t received_ns)
-{
-    if (!ownership_is_salvaging(replica->ownership) || header->epoch != ownership_epoch(replica->ownership))
-        return false;
-    header->epoch = ownership_former_epoch(replica->ownership);
-    if (batches_has(replica->batches, header->epoch, header->batch))
-        return false;
-    (void)mirror_take(replica->mirror, reader, received_ns, MIRROR_FIRST);
-    return true;
-}
-
 static void ask_for_hole(struct company *company, void *context)
 {
     struct replica *replica = context;
@@ -166,6 +145,36 @@ static void hear_hole(struct replica *replica, uint64_t hole_ms, int64_t receive
     doubt_give_up(replica->doubt, received_ns);
     store_note_hole(replica->options.store, hole_ms);
     companies_each(replica->options.companies, ask_for_hole, replica);
+}
+
+static void hear_frames(struct replica *replica, const struct live_header *header, struct live_reader *reader,
+                        int64_t received_ns)
+{
+    enum mirror_marks marks = doubt_exists(replica->doubt) ? MIRROR_DOUBTED : MIRROR_FIRST;
+
+    if (ownership_is_owner(replica->ownership)) {
+        fanout_hear(replica->fanout, header->batch);
+        return;
+    }
+    hear_hole(replica, header->hole_ms, received_ns);
+    if (mirror_take(replica->mirror, reader, received_ns, header->batch > 0 ? marks : MIRROR_REPEATED) < 0)
+        replica_miss(replica, received_ns);
+    /* Nobody has heard it before, and it is numbered all the same. */
+    if (header->batch == 0 && live_id_equals(header->from, replica->id))
+        replica_miss(replica, received_ns);
+}
+
+/* A batch of the owner before, from one that heard it: several may send it. Returns whether it is to be kept. */
+static bool hear_salvage(struct replica *replica, struct live_header *header, struct live_reader *reader,
+                         int64_t received_ns)
+{
+    if (!ownership_is_salvaging(replica->ownership) || header->epoch != ownership_epoch(replica->ownership))
+        return false;
+    header->epoch = ownership_former_epoch(replica->ownership);
+    if (batches_has(replica->batches, header->epoch, header->batch))
+        return false;
+    (void)mirror_take(replica->mirror, reader, received_ns, MIRROR_FIRST);
+    return true;
 }
 
 static void hear_owner(struct replica *replica, const struct live_header *header, int64_t received_ns)
@@ -232,6 +241,8 @@ static bool hear(struct replica *replica, struct live_header *header, struct liv
     bool is_own = live_id_equals(header->from, replica->id);
     enum ownership_hearing hearing;
 
+    if (is_own)
+        echo_note_heard(replica->echo);
     if (!kin_may_join(replica->kin, received_ns) || !kin_is_ours(replica->kin, header, received_ns))
         return false;
     hearing = ownership_hear(replica->ownership, header, received_ns);

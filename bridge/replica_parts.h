@@ -4,6 +4,7 @@
 #include "bridge/batches.h"
 #include "bridge/census.h"
 #include "bridge/doubt.h"
+#include "bridge/echo.h"
 #include "bridge/fanout.h"
 #include "bridge/heads.h"
 #include "bridge/intake.h"
@@ -23,6 +24,7 @@ struct replica {
     struct replica_options options;
     struct live_id id;
     struct kin *kin;
+    struct echo *echo;
     struct heads *heads;
     struct shadow *shadow;
     struct doubt *doubt;

@@ -320,6 +320,11 @@ bool shadow_has_dropped(const struct shadow *shadow, int64_t since_ns)
     return shadow->has_dropped && shadow->dropped_ns >= since_ns;
 }
 
+int64_t shadow_oldest_ns(const struct shadow *shadow)
+{
+    return shadow->messages.oldest ? shadow->messages.oldest->item.received_ns : INT64_MAX;
+}
+
 size_t shadow_count(const struct shadow *shadow)
 {
     return shadow->messages.count;

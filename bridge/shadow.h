@@ -60,6 +60,9 @@ bool shadow_take(struct shadow *shadow, struct source_item *ret_item);
  */
 bool shadow_has_dropped(const struct shadow *shadow, int64_t since_ns);
 
+/* When the first message that is left was received; INT64_MAX: there is none. */
+int64_t shadow_oldest_ns(const struct shadow *shadow);
+
 /* Messages that are left. */
 size_t shadow_count(const struct shadow *shadow);
 

@@ -11,6 +11,10 @@ enum {
     COMPANIES_SHOWN_MAX = 1000, /* one time series each: more would cost the Prometheus that reads them */
 };
 
+/* What is missing, and what to do. */
+static const char deaf_text[] = "permissions in NATS to publish and to subscribe to sluice.live.<REPLICA_GROUP> are "
+                                "missing: replicas do not hear each other";
+
 static void put_timestamp(struct json *json)
 {
     char now[CLOCK_RFC3339_SIZE];
@@ -52,6 +56,8 @@ static void put_health(const struct http_context *context, struct json *json, co
     json_begin_object(json);
     json_put_bool(json, "owner", bridge_is_owner(context->bridge));
     json_put_number(json, "peers", bridge_peers(context->bridge));
+    if (bridge_is_deaf(context->bridge))
+        json_put_string(json, "problem", deaf_text);
     json_end_object(json);
     put_timestamp(json);
     json_end_object(json);
@@ -60,14 +66,16 @@ static void put_health(const struct http_context *context, struct json *json, co
 enum MHD_Result page_health(const struct http_context *context, struct MHD_Connection *connection)
 {
     bool nats = bridge_nats_connected(context->bridge);
-    bool live = nats && bridge_stream_ok(context->bridge);
+    bool deaf = bridge_is_deaf(context->bridge);
+    /* Who numbers goes on alone; who does not hears nothing at all. */
+    bool live = nats && bridge_stream_ok(context->bridge) && (!deaf || bridge_is_owner(context->bridge));
     bool replay = bridge_replay_ok(context->bridge);
     struct json *json = json_new();
     const char *status = "ok";
 
     if (!live)
         status = "unavailable";
-    else if (!replay)
+    else if (!replay || deaf)
         status = "degraded";
     if (json)
         put_health(context, json, status, nats, replay);
@@ -101,6 +109,8 @@ enum MHD_Result page_ready(const struct http_context *context, struct MHD_Connec
         return send_status(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "draining");
     if (!bridge_nats_connected(context->bridge))
         return send_status(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "NATS is not connected");
+    if (bridge_is_deaf(context->bridge) && !bridge_is_owner(context->bridge))
+        return send_status(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", deaf_text);
     if (!bridge_has_begun(context->bridge))
         return send_status(context, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "starting");
     return send_status(context, connection, MHD_HTTP_OK, "ok", NULL);

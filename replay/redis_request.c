@@ -87,10 +87,11 @@ struct redis_request *redis_request_append(const struct store_append *append, ui
     return request;
 }
 
-struct redis_request *redis_request_load(const char *company, store_head_done done, void *context)
+struct redis_request *redis_request_load(const char *company, uint64_t epoch, store_head_done done, void *context)
 {
     struct redis_request *request = request_new(REDIS_LOAD, company, context, 0);
 
+    request->epoch = epoch;
     request->done.load = done;
     return request;
 }
@@ -148,7 +149,7 @@ void redis_request_fail(struct redis_request *request, int status)
     request_free(request);
 }
 
-/* The fields that load_command() and the read script ask for: seq, ms, subject, floor_seq, floor_ms, since, source. */
+/* The fields that the scripts for heads and for pages return: seq, ms, subject, floor_seq, floor_ms, since, source. */
 static struct store_head reply_head(const redisReply *reply)
 {
     const redisReply *subject = redis_reply_element(reply, 2);
@@ -326,12 +327,9 @@ static void append_command(struct redis_command *command, const struct redis_req
 
 static void load_command(struct redis_command *command, const struct redis_request *request)
 {
-    static const char *const fields[] = {"seq", "ms", "subject", "floor_seq", "floor_ms", "since", "source"};
-
-    redis_command_add(command, "HMGET");
+    command_add_script(command, REDIS_SCRIPT_HEAD);
     redis_command_add(command, "sluice:{%s}:head", request->name);
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        redis_command_add(command, "%s", fields[i]);
+    redis_command_add(command, "%" PRIu64, request->epoch);
 }
 
 static void read_command(struct redis_command *command, const struct redis_request *request)

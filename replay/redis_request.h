@@ -56,7 +56,7 @@ struct redis_request {
 struct redis_request *redis_request_claim(const struct store_claim *claim, store_claim_done done, void *context);
 struct redis_request *redis_request_append(const struct store_append *append, uint64_t epoch, store_append_done done,
                                            void *context);
-struct redis_request *redis_request_load(const char *company, store_head_done done, void *context);
+struct redis_request *redis_request_load(const char *company, uint64_t epoch, store_head_done done, void *context);
 struct redis_request *redis_request_read(const struct store_read *read, store_page_done done, void *context);
 struct redis_request *redis_request_count(size_t max_companies, store_count_done done, void *context);
 struct redis_request *redis_request_place(const char *stream, store_place_done done, void *context);

@@ -116,6 +116,17 @@ static const char append_text[] =
     "return {'OK'}\n";
 
 /*
+ * Reads a head. An owner writes its epoch into it: appends of the owner before that come later are refused from here on, and
+ * not only from its own first append on. Where nothing was appended yet there is nothing to keep them from.
+ *
+ * KEYS: head. ARGV: epoch (0: none). Returns the head fields.
+ */
+static const char head_text[] =
+    "local h = redis.call('HMGET', KEYS[1], 'seq', 'ms', 'subject', 'floor_seq', 'floor_ms', 'since', 'source', 'epoch')\n"
+    "if h[1] and tonumber(ARGV[1]) > (tonumber(h[8] or '') or 0) then redis.call('HSET', KEYS[1], 'epoch', ARGV[1]) end\n"
+    "return h\n";
+
+/*
  * Reads the next page behind (ms, seq). The place is found by rank, not by walking a score: a clock that was set back can
  * crowd any number of events into one millisecond. Members of one score sort as text, so text is what is compared: what is
  * no member of ours does no harm ('}' comes right behind the '|' that ends a seq).
@@ -192,6 +203,8 @@ const char *redis_script_text(enum redis_script script)
         return release_text;
     case REDIS_SCRIPT_APPEND:
         return append_text;
+    case REDIS_SCRIPT_HEAD:
+        return head_text;
     case REDIS_SCRIPT_READ:
         return read_text;
     case REDIS_SCRIPT_PLACE:

@@ -122,11 +122,11 @@ void store_set_epoch(struct store *store, uint64_t epoch);
 /*
  * Appends events; those that the store holds already, by their numbers or by their places in the stream, are skipped, so that
  * an append may be repeated, also with other numbers. -EPERM: without an
- * epoch, or a later one has written to the company.
+ * epoch, or a later one has read or written the company.
  */
 void store_append(struct store *store, const struct store_append *append, store_append_done done, void *context);
 
-/* Reads a company's head. */
+/* Reads a company's head. With an epoch for appends, those of a lower one are refused there from then on. */
 void store_load(struct store *store, const char *company, store_head_done done, void *context);
 
 /* Reads the next page of a company's history; events past the retention are not shown, trimmed or not. */

@@ -92,7 +92,7 @@ static void redis_append(struct store *store, const struct store_append *append,
 
 static void redis_load(struct store *store, const char *company, store_head_done done, void *context)
 {
-    submit(redis_of(store), redis_request_load(company, done, context));
+    submit(redis_of(store), redis_request_load(company, store->epoch, done, context));
 }
 
 static void redis_read(struct store *store, const struct store_read *read, store_page_done done, void *context)

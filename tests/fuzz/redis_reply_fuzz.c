@@ -145,7 +145,7 @@ static void ask(struct redis_requests *requests, char letter, struct asked *aske
     else if (letter == 'a')
         MUST(redis_request_send(requests, append_request(asked)) == 0);
     else if (letter == 'l')
-        MUST(redis_request_send(requests, redis_request_load("acme", on_load, asked)) == 0);
+        MUST(redis_request_send(requests, redis_request_load("acme", 1, on_load, asked)) == 0);
     else if (letter == 'p')
         MUST(redis_request_send(requests, redis_request_place("EVENTS", on_place, asked)) == 0);
     else if (letter == 'c')

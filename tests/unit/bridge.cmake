@@ -61,7 +61,7 @@ target_link_options(http_stream_spread_test PRIVATE ${sluice_fake_sockets})
 sluice_unit_test(http/seam_test sluice_test_seam ${sluice_http_parts})
 set_tests_properties(http/seam_test PROPERTIES TIMEOUT 900) # all short schedules, under ThreadSanitizer too
 target_link_options(http_seam_test PRIVATE ${sluice_fake_sockets} LINKER:--wrap=hub_publish)
-add_library(sluice_test_replicas OBJECT support/fake_redis.c support/replica_model.c support/replica_net.c
+add_library(sluice_test_replicas OBJECT support/fake_redis.c support/replica_model.c support/replica_net.c support/replica_pair.c
                                         support/replica_report.c support/replica_settle.c
                                         support/replica_world.c)
 target_link_libraries(sluice_test_replicas PRIVATE sluice_flags lib_cmocka)
@@ -72,3 +72,5 @@ set(sluice_wrap_replicas LINKER:--wrap=fanout_add,--wrap=ownership_new,--wrap=ge
 target_link_options(bridge_replica_test PRIVATE ${sluice_wrap_replicas})
 sluice_unit_test(bridge/takeover_test sluice_test_replicas ${sluice_bridge_parts})
 target_link_options(bridge_takeover_test PRIVATE ${sluice_wrap_replicas})
+sluice_unit_test(bridge/takeover_trouble_test sluice_test_replicas ${sluice_bridge_parts})
+target_link_options(bridge_takeover_trouble_test PRIVATE ${sluice_wrap_replicas})

@@ -11,36 +11,23 @@
 #include <cmocka.h>
 
 #include "support/fake_clock.h"
-#include "support/replica_report.h"
-#include "support/replica_world.h"
+#include "support/replica_pair.h"
 
 static struct replica_world world;
 static struct world_replica *owner;
 static struct world_replica *follower;
 
-/* Two replicas that know of each other, and promise to lose nothing. */
 static void begin_pair(void)
 {
-    replica_report_begin();
-    fake_clock_set_ms(INT64_C(1700000000000));
-    world_init(&world, &(struct world_setting){.seed = 1, .replicas = 2, .intact = true, .exhaustive = true});
-    for (unsigned i = 0; i < 2; i++)
-        world_start(&world, i);
-    world_pass(&world, 2500);
-    owner = &world.replicas[world_is_owner(&world.replicas[0]) ? 0 : 1];
-    follower = &world.replicas[1 - owner->number];
-    assert_true(world_is_owner(owner));
-    assert_true(owner->covered && follower->covered);
-    model_promise(&world.model);
+    struct replica_pair pair = replica_pair_begin(&world);
+
+    owner = pair.owner;
+    follower = pair.follower;
 }
 
 static void end_schedule(void)
 {
-    if (!world.model.violation)
-        world_finish(&world);
-    replica_report_note(&world, 0);
-    world_release(&world);
-    replica_report_end();
+    replica_pair_end(&world);
 }
 
 static void an_owner_that_was_stopped_numbers_nothing_that_waited_for_a_head(void **state)
@@ -424,6 +411,52 @@ static void what_was_numbered_before_one_came_is_not_numbered_again(void **state
     end_schedule();
 }
 
+/* It waited for its company's head, and not for the owner's next sign of life. */
+static void the_first_event_of_a_company_is_told_at_once(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_subscribe(follower, 0);
+    world_pass(&world, 20);
+    for (int ms = 0; ms < 300; ms += 50) {
+        world_publish(&world, 0, 0, false);
+        world_pass(&world, 50);
+        assert_int_equal(follower->views[0].last.seq, 1 + ms / 50);
+    }
+    end_schedule();
+}
+
+/* An hour ahead or behind, and back again: numbers and ids go on as if it were not, also over two takeovers. */
+static void clocks_that_are_wrong_change_nothing(void **state)
+{
+    static const int64_t hour_ms = 3600000;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        begin_pair();
+        world.skew_ms[i < 2 ? owner->number : follower->number] = i % 2 == 0 ? hour_ms : -hour_ms;
+        world_subscribe(follower, 0);
+        for (int n = 0; n < 3; n++) {
+            world_publish(&world, 0, 0, false);
+            world_pass(&world, 100);
+        }
+        world_publish(&world, 0, 0, false);
+        world_kill(owner, 0, 0);
+        world_pass(&world, 5000);
+        assert_true(world_is_owner(follower));
+        assert_int_equal(follower->views[0].last.seq, 4);
+        world_start(&world, owner->number);
+        world_pass(&world, 3000);
+        world_subscribe(owner, 0);
+        world_publish(&world, 0, 0, false);
+        world_kill(follower, 0, 0);
+        world_pass(&world, 5000);
+        assert_true(world_is_owner(owner));
+        assert_int_equal(owner->views[0].last.seq, 5);
+        end_schedule();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -446,6 +479,8 @@ int main(void)
         cmocka_unit_test(a_hole_in_front_of_what_the_store_knows_is_stored),
         cmocka_unit_test(an_equal_message_behind_a_repeated_event_is_not_taken_for_it),
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
+        cmocka_unit_test(the_first_event_of_a_company_is_told_at_once),
+        cmocka_unit_test(clocks_that_are_wrong_change_nothing),
     };
 
     if (getenv("REPLICA_TEST"))

@@ -240,6 +240,36 @@ static void an_append_of_the_former_owner_is_refused(void **state)
     assert_int_equal(events_try_append(b, &events, 30, 10), -EPERM);
 }
 
+static void it_is_refused_as_soon_as_the_next_owner_has_read_the_head(void **state)
+{
+    struct events events = events_of("acme");
+
+    (void)state;
+    store_set_epoch(a, 1);
+    store_set_epoch(b, 2);
+    assert_int_equal(events_try_append(a, &events, 0, 10), 0);
+    head_load(b, "acme");
+    assert_int_equal(events_try_append(a, &events, 10, 10), -EPERM);
+    /* One that does not own reads, and so does one of before. */
+    store_set_epoch(b, 0);
+    head_load(b, "acme");
+    store_set_epoch(b, 1);
+    head_load(b, "acme");
+    store_set_epoch(a, 2);
+    assert_int_equal(events_try_append(a, &events, 10, 10), 0);
+}
+
+static void reading_a_company_without_events_leaves_nothing(void **state)
+{
+    char reply[32];
+
+    (void)state;
+    store_set_epoch(a, 1);
+    assert_false(head_load(a, "acme").exists);
+    redis_server_ask(&server, reply, sizeof reply, REDIS_COMMAND("EXISTS", "sluice:{acme}:head"));
+    assert_string_equal(reply, ":0");
+}
+
 /* Redis has forgotten the script, and the owner has changed, before it is sent again. */
 static void an_append_carries_the_epoch_of_its_making(void **state)
 {
@@ -273,6 +303,8 @@ int main(void)
         TEST(a_clock_that_was_set_back_does_not_keep_it_from_all),
         TEST(an_owner_hash_of_nonsense_is_free),
         TEST(an_append_of_the_former_owner_is_refused),
+        TEST(it_is_refused_as_soon_as_the_next_owner_has_read_the_head),
+        TEST(reading_a_company_without_events_leaves_nothing),
         TEST(an_append_carries_the_epoch_of_its_making),
     };
     int failed;

@@ -8,6 +8,7 @@
 #define NS_PER_MS INT64_C(1000000)
 
 static int64_t unix_ms_now = INT64_C(1700000000000);
+static int64_t skew_ms_now;
 static int64_t monotonic_ns_now = INT64_C(1000000000000);
 
 void fake_clock_set_ms(int64_t unix_ms)
@@ -21,6 +22,16 @@ void fake_clock_advance_ms(int64_t ms)
     monotonic_ns_now += ms * NS_PER_MS;
 }
 
+void fake_clock_set_skew_ms(int64_t ms)
+{
+    skew_ms_now = ms;
+}
+
+int64_t fake_clock_true_ms(void)
+{
+    return unix_ms_now;
+}
+
 int64_t clock_monotonic_ns(void)
 {
     return monotonic_ns_now;
@@ -28,7 +39,7 @@ int64_t clock_monotonic_ns(void)
 
 int64_t clock_unix_ms(void)
 {
-    return unix_ms_now;
+    return unix_ms_now + skew_ms_now;
 }
 
 void clock_format_rfc3339(int64_t unix_ms, char ret_text[CLOCK_RFC3339_SIZE])

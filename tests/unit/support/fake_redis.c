@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/buffer.h"
-#include "core/clock.h"
+#include "support/fake_clock.h"
 
 enum { COMPANIES_MAX = 8, FRAMES_MAX = 4096 };
 
@@ -32,6 +32,9 @@ struct fake_redis {
     uint64_t epoch;
     int64_t until_ms;
     uint64_t noted_hole_ms;
+    struct request *late; /* appends of connections that are gone, still on their way */
+    struct request **late_last;
+    size_t refused;
 };
 
 enum kind { CLAIM, RELEASE, APPEND, LOAD, READ, NOTE_HOLE };
@@ -153,7 +156,7 @@ static void shelf_add(struct shelf *shelf, const struct frame *frame, uint64_t e
     if (shelf->count == FRAMES_MAX)
         abort();
     shelf->written[shelf->count++] = (struct written){
-        .frame = copy_frame(frame), .epoch = epoch, .since_ms = since_ms, .written_ms = clock_unix_ms()};
+        .frame = copy_frame(frame), .epoch = epoch, .since_ms = since_ms, .written_ms = fake_clock_true_ms()};
 }
 
 void fake_redis_lose_since(struct fake_redis *redis, int64_t unix_ms)
@@ -198,7 +201,24 @@ void fake_redis_put(struct fake_redis *redis, const char *company, struct frame 
 
 const char *fake_redis_holder(const struct fake_redis *redis)
 {
-    return redis->until_ms > clock_unix_ms() ? redis->holder : NULL;
+    return redis->until_ms > fake_clock_true_ms() ? redis->holder : NULL;
+}
+
+static void free_request(struct request *request)
+{
+    for (size_t i = 0; i < request->count; i++)
+        frame_unref(request->frames[i]);
+    free(request);
+}
+
+static struct request *take_late(struct fake_redis *redis)
+{
+    struct request *first = redis->late;
+
+    redis->late = first->next;
+    if (!redis->late)
+        redis->late_last = &redis->late;
+    return first;
 }
 
 struct fake_redis *fake_redis_new(void)
@@ -207,11 +227,14 @@ struct fake_redis *fake_redis_new(void)
 
     if (!redis)
         abort();
+    redis->late_last = &redis->late;
     return redis;
 }
 
 void fake_redis_free(struct fake_redis *redis)
 {
+    while (redis->late)
+        free_request(take_late(redis));
     fake_redis_lose_since(redis, 0);
     for (size_t i = 0; i < redis->shelf_count; i++)
         free(redis->shelves[i]);
@@ -271,7 +294,10 @@ static void append(struct store *store, const struct store_append *wanted, store
 
 static void load(struct store *store, const char *company, store_head_done done, void *context)
 {
-    request_add(store, LOAD, company, context)->done.load = done;
+    struct request *request = request_add(store, LOAD, company, context);
+
+    request->done.load = done;
+    request->epoch = store->epoch;
 }
 
 static void read_page(struct store *store, const struct store_read *wanted, store_page_done done, void *context)
@@ -300,7 +326,7 @@ static void note_hole(struct store *store, uint64_t unix_ms)
 
 static void carry_out_claim(struct fake_redis *redis, struct request *request)
 {
-    int64_t now_ms = clock_unix_ms();
+    int64_t now_ms = fake_clock_true_ms();
     bool is_holder = redis->has_lease && strcmp(redis->holder, request->name) == 0;
     uint64_t epoch = redis->epoch > request->epoch ? redis->epoch : request->epoch;
 
@@ -326,11 +352,21 @@ static void carry_out_append(struct fake_redis *redis, struct request *request)
     const struct written *last = last_of(shelf);
 
     if (last && last->epoch > request->epoch) {
+        redis->refused++;
         request->status = -EPERM;
         return;
     }
     for (size_t i = 0; i < request->count; i++)
         shelf_add(shelf, request->frames[i], request->epoch, request->since_ms);
+}
+
+static void carry_out_load(struct fake_redis *redis, struct request *request)
+{
+    struct shelf *shelf = shelf_get(redis, request->name);
+
+    if (shelf->count > 0 && shelf->written[shelf->count - 1].epoch < request->epoch)
+        shelf->written[shelf->count - 1].epoch = request->epoch;
+    request->head = head_of(shelf);
 }
 
 static void carry_out_read(struct fake_redis *redis, struct request *request)
@@ -373,7 +409,7 @@ static void carry_out(struct fake_redis *redis, struct request *request)
         carry_out_append(redis, request);
         break;
     case LOAD:
-        request->head = head_of(shelf_get(redis, request->name));
+        carry_out_load(redis, request);
         break;
     case READ:
         carry_out_read(redis, request);
@@ -402,6 +438,44 @@ bool fake_redis_carry_out(struct store *store)
         return false;
     carry_out(own(store)->redis, request);
     return true;
+}
+
+void fake_redis_delay(struct store *store)
+{
+    struct fake_redis *redis = own(store)->redis;
+
+    for (const struct request *at = own(store)->first; at; at = at->next) {
+        struct request *copy;
+
+        if (at->kind != APPEND || at->carried_out)
+            continue;
+        copy = malloc(sizeof *copy);
+        if (!copy)
+            abort();
+        *copy = *at;
+        copy->next = NULL;
+        for (size_t i = 0; i < copy->count; i++)
+            frame_ref(copy->frames[i]);
+        *redis->late_last = copy;
+        redis->late_last = &copy->next;
+    }
+}
+
+bool fake_redis_carry_out_late(struct fake_redis *redis)
+{
+    struct request *request;
+
+    if (!redis->late)
+        return false;
+    request = take_late(redis);
+    carry_out_append(redis, request);
+    free_request(request);
+    return true;
+}
+
+size_t fake_redis_refused(const struct fake_redis *redis)
+{
+    return redis->refused;
 }
 
 size_t fake_redis_waiting(const struct store *store)
@@ -449,9 +523,7 @@ static void answer_first(struct replica_store *replica, int status)
     if (!replica->first)
         replica->last = &replica->first;
     answer(request, status);
-    for (size_t i = 0; i < request->count; i++)
-        frame_unref(request->frames[i]);
-    free(request);
+    free_request(request);
 }
 
 static void fail_all(struct replica_store *replica)

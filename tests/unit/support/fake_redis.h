@@ -36,6 +36,15 @@ struct store *fake_redis_open(struct fake_redis *redis);
 /* Carries out the store's first request that was not yet. False: there is none. */
 bool fake_redis_carry_out(struct store *store);
 
+/* Appends that were not carried out yet will be, whatever becomes of the connection: on its way to Redis, late. */
+void fake_redis_delay(struct store *store);
+
+/* Carries out the first of those. False: there is none. */
+bool fake_redis_carry_out_late(struct fake_redis *redis);
+
+/* Appends that were refused since a later epoch was there. */
+size_t fake_redis_refused(const struct fake_redis *redis);
+
 /* Requests that were not carried out yet; and those, or answers, that wait. */
 size_t fake_redis_waiting(const struct store *store);
 bool fake_redis_is_idle(const struct store *store);

@@ -10,6 +10,7 @@
 
 #include "bridge/live.h"
 #include "core/clock.h"
+#include "support/fake_clock.h"
 #include "support/fake_source.h"
 #include "support/replica_world.h"
 
@@ -232,6 +233,14 @@ void world_publish(struct replica_world *world, int publisher, int company, bool
 
 /* The store. */
 
+void world_delay(struct world_replica *replica)
+{
+    const struct world_setting *setting = &replica->world->setting;
+
+    if (setting->intact && !setting->exhaustive && world_roll(replica->world, 3) == 0)
+        fake_redis_delay(replica->store);
+}
+
 void world_cut_store(struct world_replica *replica, size_t carried_out)
 {
     if (!replica->alive)
@@ -271,7 +280,7 @@ void world_set_store(struct replica_world *world, bool away)
 void world_lose_data(struct replica_world *world, int64_t ms)
 {
     world_set_store(world, true);
-    fake_redis_lose_since(world->redis, ms > 0 ? clock_unix_ms() - ms : 0);
+    fake_redis_lose_since(world->redis, ms > 0 ? fake_clock_true_ms() - ms : 0);
     if (ms == 0)
         fake_redis_lose_lease(world->redis);
 }

@@ -76,6 +76,8 @@ void world_pass(struct replica_world *world, int64_t ms)
 
         fake_clock_advance_ms(slice_ms);
         ms -= slice_ms;
+        if (world->setting.intact && !world->setting.exhaustive && world_roll(world, 20) == 0)
+            (void)fake_redis_carry_out_late(world->redis);
         for (int i = 0; i < WORLD_REPLICAS; i++)
             run_moment(&world->replicas[i]);
     }

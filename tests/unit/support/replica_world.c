@@ -59,6 +59,12 @@ static struct replica_world *current;
 static char no_subject[] = "";
 static void bury(struct world_replica *replica);
 
+static void put_to_work(struct world_replica *replica)
+{
+    replica->world->at_work = replica;
+    fake_clock_set_skew_ms(replica->world->skew_ms[replica->number]);
+}
+
 void world_init(struct replica_world *world, const struct world_setting *setting)
 {
     memset(&world->redis, 0, sizeof *world - offsetof(struct replica_world, redis));
@@ -85,6 +91,7 @@ void world_release(struct replica_world *world)
         if (world->replicas[i].alive)
             bury(&world->replicas[i]);
     fake_redis_free(world->redis);
+    fake_clock_set_skew_ms(0);
     current = NULL;
 }
 
@@ -197,7 +204,7 @@ void world_start(struct replica_world *world, unsigned number)
     memset(replica, 0, sizeof *replica);
     replica->world = world;
     replica->number = number;
-    world->at_work = replica;
+    put_to_work(replica);
     world_connect_source(replica);
     make_parts(replica);
     replica->alive = true;
@@ -229,7 +236,7 @@ static void drop_mail(struct world_replica *replica)
 static void bury(struct world_replica *replica)
 {
     replica->alive = false;
-    replica->world->at_work = replica;
+    put_to_work(replica);
     store_free(replica->store);
     replica_free(replica->replica);
     world_free_source(replica);
@@ -257,6 +264,7 @@ void world_kill(struct world_replica *replica, size_t sent, size_t carried_out)
     world_trace(replica->world, " kill%u(%zu,%zu)", replica->number, sent, carried_out);
     world_send(replica, sent);
     world_carry_out(replica, carried_out);
+    world_delay(replica);
     bury(replica);
 }
 
@@ -369,7 +377,7 @@ void world_subscribe(struct world_replica *replica, int company)
         return;
     world_trace(replica->world, " sub%u:%s", replica->number, model_company_names[company]);
     replica->subscribed[company] = true;
-    replica->world->at_work = replica;
+    put_to_work(replica);
     hub_subscribe(replica->hub, replica_company(replica->replica, model_company_names[company]), 0,
                   &replica->views[company]);
 }
@@ -382,7 +390,7 @@ void world_unsubscribe(struct world_replica *replica, int company)
         return;
     world_trace(replica->world, " unsub%u:%s", replica->number, model_company_names[company]);
     replica->subscribed[company] = false;
-    replica->world->at_work = replica;
+    put_to_work(replica);
     known = replica_company(replica->replica, model_company_names[company]);
     hub_unsubscribe(replica->hub, known, 0, &replica->views[company]);
     replica_release(replica->replica, known);
@@ -506,7 +514,7 @@ void world_turn(struct world_replica *replica, size_t max_events)
 
     if (!world_is_running(replica))
         return;
-    replica->world->at_work = replica;
+    put_to_work(replica);
     replica->phase = 0;
     for (int phase = first; phase < PHASES; phase++)
         run_phase(replica, phase, max_events);
@@ -518,7 +526,7 @@ void world_stop(struct world_replica *replica, int phase)
     if (!replica->alive || replica->stopped)
         return;
     world_trace(replica->world, " stop%u@%d", replica->number, phase);
-    replica->world->at_work = replica;
+    put_to_work(replica);
     while (replica->phase < phase)
         run_phase(replica, replica->phase++, TAKE_MAX);
     replica->stopped = true;

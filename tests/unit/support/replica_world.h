@@ -94,7 +94,8 @@ struct replica_world {
     int64_t flush_window_ns;
     uint64_t numbered_epoch;
     int numbered_by;
-    struct world_replica *at_work; /* whose code runs */
+    struct world_replica *at_work;   /* whose code runs */
+    int64_t skew_ms[WORLD_REPLICAS]; /* by how much the clock of each is wrong */
     unsigned started;
     struct world_replica replicas[WORLD_REPLICAS];
     int steps;
@@ -150,6 +151,9 @@ void world_confirm(struct world_replica *replica);
 void world_carry_out(struct world_replica *replica, size_t count);
 void world_cut_store(struct world_replica *replica, size_t carried_out);
 void world_restore_store(struct world_replica *replica);
+
+/* By chance, while nothing else is wrong, what it has sent to the store arrives there later than it is gone. */
+void world_delay(struct world_replica *replica);
 
 /* NATS or the store is away for all, or back. */
 void world_set_nats(struct replica_world *world, bool away);
