@@ -5,13 +5,10 @@
 
 #include "core/clock.h"
 
-#define NS_PER_S INT64_C(1000000000)
-
 enum {
     GATHER_NS = 5000000,        /* how long frames wait for others to be appended with */
     GATHER_EVENTS = 64,         /* and how many at most */
     APPEND_BYTES = 1024 * 1024, /* of one append, but at least one event */
-    LIST_INTERVAL_S = 30,       /* between two entries of a company in the store's list */
     RESTORED_BACKLOG_BYTES = 256 * 1024,
     RECENT_SHARE = 8, /* of recent_bytes for one company at most: a noisy one leaves room for others */
 };
@@ -161,6 +158,7 @@ static void on_append(void *context, int status)
     company->appending = false;
     if (status < 0) {
         company->sent = company->stored;
+        company->upkeep_ms = 0;
         return; /* sent again when the store is ready, or by the next tick */
     }
     metrics_add(appender->options.metrics, METRIC_REPLAY_APPENDED, (int64_t)(company->sent - company->stored));
@@ -178,7 +176,7 @@ static void append(struct appender *appender, struct company *company)
     struct frame *frames[STORE_APPEND_MAX];
     uint64_t sources[STORE_APPEND_MAX];
     struct store_append request = {.company = company->name, .frames = frames, .since_ms = company->since_ms};
-    int64_t now_ns = clock_monotonic_ns();
+    int64_t now_ms = clock_unix_ms();
     size_t bytes = 0;
 
     if (company->appending || company->loading || company->unsynced)
@@ -194,9 +192,10 @@ static void append(struct appender *appender, struct company *company)
         return;
     if (appender->options.has_sources)
         request.sources = sources;
-    request.list_company = company->listed_ns == 0 || now_ns - company->listed_ns > LIST_INTERVAL_S * NS_PER_S;
-    if (request.list_company)
-        company->listed_ns = now_ns;
+    /* The store's keys live by a clock that goes on while this machine sleeps; one that was set back counts, too. */
+    request.upkeep = now_ms < company->upkeep_ms || now_ms >= company->upkeep_ms + STORE_UPKEEP_MS;
+    if (request.upkeep)
+        company->upkeep_ms = now_ms;
     company->sent += request.count;
     company->appending = true;
     store_append(appender->options.store, &request, on_append, company);
@@ -250,7 +249,7 @@ static void sync(struct appender *appender, struct company *company, const struc
         company->head.ms = head->position.ms;
     if (nothing_waits || event_position_compare(company->numbered, company->head) < 0)
         company->numbered = company->head;
-    company->listed_ns = 0;
+    company->upkeep_ms = 0;
     /* Holes in front of the first event are not for the store. */
     while (slot < ring_end(company->recent) && frame_position(ring_frame(company->recent, slot)).seq == 0)
         slot++;

@@ -83,7 +83,7 @@ struct company {
     bool asking;     /* for that head */
     bool due;        /* in the appender's list of those with something to append */
     struct company *next_due;
-    int64_t listed_ns; /* when the store last entered it in its list of companies */
+    int64_t upkeep_ms; /* when its last append with upkeep was sent, by the system's clock; 0: the next one has it */
 
     /* Who gets the frames, and when. */
     int64_t window_end_ns; /* frames published before that wait for it */

@@ -402,6 +402,63 @@ static void without_the_lease_nothing_is_appended(void **state)
     assert_int_equal(appender_backlog_events(rig.appender), 7);
 }
 
+/* Publishes one event, and tells whether its append has upkeep. */
+static bool next_has_upkeep(int number)
+{
+    bool upkeep;
+
+    publish("acme", number, number);
+    bridge_rig_flush_late(&rig);
+    upkeep = fake_store_append_has_upkeep(rig.store);
+    fake_store_answer(rig.store);
+    return upkeep;
+}
+
+static void the_first_append_has_upkeep_and_then_one_at_least_so_often(void **state)
+{
+    (void)state;
+    begin(&(struct bridge_rig_options){.state = STORE_READY});
+    bridge_rig_publish(&rig, "acme", 1);
+    fake_store_answer(rig.store);
+    bridge_rig_flush_late(&rig);
+    assert_true(fake_store_append_has_upkeep(rig.store));
+    fake_store_answer(rig.store);
+    assert_false(next_has_upkeep(2));
+    fake_clock_advance_ms(STORE_UPKEEP_MS - 1000);
+    assert_false(next_has_upkeep(3));
+    fake_clock_advance_ms(1000);
+    assert_true(next_has_upkeep(4));
+    assert_false(next_has_upkeep(5));
+}
+
+static void a_clock_that_was_set_back_brings_upkeep_at_once(void **state)
+{
+    (void)state;
+    begin(&(struct bridge_rig_options){.state = STORE_READY});
+    have("acme", 1);
+    assert_false(next_has_upkeep(2));
+    fake_clock_set_ms(NOW - 3600000);
+    assert_true(next_has_upkeep(3));
+    assert_false(next_has_upkeep(4));
+}
+
+static void upkeep_that_may_not_have_been_done_is_repeated(void **state)
+{
+    (void)state;
+    begin(&(struct bridge_rig_options){.state = STORE_READY});
+    have("acme", 1);
+    assert_false(next_has_upkeep(2));
+    publish("acme", 3, 3);
+    bridge_rig_flush_late(&rig);
+    fake_store_fail(rig.store, true, -EAGAIN);
+    assert_true(next_has_upkeep(4));
+    fake_store_lose(rig.store, 0);
+    fake_store_restore(rig.store);
+    bridge_rig_settle(&rig);
+    assert_true(next_has_upkeep(5));
+    assert_false(next_has_upkeep(6));
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void)
@@ -426,6 +483,9 @@ int main(void)
         TEST(a_head_that_cannot_be_read_is_asked_for_again),
         TEST(an_append_that_a_later_owner_fenced_is_kept),
         TEST(without_the_lease_nothing_is_appended),
+        TEST(the_first_append_has_upkeep_and_then_one_at_least_so_often),
+        TEST(a_clock_that_was_set_back_brings_upkeep_at_once),
+        TEST(upkeep_that_may_not_have_been_done_is_repeated),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
