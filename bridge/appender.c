@@ -84,6 +84,8 @@ static void halve(struct company *company, void *context)
 
 static void set_due(struct appender *appender, struct company *company)
 {
+    if (company->urgent)
+        appender->flush_ns = 0;
     if (company->due)
         return;
     company->due = true;
@@ -197,8 +199,17 @@ static void append(struct appender *appender, struct company *company)
     if (request.upkeep)
         company->upkeep_ms = now_ms;
     company->sent += request.count;
+    company->urgent &= company->sent < ring_end(company->recent);
     company->appending = true;
     store_append(appender->options.store, &request, on_append, company);
+}
+
+void appender_hurry(struct company *company)
+{
+    if (!company->appender->active || company->sent == ring_end(company->recent))
+        return;
+    company->urgent = true;
+    set_due(company->appender, company);
 }
 
 void appender_flush(struct appender *appender)
@@ -308,6 +319,7 @@ static void forget_sync(struct company *company, void *context)
     (void)context;
     company->unsynced = false;
     company->due = false;
+    company->urgent = false;
 }
 
 void appender_set_active(struct appender *appender, bool active)

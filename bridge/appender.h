@@ -61,6 +61,9 @@ uint64_t appender_stored_ms(const struct appender *appender);
  */
 void appender_flush(struct appender *appender);
 
+/* What the company has for the store does not gather: others need it from there. */
+void appender_hurry(struct company *company);
+
 /* When appender_flush() has something to do; INT64_MAX: nothing waits. */
 int64_t appender_deadline_ns(const struct appender *appender);
 

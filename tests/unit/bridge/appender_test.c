@@ -402,6 +402,46 @@ static void without_the_lease_nothing_is_appended(void **state)
     assert_int_equal(appender_backlog_events(rig.appender), 7);
 }
 
+/* Two companies with an event each, and a store that had nothing to do for a while. */
+static void begin_quietly(void)
+{
+    begin(&(struct bridge_rig_options){.state = STORE_READY});
+    have("acme", 1);
+    have("beta", 1);
+    fake_clock_advance_ms(BRIDGE_RIG_GATHER_MS);
+}
+
+static void what_others_need_from_the_store_does_not_gather(void **state)
+{
+    struct company *company;
+
+    (void)state;
+    begin_quietly();
+    company = bridge_rig_company(&rig, "acme");
+    publish("acme", 2, 2);
+    bridge_rig_flush(&rig);
+    publish("acme", 3, 3);
+    publish("beta", 2, 2);
+    appender_hurry(company);
+    bridge_rig_flush(&rig);
+    assert_int_equal(fake_store_waiting(rig.store), 2);
+    /* What stands behind an append under way is sent with its answer, without any wait. */
+    fake_store_answer(rig.store);
+    bridge_rig_flush(&rig);
+    fake_store_answer_all(rig.store);
+    assert_stored("acme", 1, 3);
+    /* And that was it. */
+    publish("acme", 4, 4);
+    bridge_rig_flush(&rig);
+    assert_int_equal(fake_store_waiting(rig.store), 0);
+    bridge_rig_settle(&rig);
+    appender_hurry(company);
+    publish("acme", 5, 5);
+    bridge_rig_flush(&rig);
+    assert_int_equal(fake_store_waiting(rig.store), 0);
+    bridge_rig_settle(&rig);
+}
+
 /* Publishes one event, and tells whether its append has upkeep. */
 static bool next_has_upkeep(int number)
 {
@@ -483,6 +523,7 @@ int main(void)
         TEST(a_head_that_cannot_be_read_is_asked_for_again),
         TEST(an_append_that_a_later_owner_fenced_is_kept),
         TEST(without_the_lease_nothing_is_appended),
+        TEST(what_others_need_from_the_store_does_not_gather),
         TEST(the_first_append_has_upkeep_and_then_one_at_least_so_often),
         TEST(a_clock_that_was_set_back_brings_upkeep_at_once),
         TEST(upkeep_that_may_not_have_been_done_is_repeated),
