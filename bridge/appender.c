@@ -5,13 +5,10 @@
 
 #include "core/clock.h"
 
-#define NS_PER_S INT64_C(1000000000)
-
 enum {
-    GATHER_NS = 5000000,        /* how long frames wait for others to be appended with */
-    GATHER_EVENTS = 64,         /* and how many at most */
+    GATHER_NS = 20000000,       /* how long frames wait for others to be appended with */
+    GATHER_BYTES = 256 * 1024,  /* and how much of them */
     APPEND_BYTES = 1024 * 1024, /* of one append, but at least one event */
-    LIST_INTERVAL_S = 30,       /* between two entries of a company in the store's list */
     RESTORED_BACKLOG_BYTES = 256 * 1024,
     RECENT_SHARE = 8, /* of recent_bytes for one company at most: a noisy one leaves room for others */
 };
@@ -21,7 +18,7 @@ struct appender {
     struct company *first_due; /* companies with something to append */
     int64_t flush_ns;          /* when those are appended; INT64_MAX: there are none */
     int64_t last_flush_ns;
-    size_t gathered;      /* frames added since the last flush */
+    size_t gathered;      /* bytes of the frames added since the last flush */
     size_t recent_bytes;  /* of all frames in memory */
     size_t backlog_bytes; /* of those not yet stored */
     size_t unsynced;      /* companies whose head in the store is not known */
@@ -87,6 +84,8 @@ static void halve(struct company *company, void *context)
 
 static void set_due(struct appender *appender, struct company *company)
 {
+    if (company->urgent)
+        appender->flush_ns = 0;
     if (company->due)
         return;
     company->due = true;
@@ -161,6 +160,7 @@ static void on_append(void *context, int status)
     company->appending = false;
     if (status < 0) {
         company->sent = company->stored;
+        company->upkeep_ms = 0;
         return; /* sent again when the store is ready, or by the next tick */
     }
     metrics_add(appender->options.metrics, METRIC_REPLAY_APPENDED, (int64_t)(company->sent - company->stored));
@@ -180,7 +180,7 @@ static void append(struct appender *appender, struct company *company)
     uint64_t sources[STORE_APPEND_MAX];
     struct store_append request = {.company = company->name, .frames = frames, .since_ms = company->since_ms};
     struct frame *hole = NULL;
-    int64_t now_ns = clock_monotonic_ns();
+    int64_t now_ms = clock_unix_ms();
     size_t bytes = 0;
 
     if (company->appending || company->loading || company->unsynced || company->sent == ring_end(company->recent))
@@ -201,13 +201,23 @@ static void append(struct appender *appender, struct company *company)
     }
     if (appender->options.has_sources)
         request.sources = sources;
-    request.list_company = company->listed_ns == 0 || now_ns - company->listed_ns > LIST_INTERVAL_S * NS_PER_S;
-    if (request.list_company)
-        company->listed_ns = now_ns;
+    /* The store's keys live by a clock that goes on while this machine sleeps; one that was set back counts, too. */
+    request.upkeep = now_ms < company->upkeep_ms || now_ms >= company->upkeep_ms + STORE_UPKEEP_MS;
+    if (request.upkeep)
+        company->upkeep_ms = now_ms;
     company->sent += request.count - (hole ? 1 : 0);
+    company->urgent &= company->sent < ring_end(company->recent);
     company->appending = true;
     store_append(appender->options.store, &request, on_append, company);
     frame_unref(hole);
+}
+
+void appender_hurry(struct company *company)
+{
+    if (!company->appender->active || company->sent == ring_end(company->recent))
+        return;
+    company->urgent = true;
+    set_due(company->appender, company);
 }
 
 void appender_flush(struct appender *appender)
@@ -216,7 +226,7 @@ void appender_flush(struct appender *appender)
 
     if (!appender->active || store_state(appender->options.store) != STORE_READY)
         return;
-    if (appender->gathered < GATHER_EVENTS && clock_monotonic_ns() < appender->flush_ns)
+    if (appender->gathered < GATHER_BYTES && clock_monotonic_ns() < appender->flush_ns)
         return;
     appender->gathered = 0;
     appender->flush_ns = INT64_MAX;
@@ -262,7 +272,7 @@ static void sync(struct appender *appender, struct company *company, const struc
         company->numbered.ms = head->position.ms;
         company->hole_due = GAP_SOURCE;
     }
-    company->listed_ns = 0;
+    company->upkeep_ms = 0;
     /* Of events that are missing the next number tells; of a hole nothing would. */
     company->lacks_hole =
         head->exists && before.seq == head->position.seq && event_position_compare(before, head->position) > 0;
@@ -324,6 +334,7 @@ static void forget_sync(struct company *company, void *context)
     company->unsynced = false;
     company->lacks_hole = false;
     company->due = false;
+    company->urgent = false;
 }
 
 void appender_set_active(struct appender *appender, bool active)
@@ -433,7 +444,7 @@ int appender_add(struct appender *appender, struct company *company, struct fram
         set_stored(appender, company, ring_end(company->recent));
     else if (appender->active)
         set_due(appender, company);
-    appender->gathered++;
+    appender->gathered += (size_t)size;
     if (appender->backlog_bytes > appender->options.backlog_bytes)
         give_up_backlog(appender);
     if (appender->recent_bytes > limit + limit / 8 + appender->backlog_bytes)

@@ -133,7 +133,7 @@ static size_t room_for_section(const struct buffer *message, size_t max_bytes)
 
 /*
  * Nobody can be told of a frame that is larger than NATS takes: it came with less around it. It goes on here, the others notice
- * that a batch is missing, and have it from the store.
+ * that a batch is missing, and have it from the store, where it has to be by then.
  */
 static bool is_unsendable(const struct fanout *fanout, const struct buffer *message)
 {
@@ -147,6 +147,7 @@ static void send_batch(struct fanout *fanout)
     uint64_t batch = ownership_next_batch(fanout->options.ownership);
     struct buffer *message = begin_message(fanout, batch);
     size_t max_bytes = max_message(fanout);
+    struct company *company = fanout->first_unsent->company;
     size_t left = BATCH_FRAMES;
 
     while (fanout->first_unsent && left > 0) {
@@ -161,10 +162,13 @@ static void send_batch(struct fanout *fanout)
             left--;
         }
     }
-    if (is_unsendable(fanout, message))
+    if (is_unsendable(fanout, message)) {
         fanout_hear(fanout, batch);
-    else
+        company->unsent = ring_end(company->recent);
+        appender_hurry(company);
+    } else {
         voice_send(fanout->options.voice);
+    }
 }
 
 void fanout_flush(struct fanout *fanout)
@@ -293,6 +297,21 @@ void fanout_repeat(struct fanout *fanout)
 {
     companies_each(fanout->options.companies, repeat_company, fanout);
     repeat_sent(fanout);
+}
+
+static void find_unsent(struct company *company, void *context)
+{
+    bool *found = context;
+
+    *found |= company->unsent > company->stored;
+}
+
+bool fanout_needs_store(const struct fanout *fanout)
+{
+    bool found = false;
+
+    companies_each(fanout->options.companies, find_unsent, &found);
+    return found;
 }
 
 uint64_t fanout_first_ms(const struct fanout *fanout)

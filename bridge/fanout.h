@@ -61,6 +61,9 @@ void fanout_void(struct fanout *fanout, void (*visit)(void *context, const struc
 /* Sends again, without a batch's number, all that the store does not have: to a replica that came. */
 void fanout_repeat(struct fanout *fanout);
 
+/* Whether fanout_repeat() must leave out what NATS does not take, and the store does not have it yet. */
+bool fanout_needs_store(const struct fanout *fanout);
+
 /* The smallest ms among what was numbered and not heard yet; UINT64_MAX: there is nothing. */
 uint64_t fanout_first_ms(const struct fanout *fanout);
 

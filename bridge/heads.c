@@ -156,6 +156,7 @@ void heads_rebase(struct heads *heads, struct company *company, struct event_pos
     company->recent = recent;
     company->stored = 0;
     company->sent = 0;
+    company->unsent = 0;
     company->head = before;
     company->numbered = before;
     company->source = 0;

@@ -3,7 +3,10 @@
 
 #define MS INT64_C(1000000)
 
-enum { HELLO_MS = 500 /* between two */ };
+enum {
+    HELLO_MS = 500,   /* between two */
+    REFUSE_MS = 1500, /* that long they are not answered at most */
+};
 
 /* Sending. */
 
@@ -212,6 +215,23 @@ static void hear_welcome(struct replica *replica, const struct live_header *head
     mirror_fill(replica->mirror);
 }
 
+/*
+ * Whether who asks would miss what can neither be repeated nor be found in the store yet: it asks again. Not for ever, since more
+ * of that may come all the time.
+ */
+static bool must_refuse(struct replica *replica)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    bool refuse = store_state(replica->options.store) == STORE_READY && fanout_needs_store(replica->fanout);
+
+    if (refuse && replica->refused_ns == 0)
+        replica->refused_ns = now_ns;
+    refuse &= now_ns - replica->refused_ns < REFUSE_MS * MS;
+    if (!refuse)
+        replica->refused_ns = 0;
+    return refuse;
+}
+
 static void hear_hello(struct replica *replica, const struct live_header *header)
 {
     struct live_header welcome;
@@ -220,6 +240,8 @@ static void hear_hello(struct replica *replica, const struct live_header *header
         return;
     fanout_flush(replica->fanout);
     ownership_announce(replica->ownership);
+    if (must_refuse(replica))
+        return;
     fanout_repeat(replica->fanout);
     welcome = header_of(replica, LIVE_WELCOME);
     welcome.about = header->from;

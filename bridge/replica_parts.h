@@ -42,6 +42,8 @@ struct replica {
     bool owner_has_caught_up; /* it has numbered what was in the stream when it began to read */
     bool has_listened;        /* the hole in front of the first connection was dealt with */
     int64_t next_hello_ns;
+    int64_t
+        refused_ns;   /* of an owner: the first hello that it did not answer since the last one that it did; 0: none */
     int64_t asked_ns; /* when it was asked first for what is missing; 0: not yet */
     int64_t run_ns;   /* the last turn */
     int64_t owner_ns; /* when an owner that had seen everything was heard last */

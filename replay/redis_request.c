@@ -70,6 +70,21 @@ struct redis_request *redis_request_claim(const struct store_claim *claim, store
     return request;
 }
 
+/* Events by which an append trims what is too much, in between two with upkeep. */
+enum { TRIM_EVENTS = 64 };
+
+/* Whether nothing has to be done but adding the events, unless Redis knows better. */
+static bool can_extend(const struct store_append *append)
+{
+    uint64_t first = frame_position(append->frames[0]).seq;
+    uint64_t last = frame_position(append->frames[append->count - 1]).seq;
+
+    for (size_t i = 0; i < append->count; i++)
+        if (frame_kind(append->frames[i]) == FRAME_HOLE)
+            return false;
+    return !append->upkeep && (first - 1) / TRIM_EVENTS == last / TRIM_EVENTS;
+}
+
 struct redis_request *redis_request_append(const struct store_append *append, uint64_t epoch, store_append_done done,
                                            void *context)
 {
@@ -79,6 +94,7 @@ struct redis_request *redis_request_append(const struct store_append *append, ui
     request->epoch = epoch;
     request->since_ms = append->since_ms;
     request->has_sources = append->sources != NULL;
+    request->extends = can_extend(append);
     request->frame_count = append->count;
     for (size_t i = 0; i < append->count; i++)
         request->frames[i].frame = frame_ref(append->frames[i]);
@@ -248,15 +264,31 @@ static void on_read(struct redis_request *request, const redisReply *reply)
     free(frames);
 }
 
+/* Whether the request has to be sent in another way, and was prepared for that. */
+static bool must_repeat(struct redis_request *request, const redisReply *reply)
+{
+    if (reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0 && !request->sent_whole) {
+        request->sent_whole = true;
+        return true;
+    }
+    if (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 0 && request->extends) {
+        request->extends = false;
+        return true;
+    }
+    return false;
+}
+
 static void on_reply(void *context, const redisReply *reply)
 {
     struct redis_request *request = context;
     struct redis_requests *requests = request->requests;
 
-    if (reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0 && !request->sent_whole) {
-        request->sent_whole = true;
-        if (redis_request_send(requests, request) == 0)
-            return;
+    if (must_repeat(request, reply)) {
+        int status = redis_request_send(requests, request);
+
+        if (status < 0)
+            redis_request_fail(request, -EAGAIN);
+        return;
     }
     if (!reply || reply->type == REDIS_REPLY_ERROR) {
         if (reply)
@@ -297,6 +329,43 @@ static void claim_command(struct redis_command *command, const struct redis_requ
     redis_command_add(command, "%" PRId64, request->lease_ms);
 }
 
+/* The places of the first and the last event that has one, as the script takes them. */
+static void add_places(struct redis_command *command, const struct redis_request *request)
+{
+    uint64_t first = 0;
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < request->frame_count; i++) {
+        uint64_t place = request->frames[i].source;
+
+        first = first > 0 ? first : place;
+        last = place > 0 ? place : last;
+    }
+    if (last > 0)
+        redis_command_add(command, "%" PRIu64 " %" PRIu64, first, last);
+    else
+        redis_command_add(command, "%s", "");
+}
+
+static void extend_command(struct redis_command *command, const struct redis_request *request)
+{
+    const struct frame *last = request->frames[request->frame_count - 1].frame;
+
+    command_add_named_script(command, request, REDIS_SCRIPT_EXTEND);
+    redis_command_add(command, "2");
+    redis_command_add(command, "sluice:{%s}:log", request->name);
+    redis_command_add(command, "sluice:{%s}:head", request->name);
+    redis_command_add(command, "%" PRIu64, request->epoch);
+    redis_command_add(command, "%" PRIu64, frame_position(last).seq);
+    redis_command_add(command, "%s", frame_subject(last));
+    redis_command_add(command, "%" PRId64, request->requests->limits.max_bytes);
+    add_places(command, request);
+    for (size_t i = 0; i < request->frame_count; i++) {
+        redis_command_add(command, "%" PRIu64, frame_position(request->frames[i].frame).ms);
+        redis_command_add_frame(command, request->frames[i].frame);
+    }
+}
+
 static void append_command(struct redis_command *command, const struct redis_request *request)
 {
     const struct redis_requests *requests = request->requests;
@@ -308,7 +377,7 @@ static void append_command(struct redis_command *command, const struct redis_req
     redis_command_add(command, "sluice:{%s}:holes", request->name);
     redis_command_add(command, "%" PRIu64, request->epoch);
     redis_command_add(command, "%" PRId64, redis_requests_cutoff_ms(requests));
-    redis_command_add(command, "%" PRId64, requests->limits.ttl_ms);
+    redis_command_add(command, "%" PRId64, requests->limits.ttl_ms + STORE_UPKEEP_MS);
     redis_command_add(command, "%" PRId64, requests->limits.max_events);
     redis_command_add(command, "%" PRId64, requests->limits.max_bytes);
     redis_command_add(command, "%" PRIu64, request->since_ms);
@@ -373,7 +442,10 @@ int redis_request_send(struct redis_requests *requests, struct redis_request *re
         claim_command(&command, request);
         break;
     case REDIS_APPEND:
-        append_command(&command, request);
+        if (request->extends)
+            extend_command(&command, request);
+        else
+            append_command(&command, request);
         break;
     case REDIS_LOAD:
         load_command(&command, request);

@@ -45,6 +45,7 @@ struct redis_request {
     size_t max_bytes;
     uint64_t since_ms;
     bool has_sources;
+    bool extends; /* of an append: REDIS_SCRIPT_EXTEND is tried first */
     size_t frame_count;
     struct {
         struct frame *frame;

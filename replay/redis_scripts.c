@@ -38,19 +38,19 @@ static const char release_text[] = "if redis.call('HGET', KEYS[1], 'holder') == 
 
 /*
  * Appends events with the numbers that they were given. Those at or below the head are held already and skipped, so a
- * repeated append changes nothing; likewise those whose place in their stream is not behind the last one's. Trims a bounded number of members by age, count and bytes, now and then: when a
- * tenth of the retention has passed (ten minutes at most), every 64 events, or while there are too many bytes.
+ * repeated append changes nothing; likewise those whose place in their stream is not behind the last one's. Trims a bounded
+ * number of members by age, count and bytes, and gives the keys a new life.
  *
- * KEYS: log, head, holes. ARGV: epoch, oldest ms to keep, retention ms, most events, most bytes, since, subject of the
- * last event, 3 or 4, then so many for each event: seq, ms, member and, of 4, its place in the stream (0: none). Returns {'OK'} or {'FENCED'}.
+ * KEYS: log, head, holes. ARGV: epoch, oldest ms to keep, life of the log in ms, most events, most bytes, since, subject of
+ * the last event, 3 or 4, then so many for each event: seq, ms, member and, of 4, its place in the stream (0: none).
+ * Returns {'OK'} or {'FENCED'}.
  */
 static const char append_text[] =
     "local log, head, holes = KEYS[1], KEYS[2], KEYS[3]\n"
-    "local epoch, cutoff, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+    "local epoch, cutoff, life = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])\n"
     "local h = redis.call('HMGET', head, 'seq', 'ms', 'epoch', 'bytes')\n"
     "if h[3] and tonumber(h[3]) > epoch then return {'FENCED'} end\n"
     "local seq, ms, bytes = tonumber(h[1] or '0'), tonumber(h[2] or '0'), tonumber(h[4] or '0')\n"
-    "local first_seq, first_ms = seq, ms\n"
     "local set = {'seq', h[1] or '0', 'ms', h[2] or '0', 'epoch', ARGV[1], 'since', ARGV[6]}\n"
     "if ms > 0 and ms < cutoff then\n"
     "  redis.call('DEL', log, holes)\n"
@@ -75,45 +75,68 @@ static const char append_text[] =
     "    set[2], set[4] = ARGV[i], ARGV[i + 1]\n"
     "  end\n"
     "end\n"
-    "if #add == 0 then return {'OK'} end\n"
+    "local function renew()\n"
+    "  redis.call('PEXPIRE', log, ARGV[3])\n"
+    "  redis.call('PEXPIRE', head, math.max(2592000000, 2 * life))\n"
+    "  return {'OK'}\n"
+    "end\n"
+    "if #add == 0 then return renew() end\n"
     "redis.call('ZADD', log, unpack(add))\n"
     "if #gaps > 0 then\n"
     "  redis.call('ZADD', holes, unpack(gaps))\n"
     "  redis.call('PEXPIRE', holes, ARGV[3])\n"
     "end\n"
-    "local mark = math.min(600000, ttl / 10)\n"
     "local max_events, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])\n"
-    "if math.floor(ms / mark) ~= math.floor(first_ms / mark) or\n"
-    "    math.floor(seq / 64) ~= math.floor(first_seq / 64) or bytes > max_bytes then\n"
-    "  local excess = redis.call('ZCARD', log) - max_events\n"
-    "  local oldest = redis.call('ZRANGE', log, 0, 0, 'WITHSCORES')\n"
-    "  local due = tonumber(oldest[2]) < cutoff or excess > 0 or bytes > max_bytes\n"
-    "  for _ = 1, due and 8 or 0 do\n"
-    "    local old = redis.call('ZRANGE', log, 0, 63, 'WITHSCORES')\n"
-    "    local gone = 0\n"
-    "    if #old == 0 then bytes = 0 end\n"
-    "    for j = 1, #old, 2 do\n"
-    "      if tonumber(old[j + 1]) >= cutoff and gone >= excess and bytes <= max_bytes then break end\n"
-    "      bytes = bytes - #old[j]\n"
-    "      gone = gone + 1\n"
-    "    end\n"
-    "    if gone == 0 then break end\n"
-    "    redis.call('ZREMRANGEBYRANK', log, 0, gone - 1)\n"
-    "    redis.call('ZREMRANGEBYSCORE', holes, '-inf', '(' .. old[2 * gone])\n"
-    "    excess = excess - gone\n"
-    "    set[#set + 1], set[#set + 2] = 'floor_seq', "
-    "string.format('%.0f', tonumber(string.sub(old[2 * gone - 1], 1, 16)) or 0)\n"
-    "    set[#set + 1], set[#set + 2] = 'floor_ms', old[2 * gone]\n"
-    "    if gone < 64 then break end\n"
+    "local excess = redis.call('ZCARD', log) - max_events\n"
+    "local oldest = redis.call('ZRANGE', log, 0, 0, 'WITHSCORES')\n"
+    "local due = tonumber(oldest[2]) < cutoff or excess > 0 or bytes > max_bytes\n"
+    "for _ = 1, due and 8 or 0 do\n"
+    "  local old = redis.call('ZRANGE', log, 0, 63, 'WITHSCORES')\n"
+    "  local gone = 0\n"
+    "  if #old == 0 then bytes = 0 end\n"
+    "  for j = 1, #old, 2 do\n"
+    "    if tonumber(old[j + 1]) >= cutoff and gone >= excess and bytes <= max_bytes then break end\n"
+    "    bytes = bytes - #old[j]\n"
+    "    gone = gone + 1\n"
     "  end\n"
+    "  if gone == 0 then break end\n"
+    "  redis.call('ZREMRANGEBYRANK', log, 0, gone - 1)\n"
+    "  redis.call('ZREMRANGEBYSCORE', holes, '-inf', '(' .. old[2 * gone])\n"
+    "  excess = excess - gone\n"
+    "  set[#set + 1], set[#set + 2] = 'floor_seq', "
+    "string.format('%.0f', tonumber(string.sub(old[2 * gone - 1], 1, 16)) or 0)\n"
+    "  set[#set + 1], set[#set + 2] = 'floor_ms', old[2 * gone]\n"
+    "  if gone < 64 then break end\n"
     "end\n"
     "set[#set + 1], set[#set + 2] = 'bytes', string.format('%.0f', bytes)\n"
     "set[#set + 1], set[#set + 2] = 'subject', ARGV[7]\n"
     "if source and source > 0 then set[#set + 1], set[#set + 2] = 'source', string.format('%.0f', source) end\n"
     "redis.call('HSET', head, unpack(set))\n"
-    "redis.call('PEXPIRE', log, ARGV[3])\n"
-    "redis.call('PEXPIRE', head, math.max(2592000000, 2 * ttl))\n"
-    "return {'OK'}\n";
+    "return renew()\n";
+
+/*
+ * Appends events right behind the head, which is what nearly every append does, for as little as Redis can do it: where that
+ * takes more than adding them, it does nothing and says so. There must be no hole among them.
+ *
+ * KEYS: log, head. ARGV: epoch, seq and subject of the last event, most bytes, places in the stream of the first and the
+ * last event that have one, with a space between (empty: none has), then for each event: ms, member. Returns 1; or 0 where the
+ * script above has to append them, since the head is not there, or another epoch's, or not behind them, or the bytes too many.
+ */
+static const char extend_text[] =
+    "local log, head = KEYS[1], KEYS[2]\n"
+    "local h = redis.call('HMGET', head, 'epoch', 'ms', 'seq', 'bytes')\n"
+    "local ms, seq, bytes = tonumber(h[2]), tonumber(h[3]), tonumber(h[4])\n"
+    "if h[1] ~= ARGV[1] or not (ms and seq and bytes) then return 0 end\n"
+    "local first, count = tonumber(ARGV[6]), #ARGV\n"
+    "if first < ms or (first == ms and tonumber(string.sub(ARGV[7], 1, 16)) <= seq) then return 0 end\n"
+    "for i = 7, count, 2 do bytes = bytes + #ARGV[i] end\n"
+    "if bytes > tonumber(ARGV[4]) then return 0 end\n"
+    "local from, to = string.match(ARGV[5], '(%d+) (%d+)')\n"
+    "if from and tonumber(from) <= (tonumber(redis.call('HGET', head, 'source')) or 0) then return 0 end\n"
+    "redis.call('ZADD', log, unpack(ARGV, 6))\n"
+    "redis.call('HSET', head, 'seq', ARGV[2], 'ms', ARGV[count - 1], 'bytes', bytes, 'subject', ARGV[3])\n"
+    "if from then redis.call('HSET', head, 'source', to) end\n"
+    "return 1\n";
 
 /*
  * Reads a head. An owner writes its epoch into it: appends of the owner before that come later are refused from here on, and
@@ -205,6 +228,8 @@ const char *redis_script_text(enum redis_script script)
         return append_text;
     case REDIS_SCRIPT_HEAD:
         return head_text;
+    case REDIS_SCRIPT_EXTEND:
+        return extend_text;
     case REDIS_SCRIPT_READ:
         return read_text;
     case REDIS_SCRIPT_PLACE:

@@ -7,6 +7,7 @@
  */
 enum redis_script {
     REDIS_SCRIPT_APPEND,
+    REDIS_SCRIPT_EXTEND,
     REDIS_SCRIPT_READ,
     REDIS_SCRIPT_HEAD,
     REDIS_SCRIPT_CLAIM,
@@ -16,8 +17,8 @@ enum redis_script {
     REDIS_SCRIPT_COUNT
 };
 
-/* The first two are called often: by their names, which the handshake learns. */
-enum { REDIS_SCRIPTS_NAMED = 2 };
+/* The first three are called often: by their names, which the handshake learns. */
+enum { REDIS_SCRIPTS_NAMED = 3 };
 
 const char *redis_script_text(enum redis_script script);
 

@@ -77,9 +77,14 @@ struct store_append {
         *sources; /* of each frame, its place in the stream it comes from, growing; 0: it has none. NULL: none has */
     size_t count; /* STORE_APPEND_MAX at most */
     uint64_t since_ms;
-    bool list_company; /* also enter the company in the list that store_count_events() goes through */
+    bool
+        upkeep; /* also trim what is too old or too much, prolong what is kept, and list the company for store_count_events() */
 };
-enum { STORE_APPEND_MAX = 128 };
+enum {
+    STORE_APPEND_MAX = 128,
+    STORE_UPKEEP_MS =
+        30000, /* a company's first append has upkeep, and the first one that long after another that had */
+};
 
 /* What store_read() asks for: the events behind `after`, at most so many and about so many bytes. */
 struct store_read {

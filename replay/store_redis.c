@@ -86,7 +86,7 @@ static void redis_append(struct store *store, const struct store_append *append,
         return;
     }
     submit(redis, request);
-    if (append->list_company && is_ready(redis))
+    if (append->upkeep && is_ready(redis))
         redis_request_list_company(&redis->requests, append->company);
 }
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "support/fake_clock.h"
+#include "support/fake_source.h"
 #include "support/replica_pair.h"
 
 static struct replica_world world;
@@ -105,6 +106,45 @@ static void what_an_owner_numbered_alone_reaches_one_that_was_stopped(void **sta
     world_continue(owner);
     world_pass(&world, 1000);
     assert_int_equal(owner->views[0].last.seq, 2);
+    end_schedule();
+}
+
+/* Takes and sends all that is on its way to it and from it, and lets its store do what it was asked for, or not. */
+static void step(struct world_replica *replica, bool carry_out)
+{
+    world_deliver(replica, SIZE_MAX);
+    world_turn(replica, SIZE_MAX);
+    world_send(replica, SIZE_MAX);
+    if (carry_out)
+        world_carry_out(replica, SIZE_MAX);
+}
+
+/* Who asks for it is not answered before the store has it: there is no other way to it. */
+static void what_nats_does_not_take_is_had_from_the_store(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_subscribe(owner, 0);
+    world_subscribe(follower, 0);
+    world_publish(&world, 0, 0, false);
+    world_pass(&world, 1000);
+    assert_int_equal(follower->views[0].last.seq, 1);
+    fake_source_set_max_payload(owner->source, 200);
+    world_publish(&world, 0, 0, false);
+    step(owner, false);
+    assert_int_equal(owner->views[0].last.seq, 2);
+    fake_source_set_max_payload(owner->source, 0);
+    world_publish(&world, 0, 0, false);
+    step(owner, false);
+    for (int i = 0; i < 5; i++) {
+        step(follower, true);
+        step(owner, false);
+        fake_clock_advance_ms(1);
+    }
+    assert_int_equal(follower->views[0].last.seq, 1);
+    step(owner, true);
+    world_pass(&world, 1000);
+    assert_int_equal(follower->views[0].last.seq, 3);
     end_schedule();
 }
 
@@ -464,6 +504,7 @@ int main(void)
         cmocka_unit_test(one_that_came_lets_another_go_on_who_missed_nothing),
         cmocka_unit_test(one_that_was_stopped_lets_another_go_on_who_was_not),
         cmocka_unit_test(what_an_owner_numbered_alone_reaches_one_that_was_stopped),
+        cmocka_unit_test(what_nats_does_not_take_is_had_from_the_store),
         cmocka_unit_test(who_takes_over_first_reads_what_it_missed),
         cmocka_unit_test(a_company_that_is_heard_of_on_the_way_to_welcome_is_read_too),
         cmocka_unit_test(what_was_sent_and_not_heard_yet_is_not_said_to_be_stored),

@@ -93,7 +93,7 @@ static void settle(struct seam_world *world)
         bridge_rig_flush(&world->bridge);
         appender_tick(world->bridge.appender);
         bridge_rig_flush(&world->bridge);
-        fake_clock_advance_ms(6);
+        fake_clock_advance_ms(BRIDGE_RIG_GATHER_MS);
         seam_turn_workers(world);
         read_all(world);
         quiet = is_quiet(world) ? quiet + 1 : 0;
@@ -308,7 +308,7 @@ static void settle_bridge(struct seam_world *of)
     for (int i = 0; i < 4; i++) {
         while (worker_rig_asked() > 0)
             worker_rig_answer(&of->bridge);
-        fake_clock_advance_ms(6);
+        fake_clock_advance_ms(BRIDGE_RIG_GATHER_MS);
         bridge_rig_flush(&of->bridge);
         fake_store_answer_all(of->bridge.store);
         bridge_rig_flush(&of->bridge);

@@ -157,7 +157,7 @@ void events_start_append(struct store *store, const struct events *events, size_
                                   .sources = events->first_source > 0 ? sources : NULL,
                                   .count = count,
                                   .since_ms = events->since_ms,
-                                  .list_company = true};
+                                  .upkeep = from == 0};
 
     assert_true(count <= STORE_APPEND_MAX);
     for (size_t i = 0; i < count; i++) {
@@ -183,7 +183,7 @@ void events_append(struct store *store, const struct events *events, size_t coun
 
 int frames_append(struct store *store, const char *company, struct frame **frames, size_t count)
 {
-    struct store_append append = {.company = company, .frames = frames, .count = count, .list_company = true};
+    struct store_append append = {.company = company, .frames = frames, .count = count, .upkeep = true};
     struct answer answer;
 
     frames_start_append(store, &append, &answer);

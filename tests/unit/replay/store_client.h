@@ -43,7 +43,7 @@ struct events {
 struct frame *events_frame(const struct events *events, size_t index);
 struct frame *hole_frame(struct event_position position);
 
-/* Starts an append of frames from `from`, `count` of them, at most STORE_APPEND_MAX. */
+/* Starts an append of frames from `from`, `count` of them, at most STORE_APPEND_MAX. From 0 it has upkeep. */
 void events_start_append(struct store *store, const struct events *events, size_t from, size_t count,
                          struct answer *ret_answer);
 

@@ -268,7 +268,9 @@ void bridge_rig_skip(struct bridge_rig *rig, unsigned worker)
 
 void bridge_rig_flush_late(struct bridge_rig *rig)
 {
-    fake_clock_advance_ms(6);
+    int64_t left_ns = appender_deadline_ns(rig->appender) - clock_monotonic_ns();
+
+    fake_clock_advance_ms(left_ns > 0 && left_ns <= BRIDGE_RIG_GATHER_MS * INT64_C(1000000) ? BRIDGE_RIG_GATHER_MS : 6);
     bridge_rig_flush(rig);
 }
 

@@ -11,7 +11,10 @@
 #include "support/fake_store.h"
 
 /* The parts of a bridge that has no other replicas, on the test's own thread, over a fake store. Appends have epoch 1. */
-enum { BRIDGE_RIG_WORKERS = 3 };
+enum {
+    BRIDGE_RIG_WORKERS = 3,
+    BRIDGE_RIG_GATHER_MS = 21, /* after so long no frame waits for others to be appended with */
+};
 
 struct bridge_rig_options {
     enum store_state state;

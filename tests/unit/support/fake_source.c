@@ -26,6 +26,11 @@ struct source *fake_source_new(const struct fake_source_options *options)
     return source;
 }
 
+void fake_source_set_max_payload(struct source *source, size_t max_payload)
+{
+    source->options.max_payload = max_payload;
+}
+
 void fake_source_free(struct source *source)
 {
     free(source);
@@ -86,6 +91,8 @@ void source_message_free(struct source_message *message)
 
 bool source_publish(struct source *source, const char *subject, const char *payload, size_t size)
 {
+    if (source->options.max_payload > 0 && size > source->options.max_payload)
+        return false;
     return source->options.publish(source->options.context, subject, payload, size);
 }
 

@@ -29,6 +29,7 @@ struct request {
     char name[STORE_STREAM_MAX + 1]; /* the company, who claims, or the stream */
     uint64_t epoch;
     uint64_t since_ms;
+    bool upkeep;
     struct event_position after;
     size_t max_events;
     size_t count;
@@ -131,6 +132,7 @@ static void fake_append(struct store *store, const struct store_append *append, 
     request->done.append = done;
     request->epoch = store->epoch;
     request->since_ms = append->since_ms;
+    request->upkeep = append->upkeep;
     for (size_t i = 0; i < append->count; i++)
         request->frames[request->count++] = frame_ref(append->frames[i]);
     for (size_t i = 0; append->sources && i < append->count; i++)
@@ -478,6 +480,11 @@ size_t fake_store_append_count(const struct fake_store *fake)
 struct event_position fake_store_append_first(const struct fake_store *fake)
 {
     return frame_position(fake->first->frames[0]);
+}
+
+bool fake_store_append_has_upkeep(const struct fake_store *fake)
+{
+    return fake->first->upkeep;
 }
 
 void fake_store_drop_tail(struct fake_store *fake, const char *company, size_t frames)

@@ -26,9 +26,10 @@ void fake_store_set_cutoff(struct fake_store *fake, uint64_t cutoff_ms);
 enum fake_request fake_store_first(const struct fake_store *fake);
 size_t fake_store_waiting(const struct fake_store *fake);
 
-/* Of the first request, an append: its frames. Of a read: where from. */
+/* Of the first request, an append: its frames, and whether it has upkeep. */
 size_t fake_store_append_count(const struct fake_store *fake);
 struct event_position fake_store_append_first(const struct fake_store *fake);
+bool fake_store_append_has_upkeep(const struct fake_store *fake);
 
 /* Carries the first request out and answers it. */
 void fake_store_answer(struct fake_store *fake);
