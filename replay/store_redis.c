@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/clock.h"
 #include "replay/redis_handshake.h"
@@ -152,11 +153,13 @@ static void set_id(struct store_redis *redis, uint64_t id)
     redis->requests.id = id;
 }
 
-/* Errors are left to those commands that matter. */
+/* Errors are left to those commands that matter, but for one: who writes nothing else sees by it that a master is none any more. */
 static void on_id(void *context, const redisReply *reply)
 {
     struct store_redis *redis = context;
 
+    if (reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "READONLY", 8) == 0)
+        redis_link_give_up(redis->link, "Redis refused a write", reply->str);
     set_id(redis, redis_id_of(reply, redis->requests.id));
 }
 

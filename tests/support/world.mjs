@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Publisher } from './events.mjs';
+import { FakeSentinel } from './fake-sentinel.mjs';
 import { HttpConnection } from './http.mjs';
 import { Proxy } from './proxy.mjs';
-import { NatsServer, RedisServer } from './servers.mjs';
+import { NatsServer, RedisSentinel, RedisServer } from './servers.mjs';
 import { Sluice } from './sluice.mjs';
 import { SseClient } from './sse.mjs';
 import { within } from './wait.mjs';
@@ -30,6 +31,15 @@ export class World {
 
   redis(options) {
     return this.#own(new RedisServer(options)).start();
+  }
+
+  sentinel(master, options) {
+    return this.#own(new RedisSentinel(master, options)).start();
+  }
+
+  /** A Sentinel that names the server on `port`, until the test tells it another. */
+  fakeSentinel(port) {
+    return this.#own(new FakeSentinel(port)).start();
   }
 
   /** A server that is not started yet: it gets its port when it is. */
