@@ -159,10 +159,10 @@ const struct option config_options[] = {
          "name of this deployment: replicas of one name hear each other, on a NATS subject below sluice.live; another "
          "deployment on the same NATS server needs another name"),
     GROUP("Replay"),
-    TEXT(
-        "REDIS_URL", redis_url, "redis://localhost:6379", config_check_redis_url,
-        "replay store; rediss:// for TLS, unix:///path for a socket, redis+sentinel://host,host/master for the master that "
-        "Sentinels name; set but empty: replay in memory, gone with the process"),
+    TEXT("REDIS_URL", redis_url, "redis://localhost:6379", config_check_redis_url,
+         "replay store; rediss:// for TLS, unix:///path for a socket, redis+sentinel://host,host/master for the master "
+         "that Sentinels name, redis+cluster://host,host for a cluster; set but empty: replay in memory, gone with the "
+         "process"),
     SECRET("REDIS_PASSWORD", redis_password, NULL, "password for Redis, instead of one in REDIS_URL"),
     SECRET("REDIS_SENTINEL_PASSWORD", redis_sentinel_password, NULL,
            "password for the Sentinels themselves; REDIS_URL and REDIS_PASSWORD have that of the servers behind them"),

@@ -440,19 +440,29 @@ static bool is_redis_sentinels(const char *text)
     return size > 0 && size < 128 && (name[size] == '\0' || (name[size] == '/' && is_database(name + size + 1)));
 }
 
+/* Nodes of a cluster. */
+static bool is_redis_cluster(const char *text)
+{
+    size_t list = strcspn(text, "/");
+
+    return is_redis_list(text, list) && (text[list] == '\0' || text[list + 1] == '\0');
+}
+
 const char *config_check_redis_url(const char *value)
 {
     size_t server = scheme_size(value, "redis://") + scheme_size(value, "rediss://");
     size_t socket = scheme_size(value, "unix://") + scheme_size(value, "redis+unix://");
 
     size_t sentinels = scheme_size(value, "redis+sentinel://") + scheme_size(value, "rediss+sentinel://");
+    size_t cluster = scheme_size(value, "redis+cluster://") + scheme_size(value, "rediss+cluster://");
 
     if (!*value || (server && is_redis_server(value + server)) || (socket && is_redis_socket(value + socket)) ||
-        (sentinels && is_redis_sentinels(value + sentinels)))
+        (sentinels && is_redis_sentinels(value + sentinels)) || (cluster && is_redis_cluster(value + cluster)))
         return NULL;
     return "redis[s]://[[user:]password@]host[:port][/database], unix://[[user:]password@]/path[?db=database], "
            "redis[s]+sentinel://[[user:]password@]host[:port][,host[:port]...]/master[/database], "
-           "or nothing at all for a replay store in memory";
+           "redis[s]+cluster://[[user:]password@]host[:port][,host[:port]...], or nothing at all for a replay store in "
+           "memory";
 }
 
 /* An origin (RFC 6454, 6.2), or all of them, or one whose host begins with `*.`. */

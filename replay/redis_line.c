@@ -12,6 +12,7 @@
 #include "replay/redis_command.h"
 #include "replay/redis_connection.h"
 #include "replay/redis_dial.h"
+#include "replay/redis_redirect.h"
 #include "replay/redis_reply.h"
 
 #define NS_PER_MS INT64_C(1000000)
@@ -120,6 +121,20 @@ static void on_role(void *context, const redisReply *reply)
     end_step(line, reply);
 }
 
+static void on_probed(void *context, const redisReply *reply)
+{
+    struct redis_line *line = context;
+
+    if (!reply)
+        return;
+    /* Where the slot is on its way to another node, it takes writes for others. */
+    if (reply->type == REDIS_REPLY_ERROR &&
+        redis_redirect_read(reply->str, &line->options.server).kind == REDIS_NO_REDIRECT)
+        redis_line_give_up(line, "Redis refused a write", reply->str);
+    if (--line->login_steps == 0 && !line->failure[0])
+        finish_login(line);
+}
+
 static int send_step(struct redis_line *line, struct redis_command *command, redis_reply_done done)
 {
     int status = redis_command_send(command, line->connection, done, line);
@@ -158,6 +173,18 @@ static int send_role(struct redis_line *line)
     return send_step(line, &command, on_role);
 }
 
+/* Changes nothing, and is refused where writes are. */
+static int send_probe(struct redis_line *line)
+{
+    struct redis_command command = redis_command_make();
+
+    redis_command_add(&command, "SET");
+    redis_command_add(&command, "%s", line->options.probe);
+    redis_command_add(&command, "0");
+    redis_command_add(&command, "XX");
+    return send_step(line, &command, on_probed);
+}
+
 static int send_login(struct redis_line *line)
 {
     int status = 0;
@@ -168,6 +195,8 @@ static int send_login(struct redis_line *line)
         status = send_select(line);
     if (status == 0 && line->options.must_be_master)
         status = send_role(line);
+    if (status == 0 && line->options.probe[0])
+        status = send_probe(line);
     if (status == 0 && line->login_steps == 0)
         finish_login(line);
     return status;

@@ -25,6 +25,7 @@ struct redis_line_options {
     const char *password;         /* NULL: none */
     int database;                 /* REDIS_NO_DATABASE: none is selected */
     bool must_be_master;          /* or else the line ends */
+    char probe[48];               /* a key that is there nowhere, and that has to be writable; empty: none */
     int timeout_ms;               /* to connect, and for each answer */
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "replay/redis_cluster.h"
 #include "replay/redis_finder.h"
 #include "replay/redis_line.h"
 #include "replay/redis_sentinel.h"
@@ -30,7 +31,8 @@ struct redis_link {
     struct redis_finder *finder;  /* while finding */
     size_t first_asked;           /* of the URL's Sentinels: who answered last */
     struct redis_endpoint master; /* as it was found */
-    struct redis_line *line;
+    struct redis_line *line;      /* but for a cluster */
+    struct redis_cluster *cluster;
     int64_t up_ns; /* since when it is ready */
     int64_t retry_ns;
     int backoff_ms;
@@ -83,7 +85,9 @@ struct redis_link *redis_link_new(const struct redis_link_options *options)
 
 struct redis_connection *redis_link_connection(const struct redis_link *link)
 {
-    return link->phase == PHASE_READY ? redis_line_connection(link->line) : NULL;
+    if (link->phase != PHASE_READY)
+        return NULL;
+    return link->cluster ? redis_cluster_connection(link->cluster) : redis_line_connection(link->line);
 }
 
 void redis_link_give_up(struct redis_link *link, const char *what, const char *detail)
@@ -97,6 +101,8 @@ int redis_link_poll_fd(const struct redis_link *link, short *ret_events)
     *ret_events = POLLIN;
     if (link->finder)
         return redis_finder_poll_fd(link->finder, ret_events);
+    if (link->cluster)
+        return redis_cluster_poll_fd(link->cluster, ret_events);
     return link->line ? redis_line_poll_fd(link->line, ret_events) : -1;
 }
 
@@ -106,6 +112,8 @@ int64_t redis_link_deadline_ns(const struct redis_link *link)
         return link->retry_ns;
     if (link->finder)
         return redis_finder_deadline_ns(link->finder);
+    if (link->cluster)
+        return redis_cluster_deadline_ns(link->cluster);
     return redis_line_deadline_ns(link->line);
 }
 
@@ -113,10 +121,13 @@ int64_t redis_link_deadline_ns(const struct redis_link *link)
 static void end_connection(struct redis_link *link)
 {
     struct redis_line *line = link->line;
+    struct redis_cluster *cluster = link->cluster;
 
     link->phase = PHASE_WAITING;
     link->line = NULL;
+    link->cluster = NULL;
     redis_line_free(line);
+    redis_cluster_free(cluster);
     redis_finder_free(link->finder);
     link->finder = NULL;
 }
@@ -142,19 +153,39 @@ static struct redis_line_options common_line(const struct redis_link *link)
         .secure = link->url.secure, .tls = link->options.redis.tls, .timeout_ms = link->options.redis.timeout_ms};
 }
 
-static void start_line(struct redis_link *link, const struct redis_endpoint *server)
+/* What the lines to those servers have in common that hold data. */
+static struct redis_line_options data_line(const struct redis_link *link)
 {
     struct redis_line_options line = common_line(link);
 
-    line.server = *server;
     line.user = link->url.user;
     line.password = link->url.password;
+    line.database = REDIS_NO_DATABASE;
+    return line;
+}
+
+static void start_line(struct redis_link *link, const struct redis_endpoint *server)
+{
+    struct redis_line_options line = data_line(link);
+
+    line.server = *server;
     line.database = link->url.database;
     line.must_be_master = link->url.topology == REDIS_SENTINEL;
     link->line = redis_line_new(&line);
     link->phase = PHASE_LOGIN;
     if (!link->line)
         lose(link, "no memory or thread for a connection to Redis");
+}
+
+static void start_cluster(struct redis_link *link)
+{
+    struct redis_cluster_options cluster = {
+        .servers = link->url.servers, .count = link->url.server_count, .line = data_line(link)};
+
+    link->cluster = redis_cluster_new(&cluster);
+    link->phase = PHASE_LOGIN;
+    if (!link->cluster)
+        lose(link, "no memory, descriptor or thread for connections to Redis");
 }
 
 static void write_question(void *context, struct redis_command *command)
@@ -200,6 +231,8 @@ static void start(struct redis_link *link)
 {
     if (link->url.topology == REDIS_ALONE)
         start_line(link, &link->url.servers[0]);
+    else if (link->url.topology == REDIS_CLUSTER)
+        start_cluster(link);
     else
         start_finder(link);
 }
@@ -221,16 +254,20 @@ static void run_finder(struct redis_link *link)
     start_line(link, &link->master);
 }
 
-static void run_line(struct redis_link *link)
+/* Runs the line, or the cluster. */
+static void run_connection(struct redis_link *link)
 {
     char reason[REDIS_REASON_SIZE];
+    int status = link->cluster ? redis_cluster_run(link->cluster, reason) : redis_line_run(link->line, reason);
+    bool is_up;
 
-    if (redis_line_run(link->line, reason) < 0) {
+    if (status < 0) {
         if (!link->failure[0])
             memcpy(link->failure, reason, sizeof link->failure);
         return;
     }
-    if (link->phase == PHASE_READY || link->failure[0] || !redis_line_connection(link->line))
+    is_up = link->cluster ? redis_cluster_connection(link->cluster) : redis_line_connection(link->line);
+    if (link->phase == PHASE_READY || link->failure[0] || !is_up)
         return;
     link->phase = PHASE_READY;
     link->up_ns = clock_monotonic_ns();
@@ -244,7 +281,7 @@ void redis_link_run(struct redis_link *link)
     if (link->phase == PHASE_FINDING)
         run_finder(link);
     else if (link->phase != PHASE_WAITING)
-        run_line(link);
+        run_connection(link);
     if (link->failure[0]) {
         char reason[sizeof link->failure];
 

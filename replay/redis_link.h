@@ -6,9 +6,9 @@
 #include "replay/redis_access.h"
 
 /*
- * Keeps a connection to Redis, and makes another one when it is lost: to the server of the URL, or to the master that its
- * Sentinels name. They are asked before each attempt, and whether it is the master is asked of the server itself. One thread;
- * it never blocks it.
+ * Keeps a connection to Redis, and makes another one when it is lost: to the server of the URL; to the master that its
+ * Sentinels name, who are asked before each attempt, as is the server itself whether it is the master; or to a cluster, which
+ * is up while all of its slots are. One thread; it never blocks it.
  */
 struct redis_link;
 struct redis_connection;

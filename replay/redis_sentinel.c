@@ -20,5 +20,5 @@ int redis_sentinel_answer(const struct redisReply *reply, struct redis_endpoint 
 
     if (!host || host->type != REDIS_REPLY_STRING || !port || port->type != REDIS_REPLY_STRING)
         return -ENOENT;
-    return redis_endpoint_make(host->str, host->len, port->str, port->len, ret_master);
+    return redis_endpoint_make(host->str, host->len, port->str, port->len, ret_master) < 0 ? -ENOENT : 0;
 }

@@ -210,15 +210,17 @@ static int parse_master(const char *path, struct redis_url *ret_url)
     return *behind == '/' ? parse_database(behind + 1, &ret_url->database) : -EINVAL;
 }
 
-/* Parses what stands behind redis+sentinel://. */
-static int parse_sentinels(const char *text, struct redis_url *ret_url)
+/* Parses what stands behind redis+sentinel:// or redis+cluster://. */
+static int parse_servers(const char *text, enum redis_topology topology, struct redis_url *ret_url)
 {
-    struct redis_url parsed = {.topology = REDIS_SENTINEL};
+    struct redis_url parsed = {.topology = topology};
     size_t size = strcspn(text, "/?#");
-    int status = parse_list(text, size, USUAL_SENTINEL_PORT, &parsed);
+    int status = parse_list(text, size, topology == REDIS_SENTINEL ? USUAL_SENTINEL_PORT : USUAL_PORT, &parsed);
 
-    if (status == 0)
+    if (status == 0 && topology == REDIS_SENTINEL)
         status = parse_master(text + size, &parsed);
+    else if (status == 0 && text[size] != '\0' && strcmp(text + size, "/") != 0)
+        status = -EINVAL;
     if (status < 0) {
         redis_url_release(&parsed);
         return status;
@@ -231,14 +233,16 @@ int redis_url_parse(const char *text, struct redis_url *ret_url)
 {
     static const struct {
         const char *scheme;
-        enum { SERVER, SOCKET, SENTINEL } kind;
+        enum { SERVER, SOCKET, SENTINEL, CLUSTER } kind;
         bool secure;
     } kinds[] = {{"redis://", SERVER, false},
                  {"rediss://", SERVER, true},
                  {"unix://", SOCKET, false},
                  {"redis+unix://", SOCKET, false},
                  {"redis+sentinel://", SENTINEL, false},
-                 {"rediss+sentinel://", SENTINEL, true}};
+                 {"rediss+sentinel://", SENTINEL, true},
+                 {"redis+cluster://", CLUSTER, false},
+                 {"rediss+cluster://", CLUSTER, true}};
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         size_t size = strlen(kinds[i].scheme);
@@ -251,7 +255,7 @@ int redis_url_parse(const char *text, struct redis_url *ret_url)
         else if (kinds[i].kind == SOCKET)
             status = parse_socket(text + size, ret_url);
         else
-            status = parse_sentinels(text + size, ret_url);
+            status = parse_servers(text + size, kinds[i].kind == SENTINEL ? REDIS_SENTINEL : REDIS_CLUSTER, ret_url);
         if (status == 0)
             ret_url->secure = kinds[i].secure;
         return status;

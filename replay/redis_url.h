@@ -5,14 +5,15 @@
 
 enum { REDIS_SERVERS_MAX = 16 };
 
-/* What the servers of a URL are: the one Redis, or those who know which one is the master. */
-enum redis_topology { REDIS_ALONE, REDIS_SENTINEL };
+/* What the servers of a URL are: the one Redis, those who know which one is the master, or some nodes of a cluster. */
+enum redis_topology { REDIS_ALONE, REDIS_SENTINEL, REDIS_CLUSTER };
 
 /*
  * The parts of
  *   redis://[[user:]password@]host[:port][/database], or of unix://[[user:]password@]/path[?db=database], likewise
  *   redis+unix://;
- *   redis+sentinel://[[user:]password@]host[:port][,host[:port]...]/master[/database], user and password being the master's.
+ *   redis+sentinel://[[user:]password@]host[:port][,host[:port]...]/master[/database], user and password being the master's;
+ *   redis+cluster://[[user:]password@]host[:port][,host[:port]...].
  * With rediss in front all of them but sockets are reached by TLS.
  */
 struct redis_url {

@@ -45,8 +45,11 @@ static void on_request_error(void *context, const char *error, bool is_write)
     struct store_redis *redis = context;
 
     metrics_add(redis->metrics, METRIC_REDIS_ERRORS, 1);
-    /* A store that refuses writes (full, read-only, still loading) does not replay: the state must say so. */
-    if (is_write)
+    /*
+     * A store that refuses writes (full, read-only, still loading) does not replay: the state must say so. Where a slot of a
+     * cluster is on its way to another node, its companies wait, and no others.
+     */
+    if (is_write && strncmp(error, "TRYAGAIN", 8) != 0)
         redis_link_give_up(redis->link, "Redis refused a write", error);
 }
 

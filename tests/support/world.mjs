@@ -6,6 +6,7 @@ import { Publisher } from './events.mjs';
 import { FakeSentinel } from './fake-sentinel.mjs';
 import { HttpConnection } from './http.mjs';
 import { Proxy } from './proxy.mjs';
+import { RedisCluster } from './redis-cluster.mjs';
 import { NatsServer, RedisSentinel, RedisServer } from './servers.mjs';
 import { Sluice } from './sluice.mjs';
 import { SseClient } from './sse.mjs';
@@ -35,6 +36,10 @@ export class World {
 
   sentinel(master, options) {
     return this.#own(new RedisSentinel(master, options)).start();
+  }
+
+  cluster(options) {
+    return this.#own(new RedisCluster(options)).start();
   }
 
   /** A Sentinel that names the server on `port`, until the test tells it another. */

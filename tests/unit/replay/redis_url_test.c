@@ -108,7 +108,7 @@ static void assert_servers(const struct redis_url *url, const char *expected)
     assert_string_equal(text, expected);
 }
 
-static void test_sentinels(void **state)
+static void test_sentinels_and_clusters(void **state)
 {
     static const struct {
         const char *url;
@@ -124,6 +124,9 @@ static void test_sentinels(void **state)
         {"redis+sentinel://h:1,i,[::1]:3/my-Master.1_/7", REDIS_SENTINEL, false, "h;1 i;26379 ::1;3", "my-Master.1_",
          NULL, NULL, 7},
         {"rediss+sentinel://u:p%40,q@h,i:2/m", REDIS_SENTINEL, true, "h;26379 i;2", "m", "u", "p@,q", 0},
+        {"redis+cluster://h", REDIS_CLUSTER, false, "h;6379", "", NULL, NULL, 0},
+        {"redis+cluster://:p@h:7000,i:7001/", REDIS_CLUSTER, false, "h;7000 i;7001", "", NULL, "p", 0},
+        {"rediss+cluster://h,h2", REDIS_CLUSTER, true, "h;6379 h2;6379", "", NULL, NULL, 0},
     };
 
     (void)state;
@@ -202,6 +205,12 @@ static const char *const bad[] = {
     "redis+sentinel://u:p@h,u:p@i/m",
     "redis+sentinel://h:0x1/m",
     "redis+sentinel://1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17/m",
+    "redis+cluster://",
+    "redis+cluster:///",
+    "redis+cluster://h/0",
+    "redis+cluster://h,i:65536",
+    "redis+cluster://h?x",
+    "redis+cluster://u:p@",
     "redis+sentinels://h/m",
     "unix+sentinel://h/m",
     "redis://u:p@q@h", /* an @ in a password is written %40 */
@@ -297,7 +306,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_parts_of_a_url),
         cmocka_unit_test(test_tls_and_sockets),
-        cmocka_unit_test(test_sentinels),
+        cmocka_unit_test(test_sentinels_and_clusters),
         cmocka_unit_test(test_what_is_no_such_url_is_refused),
         cmocka_unit_test(test_the_check_of_the_settings_refuses_them_too),
         cmocka_unit_test(test_a_query_or_fragment_is_not_ignored),
