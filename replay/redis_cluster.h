@@ -9,8 +9,9 @@
  * the node that has its key, and once more where the key has moved. It is up while every slot has a node that takes writes, and
  * over as soon as one of them is lost; then it is to be made anew. One thread; it never blocks it.
  *
- * The commands of one slot are carried out in the order in which they were sent, also over a move: while some of them are with
- * one node, none goes to another.
+ * The commands of one key are carried out in the order in which they were sent, also over a move: while some of its slot are with
+ * one node, none goes to another. Those of several keys are as well, but for one that is told TRYAGAIN: what was sent behind it,
+ * before that was known, may be carried out first.
  */
 struct redis_cluster;
 

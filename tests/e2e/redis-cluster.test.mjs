@@ -1,8 +1,23 @@
 // Redis Cluster: companies on several nodes, slots that move, and nodes that fail.
 
 import assert from 'node:assert/strict';
+import {
+  askForStream,
+  assertOpen,
+  assertRefused,
+  asUser,
+  REVOKE_SUBJECT,
+  ticketFor,
+  untilClosing,
+  untilLive,
+  untilRefused,
+  untilReplicas,
+} from '../support/access.mjs';
+import { Authority } from '../support/certificates.mjs';
 import { assertExactly, assertPromise, range } from '../support/events.mjs';
+import { freePort } from '../support/process.mjs';
 import { replicated } from '../support/replicas.mjs';
+import { JWT_ENV } from '../support/tokens.mjs';
 import { eventually } from '../support/wait.mjs';
 import { e2e } from '../support/world.mjs';
 
@@ -173,4 +188,79 @@ e2e('one node that is full takes the store away, and it does not come and go', a
   await cluster.untilStored('acme', 30);
   assertExactly(client, range(1, 30));
   assert.equal(client.controls('stream.store').length, 2);
+});
+
+e2e('tickets, limits and revocations hold over replicas and nodes, also while their slots move', async (world) => {
+  const [nats, cluster] = await Promise.all([world.nats(), world.cluster()]);
+  const env = { ...JWT_ENV, MAX_CONNECTIONS_PER_USER: '3', DRAIN_SECONDS: '1' };
+  const replicas = [await world.sluice({ nats, redis: cluster, env }), await world.sluice({ nats, redis: cluster, env })];
+  const publisher = await world.publisher(nats);
+  for (const replica of replicas) await untilReplicas(replica, replicas.length);
+  const [one, two] = replicas;
+  const user = (id) => asUser({ companyId: 'acme', sub: id });
+  const counts = 'sluice:slots:user:acme|u1';
+  const move = async (key, between) => {
+    const from = await cluster.masterOf(key);
+    await cluster.moveSlot(await cluster.slotOf(key), from, cluster.masters.find((master) => master !== from), between);
+  };
+
+  const clients = [await world.liveStream(one, user('u1'))];
+  await move(counts, async (when) => {
+    if (when === 'begun') clients.push(await world.liveStream(two, user('u1')));
+    if (when === 'emptied') clients.push(await world.liveStream(one, user('u1')));
+    if (when === 'moved') for (const sluice of replicas) assertRefused(await askForStream(sluice, user('u1')), 429);
+  });
+  clients.pop().leave();
+  clients.push(await untilLive(world, two, user('u1')));
+  await untilRefused(world, one, user('u1'), 429);
+
+  // A ticket of one replica is good at the other, once.
+  const tickets = [];
+  for (let i = 0; i < 12; i++) tickets.push(await ticketFor(replicas[i % 2], { companyId: 'acme', sub: `t${i}` }));
+  const [ticketKey] = (await Promise.all(cluster.masters.map((node) => node.command('KEYS', 'sluice:ticket:*')))).flat();
+  const holders = [];
+  await move(ticketKey, async (when) => {
+    const from = { begun: 0, emptied: 4, moved: 8 }[when];
+    if (from === undefined) return;
+    for (let i = from; i < from + 4; i++) {
+      const options = { query: [['ticket', tickets[i]]], headers: [['User-Agent', 'a browser']] };
+      holders.push(await world.liveStream(replicas[(i + 1) % 2], options));
+      const stranger = await askForStream(one, { query: `ticket=${tickets[i]}`, headers: [['User-Agent', 'another']] });
+      assertRefused(stranger, 401);
+    }
+  });
+  assertOpen(...holders);
+
+  await move('sluice:revoked', async (when) => {
+    if (when === 'begun') await publisher.publish(REVOKE_SUBJECT, JSON.stringify({ companyId: 'acme', userId: 'u1' }));
+  });
+  for (const client of clients) await untilClosing(client, 'revoked');
+  await eventually(async () => (await cluster.command('ZCARD', 'sluice:revoked')) === 1, 'the revocation in Redis');
+  const three = await world.sluice({ nats, redis: cluster, env });
+  await untilRefused(world, three, user('u1'), 401);
+  assertOpen(...holders);
+});
+
+e2e('by TLS to all nodes, as a user with the rights of docs/operations.md', async (world) => {
+  const authority = new Authority();
+  world.own(() => authority.dispose());
+  const { certFile, keyFile, caFile } = authority.issue('IP:127.0.0.1');
+  const ports = [await freePort(), await freePort()];
+  const settings = (i) => [
+    ...['--tls-port', String(ports[i]), '--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', caFile],
+    ...['--tls-auth-clients', 'no', '--tls-cluster', 'yes'],
+    ...['--user', 'sluice', 'on', '>secret', '~sluice:*', '+@all', '-@dangerous'],
+  ];
+  const [nats, cluster] = await Promise.all([world.nats(), world.cluster({ masters: 2, settings })]);
+  const env = { REDIS_TLS_CA_FILE: authority.caFile };
+  const sluice = await world.sluice({ nats, redis: { url: `rediss+cluster://sluice:secret@127.0.0.1:${ports[0]}` }, env });
+  const publisher = await world.publisher(nats);
+  for (const company of range(1, 8).map((n) => `company-${n}`)) {
+    const client = await world.liveStream(sluice, { company });
+    await publisher.publishPaced(company, 1, 5, [client]);
+    await eventually(async () => {
+      const stored = await Promise.all(cluster.masters.map((node) => node.command('KEYS', logOf(company))));
+      return stored.flat().length === 1;
+    }, 'its events in Redis');
+  }
 });

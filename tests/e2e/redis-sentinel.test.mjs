@@ -1,8 +1,10 @@
 // Redis behind Sentinels: another server becomes the master, streams are told, and the replay has what it had.
 
 import assert from 'node:assert/strict';
+import { Authority } from '../support/certificates.mjs';
 import { assertExactly, assertPromise, range } from '../support/events.mjs';
 import { replicated } from '../support/replicas.mjs';
+import { freePort } from '../support/process.mjs';
 import { eventually } from '../support/wait.mjs';
 import { e2e } from '../support/world.mjs';
 
@@ -163,4 +165,27 @@ e2e('Sentinels are asked in turn: one that is away and one that knows nothing do
   await redis.start();
   blank.named = redis.port;
   await sluice.untilHealth('ok');
+});
+
+e2e('by TLS to the Sentinels and the master, as a user with the rights of docs/operations.md', async (world) => {
+  const authority = new Authority();
+  world.own(() => authority.dispose());
+  const certificate = authority.issue('IP:127.0.0.1');
+  const tlsPort = await freePort();
+  const user = ['--user', 'sluice', 'on', '>secret', '~sluice:*', '+@all', '-@dangerous'];
+  const tls = ['--tls-port', String(tlsPort), '--tls-cert-file', certificate.certFile, '--tls-key-file', certificate.keyFile];
+  const settings = [...tls, '--tls-ca-cert-file', certificate.caFile, '--tls-auth-clients', 'no', ...user];
+  const [nats, redis] = await Promise.all([world.nats(), world.redis({ settings })]);
+  const sentinel = await world.fakeSentinel(tlsPort, certificate);
+  const env = { REDIS_TLS_CA_FILE: authority.caFile, REDIS_PASSWORD: 'secret' };
+  const server = { url: url([sentinel], { user: 'sluice@' }).replace('redis+', 'rediss+') };
+  const sluice = await world.sluice({ nats, redis: server, env, until: 'degraded' });
+  const isRefused = ({ reason }) => /Redis refused the login: NOPERM/.test(reason ?? '');
+  await sluice.untilLog(isRefused, 'that ROLE is not allowed');
+  await redis.command('ACL', 'SETUSER', 'sluice', '+role');
+  await sluice.untilHealth('ok');
+  const publisher = await world.publisher(nats);
+  const client = await world.liveStream(sluice, { company: 'acme' });
+  await publisher.publishPaced('acme', 1, 5, [client]);
+  await redis.untilStored('acme', 5);
 });

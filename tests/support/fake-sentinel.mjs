@@ -1,15 +1,20 @@
 // A Sentinel that says what the test wants it to say.
 
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
+import tls from 'node:tls';
 import { parseReply } from './resp.mjs';
 
 export class FakeSentinel {
-  /** `port`: of the master that it names; undefined: it knows none. */
-  constructor(port) {
+  /** `port`: of the master that it names; undefined: it knows none. With a `certificate` it speaks TLS. */
+  constructor(port, certificate) {
     this.named = port;
     this.asked = 0; // how often it was asked for the master
     this.sockets = new Set();
-    this.server = net.createServer((socket) => this.#serve(socket));
+    const serve = (socket) => this.#serve(socket);
+    this.server = certificate
+      ? tls.createServer({ cert: readFileSync(certificate.certFile), key: readFileSync(certificate.keyFile) }, serve)
+      : net.createServer(serve);
   }
 
   #serve(socket) {

@@ -26,9 +26,10 @@ class ClusterNode extends RedisServer {
 }
 
 export class RedisCluster {
-  /** `replicas` is how many each of the `masters` has. */
-  constructor({ masters = 3, replicas = 0, durable = false } = {}) {
-    const node = () => new ClusterNode({ durable });
+  /** `replicas` is how many each of the `masters` has; `settings` are further arguments, by the number of a node. */
+  constructor({ masters = 3, replicas = 0, durable = false, settings = () => [] } = {}) {
+    let count = 0;
+    const node = () => new ClusterNode({ durable, settings: settings(count++) });
     this.masters = Array.from({ length: masters }, node);
     this.replicas = Array.from({ length: masters * replicas }, node);
   }

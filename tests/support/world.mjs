@@ -43,8 +43,8 @@ export class World {
   }
 
   /** A Sentinel that names the server on `port`, until the test tells it another. */
-  fakeSentinel(port) {
-    return this.#own(new FakeSentinel(port)).start();
+  fakeSentinel(port, certificate) {
+    return this.#own(new FakeSentinel(port, certificate)).start();
   }
 
   /** A server that is not started yet: it gets its port when it is. */
