@@ -49,6 +49,7 @@ struct redis_flights {
     uint64_t last_order;
     struct flight *held; /* in their order */
     uint32_t pass;       /* how often they were gone through */
+    int64_t pass_ns;     /* and when last */
     size_t held_bytes;
     bool were_moved;
     bool is_ending;
@@ -297,11 +298,10 @@ void redis_flights_forget_moves(struct redis_flights *flights)
 
 int64_t redis_flights_deadline_ns(const struct redis_flights *flights)
 {
-    int64_t now_ns = clock_monotonic_ns();
     int64_t deadline_ns = flights->failure[0] ? 0 : INT64_MAX;
 
     for (const struct flight *flight = flights->held; flight; flight = flight->next) {
-        int64_t next_ns = flight->pause_ns > now_ns ? flight->pause_ns : flight->deadline_ns;
+        int64_t next_ns = flight->pause_ns > flights->pass_ns ? flight->pause_ns : flight->deadline_ns;
 
         if (next_ns < deadline_ns)
             deadline_ns = next_ns;
@@ -325,6 +325,7 @@ static void release(struct redis_flights *flights)
     struct flight **at = &flights->held;
 
     flights->pass++;
+    flights->pass_ns = now_ns;
     while (*at) {
         struct flight *flight = *at;
         struct slot *slot = &flights->slots[flight->slot];

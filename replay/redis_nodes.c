@@ -122,7 +122,7 @@ static int adjust_lines(struct redis_nodes *nodes)
 
 int redis_nodes_take_map(struct redis_nodes *nodes, const struct redis_slot_map *map)
 {
-    int numbers[REDIS_NODES_MAX];
+    int numbers[REDIS_NODES_MAX] = {0};
 
     for (size_t i = 0; i < map->count; i++) {
         numbers[i] = enter(nodes, &map->nodes[i]);

@@ -559,13 +559,12 @@ static void test_help_and_documentation_hold_every_option(void **state)
 static void test_the_table_of_the_documentation_is_well_formed(void **state)
 {
     struct buffer text = buffer_make(65536);
-    char *line;
     char *rest;
 
     (void)state;
     config_write_markdown(&text);
     buffer_append(&text, "", 1);
-    for (line = strtok_r(text.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+    for (char *line = strtok_r(text.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         if (*line == '|')
             assert_int_equal(count_of(line, "|") - count_of(line, "\\|"), 5);
     buffer_release(&text);
