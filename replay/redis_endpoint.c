@@ -21,8 +21,10 @@ static bool is_port(const char *text, size_t size)
 /* What may stand in a name or an address; whether there is such a host shows when it is looked up. */
 static bool is_host(const char *text, size_t size)
 {
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:%";
+
     for (size_t i = 0; i < size; i++)
-        if (!memchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:%", text[i], 67))
+        if (text[i] == '\0' || !strchr(allowed, text[i]))
             return false;
     return size > 0;
 }
