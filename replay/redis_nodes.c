@@ -14,13 +14,11 @@ struct node {
     struct redis_endpoint server;
     struct redis_line *line; /* NULL: none now */
     size_t slots;            /* how many it has */
-    int polled_fd;           /* what is in the epoll set for it; -1: nothing */
 };
 
 struct redis_nodes {
     struct redis_line_options line;
     int epoll_fd;
-    int other_fd; /* what else is in the epoll set; -1: nothing */
     bool has_map;
     size_t count;
     struct node nodes[REDIS_NODES_MAX];
@@ -34,7 +32,6 @@ struct redis_nodes *redis_nodes_new(const struct redis_line_options *line)
     if (!nodes)
         return NULL;
     nodes->line = *line;
-    nodes->other_fd = -1;
     nodes->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (nodes->epoll_fd >= 0)
         return nodes;
@@ -92,7 +89,7 @@ static int enter(struct redis_nodes *nodes, const struct redis_endpoint *server)
             return (int)i;
     if (nodes->count == REDIS_NODES_MAX)
         return REDIS_NO_NODE;
-    nodes->nodes[nodes->count] = (struct node){.server = *server, .polled_fd = -1};
+    nodes->nodes[nodes->count] = (struct node){.server = *server};
     return (int)nodes->count++;
 }
 
@@ -179,44 +176,28 @@ bool redis_nodes_are_up(const struct redis_nodes *nodes)
     return nodes->has_map;
 }
 
-static int line_fd(const struct node *node, short *ret_wanted)
-{
-    *ret_wanted = 0;
-    return node->line ? redis_line_poll_fd(node->line, ret_wanted) : -1;
-}
-
-static void unpoll(const struct redis_nodes *nodes, int polled_fd, int fd)
-{
-    if (polled_fd >= 0 && polled_fd != fd)
-        (void)epoll_ctl(nodes->epoll_fd, EPOLL_CTL_DEL, polled_fd, NULL);
-}
-
-static int poll_one(const struct redis_nodes *nodes, int fd, short wanted)
+static void poll_one(const struct redis_nodes *nodes, int fd, short wanted)
 {
     struct epoll_event event = {.events = EPOLLIN | (wanted & POLLOUT ? (uint32_t)EPOLLOUT : 0)};
 
     if (fd >= 0 && epoll_ctl(nodes->epoll_fd, EPOLL_CTL_MOD, fd, &event) < 0)
         (void)epoll_ctl(nodes->epoll_fd, EPOLL_CTL_ADD, fd, &event);
-    return fd;
 }
 
 /*
- * A descriptor that was closed has left the set by itself, and its number may be another line's by now: first what is not
- * polled any more is taken out, then everything is put in, whether it was there or not.
+ * A descriptor leaves the set by itself when it is closed, and its number may be another line's then: so each is put in, whether
+ * it was there or not, and none is taken out. One that a dial's thread still holds wakes us up once for nothing.
  */
 int redis_nodes_poll_fd(struct redis_nodes *nodes, int other_fd, short other_wanted)
 {
-    short wanted;
-
-    for (size_t i = 0; i < nodes->count; i++)
-        unpoll(nodes, nodes->nodes[i].polled_fd, line_fd(&nodes->nodes[i], &wanted));
-    unpoll(nodes, nodes->other_fd, other_fd);
     for (size_t i = 0; i < nodes->count; i++) {
-        int fd = line_fd(&nodes->nodes[i], &wanted);
+        const struct node *node = &nodes->nodes[i];
+        short wanted = 0;
+        int fd = node->line ? redis_line_poll_fd(node->line, &wanted) : -1;
 
-        nodes->nodes[i].polled_fd = poll_one(nodes, fd, wanted);
+        poll_one(nodes, fd, wanted);
     }
-    nodes->other_fd = poll_one(nodes, other_fd, other_wanted);
+    poll_one(nodes, other_fd, other_wanted);
     return nodes->epoll_fd;
 }
 
