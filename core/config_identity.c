@@ -103,15 +103,19 @@ static bool url_has_password(const char *url)
 
 static void check_redis(const struct config *config, struct buffer *errors)
 {
-    bool secure = strncmp(config->redis_url, "rediss://", 9) == 0;
+    bool secure = strncmp(config->redis_url, "rediss", 6) == 0;
+    bool has_sentinels = strstr(config->redis_url, "+sentinel://") != NULL;
 
     check_pair("REDIS_TLS_CERT_FILE", config->redis_tls_cert_file, "REDIS_TLS_KEY_FILE", config->redis_tls_key_file,
                errors);
     if (is_given(config->redis_password) && url_has_password(config->redis_url))
         buffer_printf(errors, "REDIS_PASSWORD: is given, and REDIS_URL has a password too; expected one of them\n");
+    if (is_given(config->redis_sentinel_password) && !has_sentinels)
+        buffer_printf(errors, "REDIS_SENTINEL_PASSWORD: is given, but REDIS_URL names no Sentinels; expected "
+                              "redis+sentinel:// there\n");
     if (!secure && (is_given(config->redis_tls_ca_file) || is_given(config->redis_tls_cert_file)))
         buffer_printf(errors, "REDIS_TLS_CA_FILE, REDIS_TLS_CERT_FILE: are given, but REDIS_URL does not use TLS; "
-                              "expected rediss:// there\n");
+                              "expected rediss there\n");
     check_file("REDIS_TLS_CA_FILE", config->redis_tls_ca_file, errors);
     check_file("REDIS_TLS_CERT_FILE", config->redis_tls_cert_file, errors);
     check_file("REDIS_TLS_KEY_FILE", config->redis_tls_key_file, errors);

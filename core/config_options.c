@@ -161,9 +161,12 @@ const struct option config_options[] = {
          "deployment on the same NATS server needs another name"),
     GROUP("Replay"),
     TEXT("REDIS_URL", redis_url, "redis://localhost:6379", config_check_redis_url,
-         "replay store; rediss:// for TLS, unix:///path for a socket; set but empty: replay in memory, gone with the "
+         "replay store; rediss:// for TLS, unix:///path for a socket, redis+sentinel://host,host/master for the master "
+         "that Sentinels name, redis+cluster://host,host for a cluster; set but empty: replay in memory, gone with the "
          "process"),
     SECRET("REDIS_PASSWORD", redis_password, NULL, "password for Redis, instead of one in REDIS_URL"),
+    SECRET("REDIS_SENTINEL_PASSWORD", redis_sentinel_password, NULL,
+           "password for the Sentinels themselves; REDIS_URL and REDIS_PASSWORD have that of the servers behind them"),
     TEXT("REDIS_TLS_CA_FILE", redis_tls_ca_file, "", NULL,
          "certificates (PEM) of those who may vouch for Redis; empty: those that the system trusts"),
     TEXT("REDIS_TLS_CERT_FILE", redis_tls_cert_file, "", NULL, "our own certificate chain (PEM) towards Redis"),

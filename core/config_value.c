@@ -405,15 +405,64 @@ static bool is_redis_socket(const char *text)
     return path[size] == '\0' || (strncmp(path + size, "?db=", 4) == 0 && is_database(path + size + 4));
 }
 
+/* `[userinfo@]host[:port][,host[:port]...]` */
+static bool is_redis_list(const char *text, size_t size)
+{
+    const char *at = memrchr(text, '@', size);
+    const char *item = at ? at + 1 : text;
+    const char *end = text + size;
+    int count = 0;
+
+    if (at && !is_userinfo(text, (size_t)(at - text)))
+        return false;
+    for (;; count++) {
+        const char *comma = memchr(item, ',', (size_t)(end - item));
+        const char *item_end = comma ? comma : end;
+
+        if (!is_authority(item, (size_t)(item_end - item)))
+            return false;
+        if (!comma)
+            return count < 16;
+        item = comma + 1;
+    }
+}
+
+/* Sentinels and, behind them, `/master[/database]` */
+static bool is_redis_sentinels(const char *text)
+{
+    size_t list = strcspn(text, "/");
+    const char *name = text + list + 1;
+    size_t size;
+
+    if (text[list] == '\0' || !is_redis_list(text, list))
+        return false;
+    size = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_");
+    return size > 0 && size < 128 && (name[size] == '\0' || (name[size] == '/' && is_database(name + size + 1)));
+}
+
+/* Nodes of a cluster. */
+static bool is_redis_cluster(const char *text)
+{
+    size_t list = strcspn(text, "/");
+
+    return is_redis_list(text, list) && (text[list] == '\0' || text[list + 1] == '\0');
+}
+
 const char *config_check_redis_url(const char *value)
 {
     size_t server = scheme_size(value, "redis://") + scheme_size(value, "rediss://");
     size_t socket = scheme_size(value, "unix://") + scheme_size(value, "redis+unix://");
 
-    if (!*value || (server && is_redis_server(value + server)) || (socket && is_redis_socket(value + socket)))
+    size_t sentinels = scheme_size(value, "redis+sentinel://") + scheme_size(value, "rediss+sentinel://");
+    size_t cluster = scheme_size(value, "redis+cluster://") + scheme_size(value, "rediss+cluster://");
+
+    if (!*value || (server && is_redis_server(value + server)) || (socket && is_redis_socket(value + socket)) ||
+        (sentinels && is_redis_sentinels(value + sentinels)) || (cluster && is_redis_cluster(value + cluster)))
         return NULL;
-    return "redis[s]://[[user:]password@]host[:port][/database], unix://[[user:]password@]/path[?db=database], or nothing at "
-           "all for a replay store in memory";
+    return "redis[s]://[[user:]password@]host[:port][/database], unix://[[user:]password@]/path[?db=database], "
+           "redis[s]+sentinel://[[user:]password@]host[:port][,host[:port]...]/master[/database], "
+           "redis[s]+cluster://[[user:]password@]host[:port][,host[:port]...], or nothing at all for a replay store in "
+           "memory";
 }
 
 /* An origin (RFC 6454, 6.2), or all of them, or one whose host begins with `*.`. */

@@ -24,6 +24,7 @@ struct command {
 };
 
 struct redis_connection {
+    struct redis_route route; /* all NULL: this is the connection to a server */
     int fd;
     struct redis_tls *tls; /* NULL: none */
     int64_t timeout_ns;
@@ -56,6 +57,17 @@ struct redis_connection *redis_connection_new(int fd, struct redis_tls *tls, int
     return connection;
 }
 
+struct redis_connection *redis_connection_new_routed(const struct redis_route *route)
+{
+    struct redis_connection *connection = calloc(1, sizeof *connection);
+
+    if (!connection)
+        return NULL;
+    connection->route = *route;
+    connection->fd = -1;
+    return connection;
+}
+
 static void finish_first(struct redis_connection *connection, const redisReply *reply)
 {
     struct command *command = connection->first;
@@ -77,7 +89,8 @@ void redis_connection_free(struct redis_connection *connection)
         redisReaderFree(connection->reader);
     buffer_release(&connection->output);
     redis_tls_free(connection->tls);
-    close(connection->fd);
+    if (connection->fd >= 0)
+        close(connection->fd);
     free(connection);
 }
 
@@ -118,9 +131,12 @@ static int append_command(struct buffer *output, int count, const char *const *a
 int redis_connection_command(struct redis_connection *connection, int count, const char *const *arguments,
                              const size_t *sizes, redis_reply_done done, void *context)
 {
-    struct command *command = malloc(sizeof *command);
+    struct command *command;
     int status;
 
+    if (connection->route.command)
+        return connection->route.command(connection->route.context, count, arguments, sizes, done, context);
+    command = malloc(sizeof *command);
     if (!command)
         return -ENOMEM;
     status = append_command(&connection->output, count, arguments, sizes);
@@ -132,6 +148,11 @@ int redis_connection_command(struct redis_connection *connection, int count, con
     *connection->last = command;
     connection->last = &command->next;
     return 0;
+}
+
+struct redis_connection *redis_connection_of_key(struct redis_connection *connection, const char *key)
+{
+    return connection->route.of_key ? connection->route.of_key(connection->route.context, key) : connection;
 }
 
 int redis_connection_fd(const struct redis_connection *connection)

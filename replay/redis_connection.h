@@ -19,12 +19,28 @@ typedef void (*redis_reply_done)(void *context, const struct redisReply *reply);
 /* Takes over a connected non-blocking socket, and the TLS over it if that is not NULL, also on failure. timeout_ms: how long the oldest command may wait for its reply. */
 struct redis_connection *redis_connection_new(int fd, struct redis_tls *tls, int timeout_ms);
 
+/*
+ * A connection to several servers: it hands each command on to the one that has its key. Only commands may be asked of it,
+ * and connections by keys.
+ */
+struct redis_route {
+    /* As redis_connection_command() and redis_connection_of_key(). */
+    int (*command)(void *context, int count, const char *const *arguments, const size_t *sizes, redis_reply_done done,
+                   void *done_context);
+    struct redis_connection *(*of_key)(void *context, const char *key);
+    void *context;
+};
+struct redis_connection *redis_connection_new_routed(const struct redis_route *route);
+
 /* Calls back every waiting command with NULL, closes the socket, frees. */
 void redis_connection_free(struct redis_connection *connection);
 
 /* Queues one command. Returns 0, or -ENOMEM or -ENOBUFS when too much waits already: then done is never called. */
 int redis_connection_command(struct redis_connection *connection, int count, const char *const *arguments,
                              const size_t *sizes, redis_reply_done done, void *context);
+
+/* The connection to the server that has the key, which is the same one where there is only one; NULL: there is none now. */
+struct redis_connection *redis_connection_of_key(struct redis_connection *connection, const char *key);
 
 int redis_connection_fd(const struct redis_connection *connection);
 bool redis_connection_wants_write(const struct redis_connection *connection);

@@ -19,9 +19,7 @@
 #include "core/thread.h"
 
 struct redis_dial {
-    char host[256];
-    char port[6];
-    char path[108]; /* of a socket; empty: host and port count */
+    struct redis_endpoint server;
     int timeout_ms;
     int fd; /* an eventfd */
     /* Holders: the owner and the thread. The last one frees. */
@@ -77,7 +75,7 @@ static int connect_socket(const struct redis_dial *dial)
     struct addrinfo address = {
         .ai_family = AF_UNIX, .ai_addr = (struct sockaddr *)(void *)&name, .ai_addrlen = sizeof name};
 
-    snprintf(name.sun_path, sizeof name.sun_path, "%s", dial->path);
+    snprintf(name.sun_path, sizeof name.sun_path, "%s", dial->server.path);
     return connect_address(&address, dial->timeout_ms);
 }
 
@@ -87,7 +85,7 @@ static int connect_server(const struct redis_dial *dial)
     struct addrinfo *addresses = NULL;
     int result = -EHOSTUNREACH;
 
-    if (getaddrinfo(dial->host, dial->port, &hints, &addresses) == 0)
+    if (getaddrinfo(dial->server.host, dial->server.port, &hints, &addresses) == 0)
         for (const struct addrinfo *at = addresses; at && result < 0; at = at->ai_next)
             result = connect_address(at, dial->timeout_ms);
     if (addresses)
@@ -98,7 +96,7 @@ static int connect_server(const struct redis_dial *dial)
 static void *run(void *context)
 {
     struct redis_dial *dial = context;
-    int result = dial->path[0] ? connect_socket(dial) : connect_server(dial);
+    int result = dial->server.path[0] ? connect_socket(dial) : connect_server(dial);
     uint64_t one = 1;
     ssize_t written;
 
@@ -109,16 +107,14 @@ static void *run(void *context)
     return NULL;
 }
 
-struct redis_dial *redis_dial_new(const struct redis_url *url, int timeout_ms)
+struct redis_dial *redis_dial_new(const struct redis_endpoint *server, int timeout_ms)
 {
     struct redis_dial *dial = calloc(1, sizeof *dial);
     pthread_t thread;
 
     if (!dial)
         return NULL;
-    snprintf(dial->host, sizeof dial->host, "%s", url->host);
-    snprintf(dial->port, sizeof dial->port, "%s", url->port);
-    snprintf(dial->path, sizeof dial->path, "%s", url->path);
+    dial->server = *server;
     dial->timeout_ms = timeout_ms;
     atomic_init(&dial->holders, 2);
     atomic_init(&dial->result, -EINPROGRESS);

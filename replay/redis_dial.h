@@ -1,7 +1,7 @@
 #ifndef SLUICE_REPLAY_REDIS_DIAL_H
 #define SLUICE_REPLAY_REDIS_DIAL_H
 
-#include "replay/redis_url.h"
+#include "replay/redis_endpoint.h"
 
 /*
  * One attempt at a connection, by TCP or to a socket of this machine, on a thread of its own: looking a name up can block for seconds, and the thread that
@@ -10,7 +10,7 @@
 struct redis_dial;
 
 /* Starts. timeout_ms bounds each address's connect. NULL: no memory or no thread. */
-struct redis_dial *redis_dial_new(const struct redis_url *url, int timeout_ms);
+struct redis_dial *redis_dial_new(const struct redis_endpoint *server, int timeout_ms);
 
 /* Readable as soon as the attempt is over. */
 int redis_dial_fd(const struct redis_dial *dial);

@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/config_secret.h"
-#include "replay/redis_command.h"
-#include "replay/redis_connection.h"
-#include "replay/redis_dial.h"
+#include "replay/redis_cluster.h"
+#include "replay/redis_finder.h"
+#include "replay/redis_line.h"
+#include "replay/redis_sentinel.h"
 #include "replay/redis_url.h"
 
 #define NS_PER_MS INT64_C(1000000)
@@ -20,24 +20,44 @@
 enum {
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 2000,
-    PING_INTERVAL_MS = 1000,
 };
 
-enum phase { PHASE_WAITING, PHASE_DIALING, PHASE_LOGIN, PHASE_READY };
+enum phase { PHASE_WAITING, PHASE_FINDING, PHASE_LOGIN, PHASE_READY };
 
 struct redis_link {
-    struct redis_link_options options; /* but for its url and password */
+    struct redis_link_options options; /* but for its url and passwords */
     struct redis_url url;
-    struct redis_connection *connection;
+    char *sentinel_password; /* NULL: none */
     enum phase phase;
-    struct redis_dial *dial;
+    struct redis_finder *finder;  /* while finding */
+    size_t first_asked;           /* of the URL's Sentinels: who answered last */
+    struct redis_endpoint master; /* as it was found */
+    struct redis_line *line;      /* but for a cluster */
+    struct redis_cluster *cluster;
     int64_t up_ns; /* since when it is ready */
     int64_t retry_ns;
     int backoff_ms;
-    int64_t next_ping_ns;
     unsigned jitter_seed;
-    char failure[256]; /* why the connection has to end; set in callbacks, acted on behind them */
+    char failure[REDIS_REASON_SIZE]; /* why the connection has to end; set in callbacks, acted on behind them */
 };
+
+/* Takes a text over that counts instead of the one that is there, unless it is empty. */
+static int replace_text(char **text, const char *other)
+{
+    if (!other || !*other)
+        return 0;
+    free(*text);
+    *text = strdup(other);
+    return *text ? 0 : -ENOMEM;
+}
+
+static void release_texts(struct redis_link *link)
+{
+    redis_url_release(&link->url);
+    if (link->sentinel_password)
+        explicit_bzero(link->sentinel_password, strlen(link->sentinel_password));
+    free(link->sentinel_password);
+}
 
 struct redis_link *redis_link_new(const struct redis_link_options *options)
 {
@@ -49,19 +69,16 @@ struct redis_link *redis_link_new(const struct redis_link_options *options)
         free(link);
         return NULL;
     }
-    if (options->redis.password && *options->redis.password) {
-        free(link->url.password);
-        link->url.password = strdup(options->redis.password);
-        if (!link->url.password) {
-            redis_url_release(&link->url);
-            free(link);
-            return NULL;
-        }
+    if (replace_text(&link->url.password, options->redis.password) < 0 ||
+        replace_text(&link->sentinel_password, options->redis.sentinel_password) < 0) {
+        release_texts(link);
+        free(link);
+        return NULL;
     }
     link->options = *options;
     link->options.redis.url = NULL;
     link->options.redis.password = NULL;
-    link->options.redis.tls.host = link->url.host;
+    link->options.redis.sentinel_password = NULL;
     link->backoff_ms = BACKOFF_FIRST_MS;
     link->jitter_seed = (unsigned)clock_monotonic_ns();
     return link;
@@ -69,7 +86,9 @@ struct redis_link *redis_link_new(const struct redis_link_options *options)
 
 struct redis_connection *redis_link_connection(const struct redis_link *link)
 {
-    return link->phase == PHASE_READY ? link->connection : NULL;
+    if (link->phase != PHASE_READY)
+        return NULL;
+    return link->cluster ? redis_cluster_connection(link->cluster) : redis_line_connection(link->line);
 }
 
 void redis_link_give_up(struct redis_link *link, const char *what, const char *detail)
@@ -81,37 +100,46 @@ void redis_link_give_up(struct redis_link *link, const char *what, const char *d
 int redis_link_poll_fd(const struct redis_link *link, short *ret_events)
 {
     *ret_events = POLLIN;
-    if (link->dial)
-        return redis_dial_fd(link->dial);
-    if (!link->connection)
-        return -1;
-    if (redis_connection_wants_write(link->connection))
-        *ret_events = POLLIN | POLLOUT;
-    return redis_connection_fd(link->connection);
+    if (link->finder)
+        return redis_finder_poll_fd(link->finder, ret_events);
+    if (link->cluster)
+        return redis_cluster_poll_fd(link->cluster, ret_events);
+    return link->line ? redis_line_poll_fd(link->line, ret_events) : -1;
 }
 
 int64_t redis_link_deadline_ns(const struct redis_link *link)
 {
     if (link->phase == PHASE_WAITING)
         return link->retry_ns;
-    if (link->phase == PHASE_READY && !redis_connection_is_waiting(link->connection))
-        return link->next_ping_ns;
-    return link->connection ? redis_connection_deadline_ns(link->connection) : INT64_MAX;
+    if (link->finder)
+        return redis_finder_deadline_ns(link->finder);
+    if (link->cluster)
+        return redis_cluster_deadline_ns(link->cluster);
+    return redis_line_deadline_ns(link->line);
+}
+
+/* Ends what there is of a connection. Its commands are called back, and find none. */
+static void end_connection(struct redis_link *link)
+{
+    struct redis_line *line = link->line;
+    struct redis_cluster *cluster = link->cluster;
+
+    link->phase = PHASE_WAITING;
+    link->line = NULL;
+    link->cluster = NULL;
+    redis_line_free(line);
+    redis_cluster_free(cluster);
+    redis_finder_free(link->finder);
+    link->finder = NULL;
 }
 
 /* Ends the connection, if there is one, and tries again later. */
 static void lose(struct redis_link *link, const char *reason)
 {
-    struct redis_connection *connection = link->connection;
-
     /* One that was ready for a while starts anew; one that is given up at once, again and again, is tried less often. */
     if (link->phase == PHASE_READY && clock_monotonic_ns() - link->up_ns > BACKOFF_MAX_MS * NS_PER_MS)
         link->backoff_ms = BACKOFF_FIRST_MS;
-    link->phase = PHASE_WAITING;
-    link->connection = NULL;
-    redis_connection_free(connection);
-    redis_dial_free(link->dial);
-    link->dial = NULL;
+    end_connection(link);
     link->retry_ns =
         clock_monotonic_ns() + (link->backoff_ms + rand_r(&link->jitter_seed) % link->backoff_ms) * NS_PER_MS;
     link->backoff_ms = link->backoff_ms * 2 < BACKOFF_MAX_MS ? link->backoff_ms * 2 : BACKOFF_MAX_MS;
@@ -119,155 +147,144 @@ static void lose(struct redis_link *link, const char *reason)
     link->options.on_down(link->options.context, reason);
 }
 
-/* Looks for an error in the reply of a step. Returns whether the link goes on. */
-static bool step_succeeded(struct redis_link *link, const redisReply *reply)
+/* What the lines to all servers of the URL have in common. */
+static struct redis_line_options common_line(const struct redis_link *link)
 {
-    if (!reply)
-        return false;
-    /* Redis repeats the arguments of a command that it does not know: of a refused login only the code is told. */
-    if (reply->type == REDIS_REPLY_ERROR) {
-        char detail[128];
-
-        snprintf(detail, sizeof detail, "%.*s; compare the user in REDIS_URL and REDIS_PASSWORD with Redis's users",
-                 (int)strcspn(reply->str, " "), reply->str);
-        redis_link_give_up(link, "Redis refused the login", detail);
-    }
-    return reply->type != REDIS_REPLY_ERROR && !link->failure[0];
+    return (struct redis_line_options){
+        .secure = link->url.secure, .tls = link->options.redis.tls, .timeout_ms = link->options.redis.timeout_ms};
 }
 
-static void on_login(void *context, const redisReply *reply)
+/* What the lines to those servers have in common that hold data. */
+static struct redis_line_options data_line(const struct redis_link *link)
 {
-    (void)step_succeeded(context, reply);
+    struct redis_line_options line = common_line(link);
+
+    line.user = link->url.user;
+    line.password = link->url.password;
+    line.database = REDIS_NO_DATABASE;
+    return line;
 }
 
-/* The last step of the login. */
-static void on_selected(void *context, const redisReply *reply)
+static void start_line(struct redis_link *link, const struct redis_endpoint *server)
 {
-    struct redis_link *link = context;
+    struct redis_line_options line = data_line(link);
 
-    if (!step_succeeded(link, reply))
-        return;
-    link->phase = PHASE_READY;
-    link->up_ns = clock_monotonic_ns();
-    link->next_ping_ns = link->up_ns + PING_INTERVAL_MS * NS_PER_MS;
-    link->options.on_up(link->options.context);
-}
-
-static int send_login(struct redis_link *link)
-{
-    struct redis_command login = redis_command_make();
-    struct redis_command database = redis_command_make();
-    int status = 0;
-
-    if (link->url.password) {
-        redis_command_add(&login, "AUTH");
-        if (link->url.user && *link->url.user)
-            redis_command_add_bytes(&login, link->url.user, strlen(link->url.user));
-        redis_command_add_bytes(&login, link->url.password, strlen(link->url.password));
-        status = redis_command_send(&login, link->connection, on_login, link);
-    }
-    if (status < 0)
-        return status;
-    redis_command_add(&database, "SELECT");
-    redis_command_add(&database, "%d", link->url.database);
-    return redis_command_send(&database, link->connection, on_selected, link);
-}
-
-static void start_dial(struct redis_link *link)
-{
-    if (link->options.redis.password_file)
-        config_secret_refresh(link->options.redis.password_file, &link->url.password);
-    link->dial = redis_dial_new(&link->url, link->options.redis.timeout_ms);
-    link->phase = PHASE_DIALING;
-    if (!link->dial)
+    line.server = *server;
+    line.database = link->url.database;
+    line.must_be_master = link->url.topology == REDIS_SENTINEL;
+    link->line = redis_line_new(&line);
+    link->phase = PHASE_LOGIN;
+    if (!link->line)
         lose(link, "no memory or thread for a connection to Redis");
 }
 
-/* Takes the socket over. False: there is no connection, and why was told. */
-static bool make_connection(struct redis_link *link, int fd)
+static void start_cluster(struct redis_link *link)
 {
-    char reason[sizeof link->failure];
-    char error[REDIS_TLS_ERROR_SIZE];
-    struct redis_tls *tls = link->url.secure ? redis_tls_new(fd, &link->options.redis.tls, error) : NULL;
+    struct redis_cluster_options cluster = {
+        .servers = link->url.servers, .count = link->url.server_count, .line = data_line(link)};
 
-    if (link->url.secure && !tls) {
-        close(fd);
-        snprintf(reason, sizeof reason, "TLS to Redis cannot begin: %s", error);
-        lose(link, reason);
-        return false;
-    }
-    link->connection = redis_connection_new(fd, tls, link->options.redis.timeout_ms);
-    if (!link->connection)
-        lose(link, "no memory for a connection to Redis");
-    return link->connection != NULL;
-}
-
-static void finish_dial(struct redis_link *link)
-{
-    int result = redis_dial_result(link->dial);
-
-    if (result == -EINPROGRESS)
-        return;
-    redis_dial_free(link->dial);
-    link->dial = NULL;
-    if (result < 0) {
-        lose(link, strerror(-result));
-        return;
-    }
-    if (!make_connection(link, result))
-        return;
+    link->cluster = redis_cluster_new(&cluster);
     link->phase = PHASE_LOGIN;
-    if (send_login(link) < 0)
-        lose(link, "no memory for a connection to Redis");
+    if (!link->cluster)
+        lose(link, "no memory, descriptor or thread for connections to Redis");
 }
 
-static void on_pong(void *context, const redisReply *reply)
+static void write_question(void *context, struct redis_command *command)
+{
+    const struct redis_link *link = context;
+
+    redis_sentinel_ask(link->url.master, command);
+}
+
+static int take_master(void *context, const struct redis_endpoint *server, const redisReply *reply,
+                       char ret_reason[REDIS_REASON_SIZE])
 {
     struct redis_link *link = context;
 
-    if (reply && reply->type == REDIS_REPLY_ERROR)
-        redis_link_give_up(link, "Redis refused a PING", reply->str);
+    (void)server;
+    if (redis_sentinel_answer(reply, &link->master) == 0)
+        return 0;
+    snprintf(ret_reason, REDIS_REASON_SIZE, "this Sentinel knows no master of the name in REDIS_URL");
+    return -ENOENT;
 }
 
-static void ping_when_quiet(struct redis_link *link)
+static void start_finder(struct redis_link *link)
 {
-    struct redis_command command = redis_command_make();
+    struct redis_finder_options finder = {
+        .servers = link->url.servers,
+        .count = link->url.server_count,
+        .first = link->first_asked,
+        .line = common_line(link),
+        .write_question = write_question,
+        .take_answer = take_master,
+        .context = link,
+    };
 
-    if (link->phase != PHASE_READY || redis_connection_is_waiting(link->connection) ||
-        clock_monotonic_ns() < link->next_ping_ns)
-        return;
-    link->next_ping_ns = clock_monotonic_ns() + PING_INTERVAL_MS * NS_PER_MS;
-    redis_command_add(&command, "PING");
-    (void)redis_command_send(&command, link->connection, on_pong, link);
+    finder.line.password = link->sentinel_password;
+    finder.line.database = REDIS_NO_DATABASE;
+    link->finder = redis_finder_new(&finder);
+    link->phase = PHASE_FINDING;
+    if (!link->finder)
+        lose(link, "no memory or thread to ask the Sentinels");
 }
 
-/* Why the connection ended, and what to do about it. */
-static void give_up_ended(struct redis_link *link, int status)
+static void start(struct redis_link *link)
 {
-    const char *detail = redis_connection_error(link->connection);
-
-    if (status == -EPROTO && *detail)
-        redis_link_give_up(link, "compare REDIS_TLS_CA_FILE and the host in REDIS_URL with Redis's certificate",
-                           detail);
+    if (link->options.redis.password_file)
+        config_secret_refresh(link->options.redis.password_file, &link->url.password);
+    if (link->url.topology == REDIS_ALONE)
+        start_line(link, &link->url.servers[0]);
+    else if (link->url.topology == REDIS_CLUSTER)
+        start_cluster(link);
     else
-        redis_link_give_up(link, "the connection to Redis ended",
-                           status == -ETIMEDOUT ? "no answer in time" : strerror(-status));
+        start_finder(link);
+}
+
+static void run_finder(struct redis_link *link)
+{
+    char reason[REDIS_REASON_SIZE];
+    int status = redis_finder_run(link->finder, reason);
+
+    if (status == -EINPROGRESS)
+        return;
+    if (status < 0) {
+        redis_link_give_up(link, "no Sentinel names the master", reason);
+        return;
+    }
+    link->first_asked = redis_finder_asked(link->finder);
+    redis_finder_free(link->finder);
+    link->finder = NULL;
+    start_line(link, &link->master);
+}
+
+/* Runs the line, or the cluster. */
+static void run_connection(struct redis_link *link)
+{
+    char reason[REDIS_REASON_SIZE];
+    int status = link->cluster ? redis_cluster_run(link->cluster, reason) : redis_line_run(link->line, reason);
+    bool is_up;
+
+    if (status < 0) {
+        if (!link->failure[0])
+            memcpy(link->failure, reason, sizeof link->failure);
+        return;
+    }
+    is_up = link->cluster ? redis_cluster_connection(link->cluster) : redis_line_connection(link->line);
+    if (link->phase == PHASE_READY || link->failure[0] || !is_up)
+        return;
+    link->phase = PHASE_READY;
+    link->up_ns = clock_monotonic_ns();
+    link->options.on_up(link->options.context);
 }
 
 void redis_link_run(struct redis_link *link)
 {
-    int status;
-
     if (link->phase == PHASE_WAITING && clock_monotonic_ns() >= link->retry_ns)
-        start_dial(link);
-    if (link->phase == PHASE_DIALING)
-        finish_dial(link);
-    if (!link->connection)
-        return;
-    ping_when_quiet(link);
-    status = redis_connection_run(link->connection);
-    if (status < 0)
-        give_up_ended(link, status);
+        start(link);
+    if (link->phase == PHASE_FINDING)
+        run_finder(link);
+    else if (link->phase != PHASE_WAITING)
+        run_connection(link);
     if (link->failure[0]) {
         char reason[sizeof link->failure];
 
@@ -278,15 +295,9 @@ void redis_link_run(struct redis_link *link)
 
 void redis_link_free(struct redis_link *link)
 {
-    struct redis_connection *connection;
-
     if (!link)
         return;
-    connection = link->connection;
-    link->phase = PHASE_WAITING;
-    link->connection = NULL;
-    redis_connection_free(connection);
-    redis_dial_free(link->dial);
-    redis_url_release(&link->url);
+    end_connection(link);
+    release_texts(link);
     free(link);
 }

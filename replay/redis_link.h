@@ -6,8 +6,9 @@
 #include "replay/redis_access.h"
 
 /*
- * Keeps a connection to Redis: dials, logs in, selects the database, asks while nobody else does (a Redis that hangs shows
- * only in an answer that does not come), and tries again when the connection is lost. One thread; it never blocks it.
+ * Keeps a connection to Redis, and makes another one when it is lost: to the server of the URL; to the master that its
+ * Sentinels name, who are asked before each attempt, as is the server itself whether it is the master; or to a cluster, which
+ * is up while all of its slots are. One thread; it never blocks it.
  */
 struct redis_link;
 struct redis_connection;

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define USUAL_PORT "6379"
+#define USUAL_SENTINEL_PORT "26379"
+
 /* A part of the URL, percent-decoded, in memory of ours; NULL when it is not there. */
 static int get_part(CURLU *url, CURLUPart part, char **ret_text)
 {
@@ -22,7 +25,7 @@ static int get_part(CURLU *url, CURLUPart part, char **ret_text)
     return *ret_text ? 0 : -ENOMEM;
 }
 
-static int copy_host(CURLU *url, struct redis_url *ret_url)
+static int copy_host(CURLU *url, struct redis_endpoint *ret_server)
 {
     char *host;
     size_t size;
@@ -32,22 +35,22 @@ static int copy_host(CURLU *url, struct redis_url *ret_url)
         return status;
     size = host ? strlen(host) : 0;
     if (size > 2 && host[0] == '[' && host[size - 1] == ']')
-        snprintf(ret_url->host, sizeof ret_url->host, "%.*s", (int)(size - 2), host + 1);
-    else if (size > 0 && size < sizeof ret_url->host)
-        strcpy(ret_url->host, host);
+        snprintf(ret_server->host, sizeof ret_server->host, "%.*s", (int)(size - 2), host + 1);
+    else if (size > 0 && size < sizeof ret_server->host)
+        strcpy(ret_server->host, host);
     else
         status = -EINVAL;
     free(host);
     return status;
 }
 
-static int copy_port(CURLU *url, struct redis_url *ret_url)
+static int copy_port(CURLU *url, const char *usual, struct redis_endpoint *ret_server)
 {
     char *port;
     int status = get_part(url, CURLUPART_PORT, &port);
 
     if (status == 0)
-        snprintf(ret_url->port, sizeof ret_url->port, "%s", port ? port : "6379");
+        snprintf(ret_server->port, sizeof ret_server->port, "%s", port ? port : usual);
     free(port);
     return status;
 }
@@ -69,10 +72,10 @@ static int copy_database(CURLU *url, struct redis_url *ret_url)
     return status;
 }
 
-/* Parses what stands behind redis:// or rediss://; `text` is the whole. */
-static int parse_server(const char *text, const char *authority, struct redis_url *ret_url)
+/* Parses a URL of one server, whose authority begins at that place of the text. */
+static int parse_server(const char *text, const char *authority, const char *usual_port, struct redis_url *ret_url)
 {
-    struct redis_url parsed = {.user = NULL};
+    struct redis_url parsed = {.server_count = 1};
     CURLU *url;
     int status = 0;
 
@@ -85,9 +88,9 @@ static int parse_server(const char *text, const char *authority, struct redis_ur
     if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
         status = -EINVAL;
     if (status == 0)
-        status = copy_host(url, &parsed);
+        status = copy_host(url, &parsed.servers[0]);
     if (status == 0)
-        status = copy_port(url, &parsed);
+        status = copy_port(url, usual_port, &parsed.servers[0]);
     if (status == 0)
         status = copy_database(url, &parsed);
     if (status == 0)
@@ -126,20 +129,102 @@ static int parse_socket(const char *text, struct redis_url *ret_url)
     int database = 0;
     int status;
 
-    if (size < 2 || size >= sizeof parsed.path || (path > text && path[-1] != '@') || strpbrk(path, "%#@ \t\r\n"))
+    if (size < 2 || size >= sizeof parsed.servers[0].path || (path > text && path[-1] != '@') ||
+        strpbrk(path, "%#@ \t\r\n"))
         return -EINVAL;
     if (query && (strncmp(query, "?db=", 4) != 0 || parse_database(query + 4, &database) < 0))
         return -EINVAL;
     if (asprintf(&server, "redis://%.*slocalhost", (int)(path - text), text) < 0)
         return -ENOMEM;
-    status = parse_server(server, server + strlen("redis://"), &parsed);
+    status = parse_server(server, server + strlen("redis://"), USUAL_PORT, &parsed);
     explicit_bzero(server, strlen(server));
     free(server);
     if (status < 0)
         return status;
     parsed.database = database;
-    memcpy(parsed.path, path, size);
-    parsed.path[size] = '\0';
+    memcpy(parsed.servers[0].path, path, size);
+    parsed.servers[0].path[size] = '\0';
+    *ret_url = parsed;
+    return 0;
+}
+
+/* Takes over the next server of a list, with the credentials in front of all of them. */
+static int add_server(const char *userinfo, size_t userinfo_size, const char *server, size_t size,
+                      const char *usual_port, struct redis_url *url)
+{
+    struct redis_url parsed;
+    char *text;
+    int status;
+
+    if (url->server_count == REDIS_SERVERS_MAX || size == 0)
+        return -EINVAL;
+    if (asprintf(&text, "redis://%.*s%.*s", (int)userinfo_size, userinfo, (int)size, server) < 0)
+        return -ENOMEM;
+    status = parse_server(text, text + strlen("redis://") + userinfo_size, usual_port, &parsed);
+    explicit_bzero(text, strlen(text));
+    free(text);
+    if (status < 0)
+        return status;
+    url->servers[url->server_count++] = parsed.servers[0];
+    if (url->server_count > 1) {
+        redis_url_release(&parsed);
+        return 0;
+    }
+    url->user = parsed.user;
+    url->password = parsed.password;
+    return 0;
+}
+
+/* Parses `[userinfo@]host[:port][,host[:port]...]`, of that size. */
+static int parse_list(const char *text, size_t size, const char *usual_port, struct redis_url *ret_url)
+{
+    const char *at = memrchr(text, '@', size);
+    size_t userinfo_size = at ? (size_t)(at + 1 - text) : 0;
+    const char *end = text + size;
+    int status = 0;
+
+    for (const char *server = text + userinfo_size; status == 0 && server <= end;) {
+        const char *comma = memchr(server, ',', (size_t)(end - server));
+        size_t server_size = (size_t)((comma ? comma : end) - server);
+
+        status = add_server(text, userinfo_size, server, server_size, usual_port, ret_url);
+        server += server_size + 1;
+    }
+    return status;
+}
+
+/* `/master[/database]` */
+static int parse_master(const char *path, struct redis_url *ret_url)
+{
+    /* What Sentinel allows in a name. */
+    size_t size =
+        *path == '/' ? strspn(path + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_") : 0;
+    const char *behind = path + 1 + size;
+
+    if (size == 0 || size >= sizeof ret_url->master)
+        return -EINVAL;
+    memcpy(ret_url->master, path + 1, size);
+    ret_url->master[size] = '\0';
+    if (*behind == '\0')
+        return 0;
+    return *behind == '/' ? parse_database(behind + 1, &ret_url->database) : -EINVAL;
+}
+
+/* Parses what stands behind redis+sentinel:// or redis+cluster://. */
+static int parse_servers(const char *text, enum redis_topology topology, struct redis_url *ret_url)
+{
+    struct redis_url parsed = {.topology = topology};
+    size_t size = strcspn(text, "/?#");
+    int status = parse_list(text, size, topology == REDIS_SENTINEL ? USUAL_SENTINEL_PORT : USUAL_PORT, &parsed);
+
+    if (status == 0 && topology == REDIS_SENTINEL)
+        status = parse_master(text + size, &parsed);
+    else if (status == 0 && text[size] != '\0' && strcmp(text + size, "/") != 0)
+        status = -EINVAL;
+    if (status < 0) {
+        redis_url_release(&parsed);
+        return status;
+    }
     *ret_url = parsed;
     return 0;
 }
@@ -148,12 +233,16 @@ int redis_url_parse(const char *text, struct redis_url *ret_url)
 {
     static const struct {
         const char *scheme;
-        bool is_socket;
+        enum { SERVER, SOCKET, SENTINEL, CLUSTER } kind;
         bool secure;
-    } kinds[] = {{"redis://", false, false},
-                 {"rediss://", false, true},
-                 {"unix://", true, false},
-                 {"redis+unix://", true, false}};
+    } kinds[] = {{"redis://", SERVER, false},
+                 {"rediss://", SERVER, true},
+                 {"unix://", SOCKET, false},
+                 {"redis+unix://", SOCKET, false},
+                 {"redis+sentinel://", SENTINEL, false},
+                 {"rediss+sentinel://", SENTINEL, true},
+                 {"redis+cluster://", CLUSTER, false},
+                 {"rediss+cluster://", CLUSTER, true}};
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         size_t size = strlen(kinds[i].scheme);
@@ -161,7 +250,12 @@ int redis_url_parse(const char *text, struct redis_url *ret_url)
 
         if (strncmp(text, kinds[i].scheme, size) != 0)
             continue;
-        status = kinds[i].is_socket ? parse_socket(text + size, ret_url) : parse_server(text, text + size, ret_url);
+        if (kinds[i].kind == SERVER)
+            status = parse_server(text, text + size, USUAL_PORT, ret_url);
+        else if (kinds[i].kind == SOCKET)
+            status = parse_socket(text + size, ret_url);
+        else
+            status = parse_servers(text + size, kinds[i].kind == SENTINEL ? REDIS_SENTINEL : REDIS_CLUSTER, ret_url);
         if (status == 0)
             ret_url->secure = kinds[i].secure;
         return status;

@@ -1,19 +1,29 @@
 #ifndef SLUICE_REPLAY_REDIS_URL_H
 #define SLUICE_REPLAY_REDIS_URL_H
 
-#include <stdbool.h>
+#include "replay/redis_endpoint.h"
+
+enum { REDIS_SERVERS_MAX = 16 };
+
+/* What the servers of a URL are: the one Redis, those who know which one is the master, or some nodes of a cluster. */
+enum redis_topology { REDIS_ALONE, REDIS_SENTINEL, REDIS_CLUSTER };
 
 /*
- * The parts of redis://[[user:]password@]host[:port][/database], likewise rediss:// for TLS, or of
- * unix://[[user:]password@]/path[?db=database], likewise redis+unix://.
+ * The parts of
+ *   redis://[[user:]password@]host[:port][/database], or of unix://[[user:]password@]/path[?db=database], likewise
+ *   redis+unix://;
+ *   redis+sentinel://[[user:]password@]host[:port][,host[:port]...]/master[/database], user and password being the master's;
+ *   redis+cluster://[[user:]password@]host[:port][,host[:port]...].
+ * With rediss in front all of them but sockets are reached by TLS.
  */
 struct redis_url {
-    bool secure;    /* by TLS */
-    char path[108]; /* of a socket; empty: host and port count */
-    char host[256]; /* without the brackets of an IPv6 address */
-    char port[6];
-    char *user;     /* NULL: none */
-    char *password; /* NULL: none */
+    enum redis_topology topology;
+    bool secure; /* by TLS */
+    size_t server_count;
+    struct redis_endpoint servers[REDIS_SERVERS_MAX];
+    char master[128]; /* its name among Sentinels; else empty */
+    char *user;       /* NULL: none */
+    char *password;   /* NULL: none */
     int database;
 };
 

@@ -33,7 +33,14 @@ struct list {
     bool is_touched; /* to be read, as soon as its pace allows */
     bool is_reading;
     bool is_unreadable;
-    int64_t read_ns; /* when it was read last */
+    struct redis_connection *connection; /* where it is watched; NULL: nowhere */
+    int64_t read_ns;                     /* when it was read last */
+};
+
+/* One transaction, at the server that has some of the lists. */
+struct look {
+    struct shared_watch *watch;
+    struct redis_connection *connection;
 };
 
 struct shared_watch {
@@ -42,7 +49,8 @@ struct shared_watch {
     struct redis_connection *connection; /* while it looks */
     struct list lists[LISTS];
     int64_t next_look_ns;
-    bool is_looking;
+    struct look looks[WATCHED];
+    size_t looking; /* looks that wait for their answers */
 };
 
 static struct list list_make(struct shared_watch *watch, const char *key, enum shared_script script)
@@ -77,7 +85,7 @@ void shared_watch_free(struct shared_watch *watch)
 
 void shared_watch_restart(struct shared_watch *watch)
 {
-    watch->is_looking = false;
+    watch->looking = 0;
     watch->next_look_ns = 0;
     for (size_t i = 0; i < LISTS; i++) {
         watch->lists[i].is_touched = true;
@@ -93,7 +101,7 @@ void shared_watch_hurry(struct shared_watch *watch)
 
 int64_t shared_watch_deadline_ns(const struct shared_watch *watch)
 {
-    return watch->is_looking ? INT64_MAX : watch->next_look_ns;
+    return watch->looking > 0 ? INT64_MAX : watch->next_look_ns;
 }
 
 static void tell(const struct list *list, const struct shared_field *fields, size_t count)
@@ -233,18 +241,30 @@ static void read_due(struct shared_watch *watch, int64_t now_ns)
  */
 static void on_looked(void *context, const redisReply *reply)
 {
-    struct shared_watch *watch = context;
+    const struct look *look = context;
+    struct shared_watch *watch = look->watch;
     int64_t now_ns = clock_monotonic_ns();
     bool is_untouched = reply && reply->type == REDIS_REPLY_ARRAY;
 
+    if (watch->looking > 0)
+        watch->looking--;
+    watch->next_look_ns = now_ns + LOOK_INTERVAL_MS * NS_PER_MS;
     if (!reply)
         return;
-    watch->is_looking = false;
-    watch->next_look_ns = now_ns + LOOK_INTERVAL_MS * NS_PER_MS;
     /* One that is being read may have been touched behind its reading. */
-    for (size_t i = 0; i < LISTS; i++)
-        watch->lists[i].is_touched |= !is_untouched;
-    read_due(watch, now_ns);
+    for (size_t i = 0; i < WATCHED; i++)
+        watch->lists[i].is_touched |= !is_untouched && watch->lists[i].connection == look->connection;
+    if (watch->looking == 0)
+        read_due(watch, now_ns);
+}
+
+/* A watch that does not stand tells nothing: its slot is another node's, or on its way to one. */
+static void on_watched(void *context, const redisReply *reply)
+{
+    struct list *list = context;
+
+    if (reply && reply->type == REDIS_REPLY_ERROR)
+        list->is_touched = true;
 }
 
 static void on_ignored(void *context, const redisReply *reply)
@@ -253,30 +273,51 @@ static void on_ignored(void *context, const redisReply *reply)
     (void)reply;
 }
 
-static int send_word(struct shared_watch *watch, const char *word, const char *argument, redis_reply_done done)
+static int send_word(struct redis_connection *connection, const char *word, const char *argument, redis_reply_done done,
+                     void *context)
 {
     struct redis_command command = redis_command_make();
 
     redis_command_add(&command, "%s", word);
     if (argument)
         redis_command_add(&command, "%s", argument);
-    return redis_command_send(&command, watch->connection, done, watch);
+    return redis_command_send(&command, connection, done, context);
+}
+
+/* Asks each server that has one of the lists, once. */
+static void look(struct shared_watch *watch)
+{
+    for (size_t i = 0; i < WATCHED; i++) {
+        struct look *look = &watch->looks[i];
+        bool is_asked = false;
+
+        *look = (struct look){.watch = watch, .connection = watch->lists[i].connection};
+        for (size_t before = 0; before < i; before++)
+            is_asked |= watch->lists[before].connection == look->connection;
+        if (is_asked || !look->connection)
+            continue;
+        /* Nothing of ours may stand between these two: it would become part of the transaction. */
+        if (send_word(look->connection, "MULTI", NULL, on_ignored, NULL) == 0 &&
+            send_word(look->connection, "EXEC", NULL, on_looked, look) == 0)
+            watch->looking++;
+    }
 }
 
 void shared_watch_run(struct shared_watch *watch, struct redis_connection *connection)
 {
     int64_t now_ns = clock_monotonic_ns();
 
-    if (watch->is_looking || now_ns < watch->next_look_ns)
+    if (watch->looking > 0 || now_ns < watch->next_look_ns)
         return;
     watch->connection = connection;
     watch->next_look_ns = now_ns + LOOK_INTERVAL_MS * NS_PER_MS;
-    /* Nothing of ours may stand between these two: it would become part of the transaction. */
-    if (send_word(watch, "MULTI", NULL, on_ignored) < 0)
-        return;
-    watch->is_looking = send_word(watch, "EXEC", NULL, on_looked) == 0;
     for (size_t i = 0; i < WATCHED; i++)
-        (void)send_word(watch, "WATCH", watch->lists[i].key, on_ignored);
+        watch->lists[i].connection = redis_connection_of_key(connection, watch->lists[i].key);
+    look(watch);
+    for (size_t i = 0; i < WATCHED; i++)
+        if (!watch->lists[i].connection ||
+            send_word(watch->lists[i].connection, "WATCH", watch->lists[i].key, on_watched, &watch->lists[i]) < 0)
+            watch->lists[i].is_touched = true;
     /* Behind the new watches, with the same write: only what is too large for that waits for the answer. */
     read_due(watch, now_ns);
 }

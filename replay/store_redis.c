@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/clock.h"
 #include "replay/redis_handshake.h"
@@ -44,8 +45,11 @@ static void on_request_error(void *context, const char *error, bool is_write)
     struct store_redis *redis = context;
 
     metrics_add(redis->metrics, METRIC_REDIS_ERRORS, 1);
-    /* A store that refuses writes (full, read-only, still loading) does not replay: the state must say so. */
-    if (is_write)
+    /*
+     * A store that refuses writes (full, read-only, still loading) does not replay: the state must say so. Where a slot of a
+     * cluster is on its way to another node, its companies wait, and no others.
+     */
+    if (is_write && strncmp(error, "TRYAGAIN", 8) != 0)
         redis_link_give_up(redis->link, "Redis refused a write", error);
 }
 
@@ -152,11 +156,13 @@ static void set_id(struct store_redis *redis, uint64_t id)
     redis->requests.id = id;
 }
 
-/* Errors are left to those commands that matter. */
+/* Errors are left to those commands that matter, but for one: who writes nothing else sees by it that a master is none any more. */
 static void on_id(void *context, const redisReply *reply)
 {
     struct store_redis *redis = context;
 
+    if (reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "READONLY", 8) == 0)
+        redis_link_give_up(redis->link, "Redis refused a write", reply->str);
     set_id(redis, redis_id_of(reply, redis->requests.id));
 }
 

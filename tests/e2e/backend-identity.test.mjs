@@ -360,4 +360,8 @@ e2e('settings of an identity that contradict each other, or name a file that is 
   await refused({ NATS_TLS_CA_FILE: '/etc/hostname' }, /expected tls:\/\/ there/);
   await refused({ NATS_URL: 'tls://a,nats://b' }, /mixes tls:\/\/ and nats:\/\//);
   await refused({ REDIS_URL: `redis://:${WRONG}@h`, REDIS_PASSWORD: SECRET }, /REDIS_PASSWORD: is given, and REDIS_URL has/);
+  await refused({ REDIS_URL: `redis+sentinel://:${WRONG}@h,i/m`, REDIS_PASSWORD: SECRET }, /REDIS_PASSWORD: is given, and/);
+  await refused({ REDIS_URL: 'redis+cluster://h', REDIS_SENTINEL_PASSWORD: SECRET }, /REDIS_URL names no Sentinels/);
+  await refused({ REDIS_URL: `redis+sentinel://:${SECRET}@h,i/m` }, /redis\[s\]\+sentinel:\/\//);
+  await refused({ REDIS_URL: 'redis+sentinel://h/m', REDIS_TLS_CA_FILE: '/etc/hostname' }, /REDIS_URL does not use TLS/);
 });

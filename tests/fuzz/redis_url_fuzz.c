@@ -16,9 +16,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(status == 0 || status == -EINVAL);
     MUST(status == 0 || !*text || config_check_redis_url(text) != NULL);
     if (status == 0) {
-        MUST(*url.host && strlen(url.host) < sizeof url.host);
-        MUST(*url.port && strlen(url.port) < sizeof url.port);
-        MUST(strspn(url.port, "0123456789") == strlen(url.port));
+        MUST(url.server_count > 0 && url.server_count <= REDIS_SERVERS_MAX);
+        MUST(url.server_count == 1 || url.topology != REDIS_ALONE);
+        MUST((*url.master != '\0') == (url.topology == REDIS_SENTINEL));
+        for (size_t i = 0; i < url.server_count; i++) {
+            const struct redis_endpoint *server = &url.servers[i];
+
+            MUST(*server->host && strlen(server->host) < sizeof server->host);
+            MUST(*server->port && strlen(server->port) < sizeof server->port);
+            MUST(strspn(server->port, "0123456789") == strlen(server->port));
+            MUST(!*server->path || url.topology == REDIS_ALONE);
+        }
         MUST(url.database >= 0);
         redis_url_release(&url);
     }

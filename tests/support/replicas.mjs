@@ -28,9 +28,9 @@ export async function settled(replicas) {
   return { owner, followers: replicas.filter((replica) => replica.isRunning && replica !== owner) };
 }
 
-/** Replicas on one NATS and one Redis, settled, and a publisher. */
-export async function replicated(world, { count = 2, env, durable, config } = {}) {
-  const [nats, redis] = await Promise.all([world.nats({ config }), world.redis({ durable })]);
+/** Replicas on one NATS and one Redis, those that are given or new ones, settled, and a publisher. */
+export async function replicated(world, { count = 2, env, durable, config, ...given } = {}) {
+  const [nats, redis] = await Promise.all([given.nats ?? world.nats({ config }), given.redis ?? world.redis({ durable })]);
   const replicas = await Promise.all(range(1, count).map(() => world.sluice({ nats, redis, env })));
   await Promise.all(replicas.map((replica) => replica.untilReady()));
   const publisher = await world.publisher(nats);

@@ -37,9 +37,16 @@ export function parseReply(bytes, offset = 0) {
   throw new Error(`not a Redis reply: ${text}`);
 }
 
+function encodeCommand(words) {
+  const parts = words.map(String).map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
+  return `*${parts.length}\r\n${parts.join('')}`;
+}
+
 export class Redis {
-  constructor(port) {
+  /** With a `password` each connection logs in first. */
+  constructor(port, { password } = {}) {
     this.port = port;
+    this.password = password;
   }
 
   command(...words) {
@@ -48,15 +55,16 @@ export class Redis {
       let bytes = Buffer.alloc(0);
       socket.on('data', (chunk) => {
         bytes = Buffer.concat([bytes, chunk]);
-        const parsed = parseReply(bytes);
+        let parsed = parseReply(bytes);
+        if (parsed && this.password && !(parsed.value instanceof RedisError)) parsed = parseReply(bytes, parsed.next);
         if (!parsed) return;
         if (parsed.value instanceof RedisError) reject(parsed.value);
         else resolve(parsed.value);
       });
       socket.on('error', reject);
       socket.on('close', () => reject(new Error('Redis closed the connection')));
-      const parts = words.map(String).map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
-      socket.write(`*${parts.length}\r\n${parts.join('')}`);
+      if (this.password) socket.write(encodeCommand(['AUTH', this.password]));
+      socket.write(encodeCommand(words));
     });
     return within(reply, `a reply to ${words[0]}`).finally(() => socket.destroy());
   }

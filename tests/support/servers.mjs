@@ -1,6 +1,6 @@
 // Real nats-server and redis-server processes on free ports of 127.0.0.1, that a test may kill, hang and start again.
 
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { Child, freePort, removeDirectory, temporaryDirectory } from './process.mjs';
@@ -11,8 +11,10 @@ import { eventually } from './wait.mjs';
 export const SERVER_ENV = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin` };
 
 export class Server {
-  constructor(name) {
+  /** `name` is the name of its program, too, unless `program` is. */
+  constructor(name, program = name) {
     this.name = name;
+    this.program = program;
     this.child = undefined;
   }
 
@@ -23,7 +25,7 @@ export class Server {
     for (;;) {
       const first = this.port === undefined;
       const port = this.port ?? (await freePort());
-      const child = new Child(this.name, this.arguments(port), { env: SERVER_ENV, cwd: this.directory });
+      const child = new Child(this.program, this.arguments(port), { env: SERVER_ENV, cwd: this.directory });
       this.child = child;
       const up = await eventually(async () => {
         if (child.exit) return 'ended';
@@ -148,5 +150,37 @@ export class RedisServer extends Server {
 
   get url() {
     return `redis://127.0.0.1:${this.port}`;
+  }
+}
+
+/** A Sentinel that watches `master`, a RedisServer, as `mymaster`, two of them deciding. */
+export class RedisSentinel extends Server {
+  constructor(master, { password } = {}) {
+    super('redis-sentinel', 'redis-server');
+    this.master = master;
+    this.password = password;
+  }
+
+  /** What it learns it writes into its file, so that file is made once. */
+  arguments(port) {
+    const file = path.join(this.directory, `sentinel-${port}.conf`);
+    const lines = [
+      ...[`port ${port}`, 'bind 127.0.0.1', `dir ${this.directory}`],
+      ...[`sentinel monitor mymaster 127.0.0.1 ${this.master.port} 2`, 'sentinel down-after-milliseconds mymaster 1000'],
+      'sentinel failover-timeout mymaster 5000',
+    ];
+    if (this.password) lines.push(`requirepass ${this.password}`, `sentinel sentinel-pass ${this.password}`);
+    if (!existsSync(file)) writeFileSync(file, `${lines.join('\n')}\n`);
+    return [file, '--sentinel'];
+  }
+
+  async answers(port) {
+    return (await new Redis(port, { password: this.password }).command('PING')) === 'PONG';
+  }
+
+  /** What it knows of the master, as an object. */
+  async known() {
+    const words = await new Redis(this.port, { password: this.password }).command('SENTINEL', 'MASTER', 'mymaster');
+    return Object.fromEntries(words.flatMap((word, i) => (i % 2 ? [] : [[word, words[i + 1]]])));
   }
 }

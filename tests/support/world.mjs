@@ -3,10 +3,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Publisher } from './events.mjs';
+import { FakeSentinel } from './fake-sentinel.mjs';
 import { HttpConnection } from './http.mjs';
 import { Proxy } from './proxy.mjs';
 import { NatsCluster } from './nats_cluster.mjs';
-import { NatsServer, RedisServer } from './servers.mjs';
+import { RedisCluster } from './redis-cluster.mjs';
+import { NatsServer, RedisSentinel, RedisServer } from './servers.mjs';
 import { Sluice } from './sluice.mjs';
 import { SseClient } from './sse.mjs';
 import { within } from './wait.mjs';
@@ -35,6 +37,19 @@ export class World {
 
   redis(options) {
     return this.#own(new RedisServer(options)).start();
+  }
+
+  sentinel(master, options) {
+    return this.#own(new RedisSentinel(master, options)).start();
+  }
+
+  cluster(options) {
+    return this.#own(new RedisCluster(options)).start();
+  }
+
+  /** A Sentinel that names the server on `port`, until the test tells it another. */
+  fakeSentinel(port, certificate) {
+    return this.#own(new FakeSentinel(port, certificate)).start();
   }
 
   /** A server that is not started yet: it gets its port when it is. */

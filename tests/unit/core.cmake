@@ -59,6 +59,9 @@ sluice_unit_test(replay/store_redis_outage_test sluice_test_redis sluice_test_st
 sluice_unit_test(replay/store_redis_trouble_test sluice_test_redis sluice_test_store sluice_replay sluice_core)
 sluice_unit_test(replay/redis_member_test sluice_replay sluice_core)
 sluice_unit_test(replay/redis_reply_test sluice_replay sluice_core)
+sluice_unit_test(replay/redis_slot_test sluice_replay sluice_core)
+sluice_unit_test(replay/redis_cluster_test sluice_replay sluice_core lib_hiredis)
+sluice_unit_test(replay/redis_whereabouts_test sluice_replay sluice_core lib_hiredis)
 sluice_unit_test(replay/redis_url_test sluice_replay sluice_core)
 sluice_unit_test(replay/redis_tls_test sluice_replay sluice_core OpenSSL::SSL)
 

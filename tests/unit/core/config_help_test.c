@@ -82,6 +82,7 @@ static const char *const every_option[] = {
     "REPLICA_GROUP",
     "REDIS_URL",
     "REDIS_PASSWORD",
+    "REDIS_SENTINEL_PASSWORD",
     "REDIS_TLS_CA_FILE",
     "REDIS_TLS_CERT_FILE",
     "REDIS_TLS_KEY_FILE",

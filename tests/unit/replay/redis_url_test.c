@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -51,8 +52,8 @@ static void test_the_parts_of_a_url(void **state)
 
         if (redis_url_parse(cases[i].url, &url) != 0)
             fail_msg("refused: %s", cases[i].url);
-        assert_string_equal(url.host, cases[i].host);
-        assert_string_equal(url.port, cases[i].port);
+        assert_string_equal(url.servers[0].host, cases[i].host);
+        assert_string_equal(url.servers[0].port, cases[i].port);
         assert_text(url.password, cases[i].password);
         if (cases[i].user && *cases[i].user)
             assert_text(url.user, cases[i].user);
@@ -87,7 +88,59 @@ static void test_tls_and_sockets(void **state)
         assert_null(config_check_redis_url(cases[i].url));
         assert_int_equal(redis_url_parse(cases[i].url, &url), 0);
         assert_int_equal(url.secure, cases[i].secure);
-        assert_string_equal(url.path, cases[i].path);
+        assert_string_equal(url.servers[0].path, cases[i].path);
+        assert_text(url.password, cases[i].password);
+        assert_int_equal(url.database, cases[i].database);
+        redis_url_release(&url);
+    }
+}
+
+static void assert_servers(const struct redis_url *url, const char *expected)
+{
+    char text[1024] = "";
+
+    for (size_t i = 0; i < url->server_count; i++) {
+        const struct redis_endpoint *server = &url->servers[i];
+        size_t size = strlen(text);
+
+        snprintf(text + size, sizeof text - size, "%s%s;%s", i > 0 ? " " : "", server->host, server->port);
+    }
+    assert_string_equal(text, expected);
+}
+
+static void test_sentinels_and_clusters(void **state)
+{
+    static const struct {
+        const char *url;
+        enum redis_topology topology;
+        bool secure;
+        const char *servers;
+        const char *master;
+        const char *user;
+        const char *password;
+        int database;
+    } cases[] = {
+        {"redis+sentinel://h/m", REDIS_SENTINEL, false, "h;26379", "m", NULL, NULL, 0},
+        {"redis+sentinel://h:1,i,[::1]:3/my-Master.1_/7", REDIS_SENTINEL, false, "h;1 i;26379 ::1;3", "my-Master.1_",
+         NULL, NULL, 7},
+        {"rediss+sentinel://u:p%40,q@h,i:2/m", REDIS_SENTINEL, true, "h;26379 i;2", "m", "u", "p@,q", 0},
+        {"redis+cluster://h", REDIS_CLUSTER, false, "h;6379", "", NULL, NULL, 0},
+        {"redis+cluster://:p@h:7000,i:7001/", REDIS_CLUSTER, false, "h;7000 i;7001", "", NULL, "p", 0},
+        {"rediss+cluster://h,h2", REDIS_CLUSTER, true, "h;6379 h2;6379", "", NULL, NULL, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct redis_url url;
+
+        assert_null(config_check_redis_url(cases[i].url));
+        assert_int_equal(redis_url_parse(cases[i].url, &url), 0);
+        assert_int_equal(url.topology, cases[i].topology);
+        assert_int_equal(url.secure, cases[i].secure);
+        assert_servers(&url, cases[i].servers);
+        assert_string_equal(url.master, cases[i].master);
+        if (cases[i].user)
+            assert_text(url.user, cases[i].user);
         assert_text(url.password, cases[i].password);
         assert_int_equal(url.database, cases[i].database);
         redis_url_release(&url);
@@ -137,6 +190,29 @@ static const char *const bad[] = {
     "redis://h/3%00",
     "redis://u:p\nq@h",
     "redis://h\n",
+    "redis+sentinel://h",
+    "redis+sentinel://h/",
+    "redis+sentinel://h/m/",
+    "redis+sentinel://h/m/x",
+    "redis+sentinel://h/m/3/4",
+    "redis+sentinel://h/m m",
+    "redis+sentinel://h/m?db=3",
+    "redis+sentinel:///m",
+    "redis+sentinel://,h/m",
+    "redis+sentinel://h,/m",
+    "redis+sentinel://h,,i/m",
+    "redis+sentinel://h, i/m",
+    "redis+sentinel://u:p@h,u:p@i/m",
+    "redis+sentinel://h:0x1/m",
+    "redis+sentinel://1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17/m",
+    "redis+cluster://",
+    "redis+cluster:///",
+    "redis+cluster://h/0",
+    "redis+cluster://h,i:65536",
+    "redis+cluster://h?x",
+    "redis+cluster://u:p@",
+    "redis+sentinels://h/m",
+    "unix+sentinel://h/m",
     "redis://u:p@q@h", /* an @ in a password is written %40 */
 };
 
@@ -148,7 +224,7 @@ static void test_what_is_no_such_url_is_refused(void **state)
         int status = redis_url_parse(bad[i], &url);
 
         if (status != -EINVAL)
-            fail_msg("\"%s\" gives %d, host \"%s\"", bad[i], status, url.host);
+            fail_msg("\"%s\" gives %d, host \"%s\"", bad[i], status, url.servers[0].host);
         assert_int_equal(url.database, 77);
     }
 }
@@ -230,6 +306,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_parts_of_a_url),
         cmocka_unit_test(test_tls_and_sockets),
+        cmocka_unit_test(test_sentinels_and_clusters),
         cmocka_unit_test(test_what_is_no_such_url_is_refused),
         cmocka_unit_test(test_the_check_of_the_settings_refuses_them_too),
         cmocka_unit_test(test_a_query_or_fragment_is_not_ignored),
