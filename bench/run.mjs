@@ -29,6 +29,7 @@ const HELP = `usage: node bench/run.mjs [options]
   --seconds N        length of the live loads (8)
   --quick            one short, small run of a row of each kind: does it work, is nothing lost?
   --env NAME=VALUE   a setting for Sluice; may be repeated
+  --perf FOLDER      a profile of the server there for each row, for perf report; sampling costs a little itself
   --json FILE        write all figures there; those of all rows are also written to bench/results/
   --help
 
@@ -55,6 +56,7 @@ function readOptions() {
       seconds: { type: 'string', default: '8' },
       quick: { type: 'boolean', default: false },
       env: { type: 'string', multiple: true, default: [] },
+      perf: { type: 'string' },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -68,6 +70,7 @@ function readOptions() {
     help: values.help,
     quick: values.quick,
     json: values.json,
+    perf: values.perf,
     only: values.only,
     growth: values.growth,
     peers: shown,

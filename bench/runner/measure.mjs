@@ -1,5 +1,6 @@
 // One run of one row: a fresh server, the load, and what both of them counted.
 
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { runCrowd, runSlow } from './fairness.mjs';
@@ -28,12 +29,13 @@ import { runHistory } from './history.mjs';
 import { runIntake } from './intake.mjs';
 import { loaderLimit } from './loader_limit.mjs';
 import { peers } from './peers.mjs';
-import { freePort, redisCommand } from './processes.mjs';
+import { Process, freePort, redisCommand } from './processes.mjs';
 import { memoryKb } from './proc.mjs';
 import { runReplicas, runTakeover } from './replicas.mjs';
 import { runStorm } from './storm.mjs';
 
 const OPENED_SECONDS = 1; // streams that were opened to be counted stay longer than the afterwork
+const PROFILE_HZ = 999;
 const LAST_EVENTS = 3; // to each idle stream, at the end, to see that it lives
 
 const sum = (values) => values.reduce((total, one) => total + one, 0);
@@ -182,10 +184,23 @@ async function startOf(bench, row) {
   return startSubject(bench, row);
 }
 
+/** Samples the server for as long as it is measured, where --perf asks for it. */
+function startProfile(bench, row, subject) {
+  if (!bench.perf) return undefined;
+  const file = path.join(bench.perf, `${row.name.replace('/', '-')}.perf`);
+  const args = ['record', '-q', '-F', PROFILE_HZ, '-o', file, '-p', subject.processes[0].pid].map(String);
+  return new Process('perf', 'perf', args, { logFolder: bench.logFolder });
+}
+
 /** One subject, started before and ended behind the load. */
 const oneSubject = (run) => async (bench, row) => {
   const subject = await startOf(bench, row);
-  const figures = await withServers(subject.processes, () => run(bench, row, subject));
+  const profile = startProfile(bench, row, subject);
+  const figures = await withServers(subject.processes, async () => {
+    const measured = await run(bench, row, subject);
+    await profile?.stop('SIGINT');
+    return measured;
+  });
   return { ...figures, ...(await subject.atEnd?.()) };
 };
 
