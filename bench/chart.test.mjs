@@ -13,7 +13,7 @@ const row = (name, ratio, { deliveredPercent = 100, ...more } = {}) => ({
   ...more,
 });
 const widthsOf = (svg, style) =>
-  [...svg.matchAll(new RegExp(`<rect class="${style}" x="330" y="\\d+" width="([\\d.]+)"`, 'g'))].map(([, width]) => Number(width));
+  [...svg.matchAll(new RegExp(`<rect class="${style}" x="350" y="\\d+" width="([\\d.]+)"`, 'g'))].map(([, width]) => Number(width));
 
 test('bars are as long as the ratios, by load and peer', () => {
   const svg = drawChart([
@@ -30,6 +30,14 @@ test('bars are as long as the ratios, by load and peer', () => {
 test('who did not deliver everything is told so', () => {
   const svg = drawChart([row('a', 0.5), row('a/node', 1.5, { peer: 'node', title: '  Node', deliveredPercent: 99.99 })]);
   assert.match(svg, />1\.50, delivers 99 %</);
+  assert.match(svg, />0\.50</);
+});
+
+test('who brings events seconds late is told so', () => {
+  const late = row('a', 1);
+  late.row.p99Ms = 3854.8;
+  const svg = drawChart([late, row('b', 0.5)]);
+  assert.match(svg, />1\.00, 3\.9 s late</);
   assert.match(svg, />0\.50</);
 });
 

@@ -30,7 +30,7 @@ const HELP = `usage: node bench/run.mjs [options]
   --quick            one short, small run of a row of each kind: does it work, is nothing lost?
   --env NAME=VALUE   a setting for Sluice; may be repeated
   --perf FOLDER      a profile of the server there for each row, for perf report; sampling costs a little itself
-  --json FILE        write all figures there; those of all rows are also written to bench/results/
+  --json FILE        write all figures there; a whole run also writes bench/results/
   --help
 
 rows: ${[...loads.filter((row) => !row.peer), ...floors].map((row) => row.name).join(', ')}
@@ -138,21 +138,26 @@ function summarize(rows, runs) {
       const figure = floorFigures[result.kind];
       result.row.floorUs = floor.row[figure];
       // Run by run, each beside the floor of its own run: on a noisy machine the medians may come from different weather.
-      result.row.ratio = median(result.runs.map((run, at) => run[figure] / floor.runs[at][figure]));
+      const ratios = result.runs.map((run, at) => run[figure] / floor.runs[at][figure]);
+      result.row.ratio = median(ratios.filter(Number.isFinite));
     }
     result.bounds = checkBounds(result.bounds, result.row);
   }
   return results;
 }
 
-/** Writes what was asked for. All rows in one run, and those of growth, are also kept; the former with a chart. */
+/** All rows, on all peers, as users have them. Nothing else is worth keeping. */
+const isWhole = ({ only, quick, perf, environment, peers: shown }) =>
+  only.length === 0 && !quick && !perf && Object.keys(environment).length === 0 && shown.length === Object.keys(peers).length;
+
+/** Writes what was asked for. A whole run, and a whole one of growth, are also kept; the former with a chart. */
 function keepResults(options, results) {
-  const { json, only, quick, runs, seconds, environment } = options;
+  const { json, quick, runs, seconds, environment } = options;
   const measuredAt = new Date().toISOString();
   const report = { measuredAt, machine: machine(), runs, seconds, quick, environment, rows: results };
   const text = `${JSON.stringify(report, null, 2)}\n`;
   if (json) writeFileSync(json, text);
-  if (quick || only.length > 0) return;
+  if (!isWhole(options)) return;
   mkdirSync(RESULTS, { recursive: true });
   writeFileSync(path.join(RESULTS, `${measuredAt.slice(0, 10)}${options.growth ? '-growth' : ''}.json`), text);
   if (!options.growth) writeFileSync(path.join(RESULTS, 'chart.svg'), drawChart(results));

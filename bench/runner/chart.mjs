@@ -3,8 +3,9 @@
 
 const WIDTH = 760;
 const LABEL_X = 16;
-const BARS_X = 330;
-const BARS_WIDTH = 290;
+const BARS_X = 350;
+const BARS_WIDTH = 280;
+const LATE_MS = 1000; // a p99 that makes live events worth little
 const BAR_HEIGHT = 14;
 const BAR_STEP = 18;
 const GROUP_GAP = 16;
@@ -15,7 +16,7 @@ const STYLE = `
   text { font: 13px system-ui, sans-serif; fill: #1f2328; }
   .title { font-size: 16px; font-weight: 600; }
   .small { font-size: 12px; fill: #59636e; }
-  .floor { stroke: #59636e; stroke-dasharray: 4 3; }
+  .floor { stroke: #59636e; stroke-dasharray: 4 3; opacity: 0.6; }
   .sluice { fill: #0a6ebd; }
   .nchan { fill: #9a6700; }
   .node { fill: #7d8590; }
@@ -41,13 +42,16 @@ function groupsOf(results) {
       style: result.peer ?? 'sluice',
       ratio: result.row.ratio,
       delivered: result.row.deliveredPercent,
+      p99Ms: result.row.p99Ms,
     })),
   }));
 }
 
-/** What stands behind a bar. Who lost events did less work, which its bar does not show. */
-const noteOf = ({ ratio, delivered }) =>
-  delivered < 100 ? `${ratio.toFixed(2)}, delivers ${Math.floor(delivered)} %` : ratio.toFixed(2);
+/** What stands behind a bar. Who loses events, or brings them late, does another work, which its bar does not show. */
+function noteOf({ ratio, delivered, p99Ms }) {
+  if (delivered < 100) return `${ratio.toFixed(2)}, delivers ${Math.floor(delivered)} %`;
+  return p99Ms > LATE_MS ? `${ratio.toFixed(2)}, ${(p99Ms / 1000).toFixed(1)} s late` : ratio.toFixed(2);
+}
 
 function drawBar(bar, y, scale) {
   const width = Math.max(1, bar.ratio * scale);
@@ -92,8 +96,8 @@ export function drawChart(results) {
 <style>${STYLE}
 </style>
 <text class="title" x="${LABEL_X}" y="28">CPU for each delivery, as a ratio to the floor; shorter is better</text>
-${[...drawLegend(legend), ...parts].join('\n')}
 <line class="floor" x1="${floorX}" x2="${floorX}" y1="${TOP - 8}" y2="${y}"/>
+${[...drawLegend(legend), ...parts].join('\n')}
 <text class="small" x="${floorX}" y="${y + 14}" text-anchor="middle">floor: one send() for each event and stream = 1</text>
 </svg>
 `;

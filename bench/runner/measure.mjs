@@ -66,7 +66,7 @@ async function runLive(bench, row, subject) {
     kbPerStreamLoaded: (play.loadedKb - play.emptyKb) / streams,
     publishedPerSecond: flood.rate,
     publisherDelayMs: flood.worst_delay_ms,
-    deliveriesPerSecond: result.deliveries / flood.seconds,
+    wantedPerSecond: play.expected / flood.seconds,
     ...commonFigures(result, play.expected),
     ...(row.showsLoaderLimit ? { loaderLimitPerSecond: await loaderLimit(bench, streams) } : {}),
   };

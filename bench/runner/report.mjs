@@ -86,7 +86,7 @@ const tables = {
     ['p99', (result) => milliseconds(result.row.p99Ms) + bounded(result, 'p99Ms')],
     ['its bridge', ({ row, peer }) => (peer && row.bridgeUsPerDelivery > 0 ? microseconds(row.bridgeUsPerDelivery) : '')],
     ['Redis/event', (result) => (result.isFloor ? '' : fixed(0, ' µs')(result.row.redisUsPerEvent))],
-    ['came', ({ row }) => (row.loaderLimitPerSecond ? thousands(row.deliveriesPerSecond) : '')],
+    ['wanted', ({ row }) => (row.loaderLimitPerSecond ? thousands(row.wantedPerSecond) : '')],
     ['loader takes', ({ row }) => thousands(row.loaderLimitPerSecond)],
     ['', verdict],
   ],
