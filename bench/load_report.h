@@ -7,7 +7,7 @@
 
 struct load_result {
     long streams;
-    long connected;       /* got 200 and stream.ready (slow ones: 200) */
+    long connected;       /* got 200 and stream.ready (slow ones, and plain servers': 200) */
     long failed;          /* did not */
     long closed;          /* ended by the server after that */
     long protocol_errors; /* HTTP or SSE that could not be read; among failed or closed too */

@@ -14,7 +14,8 @@
 
 #include "tool.h"
 
-#define EVENT_MIN_BYTES 128
+#define EVENT_MIN_BYTES 64
+#define FULL_HEAD_MIN_BYTES 128 /* smaller events say only what sseload needs */
 #define EVENT_MAX_BYTES 65536
 #define TICK_NS NS_PER_MS
 #define FLUSH_TIMEOUT_MS 10000
@@ -22,7 +23,8 @@
 struct flood {
     const char *url, *subject;
     long rate, count, companies, first_company, size_bytes;
-    long varied; /* fields that differ, as those of real events do */
+    const char *filler; /* of an event's head, behind what sseload needs */
+    long varied;        /* fields that differ, as those of real events do */
     uint64_t random;
     natsConnection *connection;
     char event[EVENT_MAX_BYTES];
@@ -47,6 +49,7 @@ static natsStatus flood_connect(struct flood *flood)
 /* Everything but the head of the event stays as it is here: padding up to the wanted size. */
 static void fill_padding(struct flood *flood)
 {
+    flood->filler = flood->size_bytes < FULL_HEAD_MIN_BYTES ? "" : ",\"metricName\":\"load\",\"value\":0.85";
     memset(flood->event, 'x', (size_t)flood->size_bytes);
     memcpy(flood->event + flood->size_bytes - 2, "\"}", 2);
 }
@@ -72,17 +75,20 @@ static void vary_event(struct flood *flood, int head_size)
         memcpy(flood->event + head_size, fields, (size_t)size);
 }
 
+/* NATS_INVALID_ARG: the numbers have grown too long for events of that size. */
 static natsStatus publish_event(struct flood *flood, long index)
 {
-    int64_t now_ns = tool_now_ns();
-    char head[EVENT_MIN_BYTES];
-    int size = snprintf(head, sizeof head,
-                        "{\"companyId\":\"c%ld\",\"n\":%ld,\"t\":%" PRId64
-                        ",\"metricName\":\"load\",\"value\":0.85,\"pad\":\"",
-                        flood->first_company + index % flood->companies, index / flood->companies, now_ns);
+    long room = flood->size_bytes < FULL_HEAD_MIN_BYTES ? flood->size_bytes : FULL_HEAD_MIN_BYTES;
+    char head[FULL_HEAD_MIN_BYTES];
+    int size = snprintf(head, sizeof head, "{\"companyId\":\"c%ld\",\"n\":%ld,\"t\":%" PRId64 "%s,\"pad\":\"",
+                        flood->first_company + index % flood->companies, index / flood->companies, tool_now_ns(),
+                        flood->filler);
 
+    room -= 2; /* the event's end */
+    if (size > room)
+        return NATS_INVALID_ARG;
     memcpy(flood->event, head, (size_t)size);
-    memset(flood->event + size, 'x', EVENT_MIN_BYTES - 2 - (size_t)size);
+    memset(flood->event + size, 'x', (size_t)(room - size));
     if (flood->varied)
         vary_event(flood, size);
     return natsConnection_Publish(flood->connection, flood->subject, flood->event, (int)flood->size_bytes);
@@ -126,7 +132,7 @@ static int parse_options(struct flood *flood, int argc, char **argv)
         {"subject", "where to publish", NULL, 0, 0, &flood->subject},
         {"rate", "events a second", &flood->rate, 1, 1000000, NULL},
         {"count", "events in all", &flood->count, 1, 100000000, NULL},
-        {"companies", "companies that take turns", &flood->companies, 1, 4096, NULL},
+        {"companies", "companies that take turns", &flood->companies, 1, 65536, NULL},
         {"first-company", "number of the first of them", &flood->first_company, 0, 1000000, NULL},
         {"size", "bytes of an event", &flood->size_bytes, EVENT_MIN_BYTES, EVENT_MAX_BYTES, NULL},
         {"varied", "1: with fields that differ, where they fit, in place of padding", &flood->varied, 0, 1, NULL},

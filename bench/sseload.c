@@ -30,7 +30,7 @@
 #define SPARE_DESCRIPTORS 16
 
 struct options {
-    long port, streams, companies, first_company, rate, pending, slow;
+    long port, streams, companies, first_company, rate, pending, slow, plain;
     long first, expect;
     long warmup_ms, linger_ms, seconds, connect_seconds;
     long gzip;
@@ -201,7 +201,8 @@ static int advance(struct load *load, struct client *client, int64_t now_ns)
 
     if (status != 0 && status != 200)
         return -ECONNREFUSED;
-    if (client->state == REQUESTED && (client->slow ? status == 200 : stream_check_ready(client->check))) {
+    if (client->state == REQUESTED &&
+        (client->slow || load->options.plain ? status == 200 : stream_check_ready(client->check))) {
         client->state = CONNECTED;
         load->result.connected++;
         if (client->slow)
@@ -392,12 +393,14 @@ static int parse_options(struct options *options, int argc, char **argv)
         {"port", "the server's port on 127.0.0.1", &options->port, 1, 65535, NULL},
         {"path", "request target; the company's number is appended", NULL, 0, 0, &options->path},
         {"streams", "streams to open", &options->streams, 1, 50000, NULL},
-        {"companies", "companies to spread them over: c0, c1 ...", &options->companies, 1, 4096, NULL},
+        {"companies", "companies to spread them over: c0, c1 ...", &options->companies, 1, 65536, NULL},
         {"first-company", "number of the first of them", &options->first_company, 0, 1000000, NULL},
         {"rate", "streams to open a second", &options->rate, 1, 1000000, NULL},
         {"pending", "open only while fewer than so many are not ready yet; 0: don't wait for them", &options->pending,
          0, 50000, NULL},
         {"slow", "how many of them never read", &options->slow, 0, 50000, NULL},
+        {"plain", "1: ready with the response's head, for servers that know no stream.ready", &options->plain, 0, 1,
+         NULL},
         {"first", "number of the first event to come", &options->first, 0, 1000000000, NULL},
         {"expect", "events that each stream must get; ends when all have; 0: runs out the time", &options->expect, 0,
          1000000000, NULL},

@@ -221,6 +221,13 @@ test('each stream brings the next token, from the first again behind the last', 
   }
 });
 
+test('of a server that knows no stream.ready the head is enough, but only if told so', async () => {
+  const response = `${HEAD}\r\n`;
+  assertFigures(await load(response, { args: ['--plain', 1] }), { connected: 1, failed: 0 });
+  assertFigures(await load(response, { args: ['--plain', 0, '--connect-seconds', 1] }), { connected: 0, failed: 1 });
+  assertFigures(await load(bare([event(0)]), { args: ['--plain', 1, '--expect', 1] }), { deliveries: 1, complete: 1 });
+});
+
 test('no more streams are asked for than may be pending', async () => {
   const args = ['--streams', 8, '--rate', 1_000_000, '--connect-seconds', 1];
   const unanswered = `${HEAD}\r\n`;

@@ -16,7 +16,8 @@
 #define MAX_RATE 100000.0
 #define MAX_COMPANIES 100000
 #define MAX_NAME_BYTES 64
-#define MAX_PAYLOAD_BYTES 512
+#define MAX_PAYLOAD_BYTES 512 /* without padding */
+#define MAX_SIZE_BYTES 65536
 #define MAX_TURN 1000 /* events published before the signals are looked at again */
 #define NS_PER_SECOND INT64_C(1000000000)
 #define SHORTEST_SLEEP_NS INT64_C(1000000)
@@ -48,6 +49,7 @@ struct settings {
     double rate;    /* events per second, over all companies */
     long companies; /* 0: the two named ones */
     const char *prefix;
+    size_t size;    /* payloads are padded to so many bytes; 0: not at all */
     uint64_t count; /* ends after so many events */
 };
 
@@ -65,6 +67,9 @@ struct publisher {
     size_t company_count;
     uint64_t random_state;
     uint64_t published;
+    size_t size;
+    char padding[MAX_SIZE_BYTES];
+    char payload[MAX_SIZE_BYTES + MAX_PAYLOAD_BYTES];
 };
 
 static void print_help(FILE *out)
@@ -79,6 +84,7 @@ static void print_help(FILE *out)
           "  --companies NUMBER companies named PREFIX0, PREFIX1 ... instead of the two\n"
           "                     called test-company and acme\n"
           "  --prefix TEXT      the prefix of their names (default c)\n"
+          "  --size NUMBER      pad payloads to so many bytes, up to 65536 (default: not at all)\n"
           "  --count NUMBER     end after so many events (default: never)\n"
           "  --help             this text\n"
           "\n"
@@ -113,6 +119,7 @@ static bool parse_arguments(int argc, char **argv, struct settings *settings)
         {"rate", required_argument, NULL, 'r'},
         {"companies", required_argument, NULL, 'c'},
         {"prefix", required_argument, NULL, 'p'},
+        {"size", required_argument, NULL, 's'},
         {"count", required_argument, NULL, 'n'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -142,6 +149,12 @@ static bool parse_arguments(int argc, char **argv, struct settings *settings)
                 expected = "--prefix takes letters, digits and . _ : -";
             }
             settings->prefix = optarg;
+            break;
+        case 's':
+            if (!parse_number(optarg, 1, MAX_SIZE_BYTES, &number)) {
+                expected = "--size takes a number from 1 to 65536";
+            }
+            settings->size = (size_t)number;
             break;
         case 'n':
             if (!parse_number(optarg, 1, 1e15, &number)) {
@@ -240,19 +253,31 @@ static const char *make_event(struct publisher *publisher, struct company *compa
     }
 }
 
+/* What is between the body and the end of a payload, so that it has the wanted size: nothing where it has that anyway. */
+static int padding_of(const struct publisher *publisher, size_t bare_size)
+{
+    static const size_t frame_size = sizeof ",\"pad\":\"\"" - 1;
+
+    return publisher->size > bare_size + frame_size ? (int)(publisher->size - bare_size - frame_size) : 0;
+}
+
 /* Publishes the next event, of the companies in turn. */
 static natsStatus publish_event(struct publisher *publisher)
 {
     struct company *company = &publisher->companies[publisher->published % publisher->company_count];
     char body[MAX_PAYLOAD_BYTES / 2];
-    char payload[MAX_PAYLOAD_BYTES];
+    char time[MAX_PAYLOAD_BYTES / 8];
     const char *subject = make_event(publisher, company, body, sizeof body);
+    size_t bare_size = (size_t)snprintf(time, sizeof time, ",\"ts\":%" PRId64, clock_ns(CLOCK_REALTIME) / 1000000);
+    int padding;
 
-    snprintf(payload, sizeof payload, "{\"companyId\":\"%s\",%s,\"ts\":%" PRId64 "}", company->name, body,
-             clock_ns(CLOCK_REALTIME) / 1000000);
+    bare_size += strlen("{\"companyId\":\"\",}") + strlen(company->name) + strlen(body);
+    padding = padding_of(publisher, bare_size);
+    snprintf(publisher->payload, sizeof publisher->payload, "{\"companyId\":\"%s\",%s%s%.*s%s%s}", company->name, body,
+             padding > 0 ? ",\"pad\":\"" : "", padding, publisher->padding, padding > 0 ? "\"" : "", time);
     company->published++;
     publisher->published++;
-    return natsConnection_PublishString(publisher->connection, subject, payload);
+    return natsConnection_PublishString(publisher->connection, subject, publisher->payload);
 }
 
 static bool make_companies(struct publisher *publisher, const struct settings *settings)
@@ -421,6 +446,8 @@ int main(int argc, char **argv)
         fputs("Try sluice-demo --help.\n", stderr);
         return EXIT_USAGE;
     }
+    publisher.size = settings.size;
+    memset(publisher.padding, 'x', sizeof publisher.padding);
     if (!make_companies(&publisher, &settings)) {
         fputs("sluice-demo: out of memory\n", stderr);
         return EXIT_FAILURE;

@@ -16,23 +16,12 @@ import exec from 'k6/execution';
 import { Counter, Rate, Trend } from 'k6/metrics';
 import sse from 'k6/x/sse';
 
-function setting(name, fallback) {
-  const text = __ENV[name];
-  if (text === undefined || text === '') return fallback;
-  const number = Number(text);
-  if (!(number >= 0)) throw new Error(`${name} must be a number, not "${text}"`);
-  return number;
-}
+import { ageOf, companyName, headersOf, isEvent, setting, streamUrl } from './common.js';
 
-const baseUrl = __ENV.BASE_URL || 'http://127.0.0.1:3007';
-const prefix = __ENV.PREFIX || 'c'; // companies are called c0, c1 …, as sluice-demo calls them
 const companies = setting('COMPANIES', 10);
 const connections = setting('CONNECTIONS', 100); // per company
 const rampSeconds = setting('RAMP_SECONDS', 10); // the streams open spread over this time
 const seconds = setting('SECONDS', 60); // the measurement, which follows
-const headers = {};
-if (__ENV.TOKEN) headers.Authorization = `Bearer ${__ENV.TOKEN}`;
-if (__ENV.API_KEY) headers['x-api-key'] = __ENV.API_KEY;
 
 const latency = new Trend('sluice_event_latency', true);
 const events = new Counter('sluice_events');
@@ -66,34 +55,32 @@ export function setup() {
 
 export default function ({ measuredFrom }) {
   const number = exec.vu.idInTest - 1;
-  const company = `${prefix}${number % companies}`;
+  const company = companyName(number % companies);
   const endsAt = measuredFrom + seconds * 1000;
   let ready = false;
   let failure = '';
 
   sleep((rampSeconds * number) / (companies * connections));
-  const response = sse.open(
-    `${baseUrl}/stream/updates?companyId=${encodeURIComponent(company)}`,
-    { headers, tags: { name: 'stream' } },
-    (client) => {
-      client.on('event', (event) => {
-        const now = Date.now();
-        if (now >= endsAt) {
-          client.close();
-        } else if (event.name === 'stream.ready') {
-          ready = true;
-        } else if (event.name === 'stream.gap') {
-          gaps.add(1);
-        } else if (event.id && event.name && now >= measuredFrom) {
-          measure(event.data, now);
-        }
-      });
-      client.on('error', (error) => {
-        failure = String(error);
+  const response = sse.open(streamUrl(company), { headers: headersOf(), tags: { name: 'stream' } }, (client) => {
+    client.on('event', (event) => {
+      const now = Date.now();
+      if (now >= endsAt) {
         client.close();
-      });
-    },
-  );
+      } else if (event.name === 'stream.ready') {
+        ready = true;
+      } else if (event.name === 'stream.gap') {
+        gaps.add(1);
+      } else if (now >= measuredFrom && isEvent(event)) {
+        events.add(1);
+        const age = ageOf(event, now);
+        if (Number.isFinite(age)) latency.add(age);
+      }
+    });
+    client.on('error', (error) => {
+      failure = String(error);
+      client.close();
+    });
+  });
 
   connected.add(ready);
   if (!ready || Date.now() < endsAt) {
@@ -101,12 +88,4 @@ export default function ({ measuredFrom }) {
     const what = ready ? 'the stream ended early' : `no stream (status ${response.status})`;
     console.error(`${company}: ${what} ${failure || response.error}`);
   }
-}
-
-// sluice-demo writes "ts" last; to find it so costs far less than to parse each payload.
-function measure(payload, now) {
-  events.add(1);
-  const at = payload.lastIndexOf('"ts":');
-  const published = at < 0 ? NaN : parseInt(payload.substring(at + 5), 10);
-  if (published > 0) latency.add(now - published);
 }

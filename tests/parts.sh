@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Two parts of ./dev test that are commands too: fuzzing, and faults under load. Read by ./dev, which has setup,
+# Three parts of ./dev test that are commands too: fuzzing, faults under load, the benchmark. Read by ./dev, which has setup,
 # configure_and_build, part, check and count.
 # shellcheck disable=SC2154 # ./dev sets root, logs, only, seed, sanitizer, unrandomised, failed and part_failed
 
@@ -48,4 +48,22 @@ command_chaos() {
     setup test
     configure_and_build release --target sluice
     SLUICE_BIN=${SLUICE_BIN:-build/sluice} node tests/chaos/run.mjs "$@"
+}
+
+# --- benchmark ------------------------------------------------------------------------------------
+
+# Whether it all runs and nothing is lost. Figures of a build with sanitizers mean nothing, and nobody looks at them.
+run_bench() {
+    part bench
+    check 'the benchmark runs' bench_quick
+}
+
+bench_quick() {
+    timeout -k 10 300 node bench/run.mjs --quick --sluice "build-$sanitizer/sluice" --tools "build-$sanitizer/bench"
+}
+
+command_bench() {
+    setup bench
+    configure_and_build release --target sluice bench-tools
+    node bench/run.mjs "$@"
 }

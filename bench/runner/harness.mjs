@@ -4,11 +4,11 @@ import http from 'node:http';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { Process, Tool, redisCommand, untilReady } from './processes.mjs';
-import { cpuSeconds, descriptorLimit } from './proc.mjs';
+import { Process, Tool, freePort, redisCommand, untilReady } from './processes.mjs';
+import { cpuSeconds, descriptorLimit, memoryKb } from './proc.mjs';
 import { makeCredentials } from './tokens.mjs';
 
-const EVENT_BYTES = 256;
+export const EVENT_BYTES = 256; // unless the row is about their size
 const OTHER_DESCRIPTORS = 200;
 
 export const OPEN_RATE = 5000; // streams a second, except where all come at once
@@ -21,7 +21,7 @@ export const GRACE_SECONDS = 20; // for deliveries that are late
 /** As many streams as the row asks for, or as many as descriptors allow. */
 export const streamsOf = (row) => Math.min(row.streams, descriptorLimit() - OTHER_DESCRIPTORS);
 
-function startTool(bench, name, options) {
+export function startTool(bench, name, options) {
   const args = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
   return new Tool(name, path.join(bench.tools, name), args, { logFolder: bench.logFolder });
 }
@@ -34,12 +34,6 @@ export const loadOf = (row) => (row.gzip ? { gzip: 1 } : {});
 
 export const startFlood = (bench, options) =>
   startTool(bench, 'natsflood', { url: bench.natsUrl, size: EVENT_BYTES, ...options });
-
-export async function startFloor(bench, port) {
-  const server = startTool(bench, 'floor', { port, url: bench.natsUrl });
-  await untilReady(server, port);
-  return server;
-}
 
 /** The same tokens in each run: what is measured has not seen them, being started anew. */
 export function credentialsOf(bench, row) {
@@ -65,6 +59,27 @@ export function startSluice(bench, row, port, settings = {}) {
   const server = new Process('sluice', bench.sluice, [], { env, logFolder: bench.logFolder });
   server.port = port;
   return server;
+}
+
+/*
+ * Who is measured is a *subject*: `processes`, the server first; `load`, the options by which sseload reaches it; `atEnd`,
+ * a function that gives figures of its own once its processes have ended, where it has any.
+ */
+
+/** Sluice itself. */
+export async function startSubject(bench, row) {
+  const port = await freePort();
+  const server = startSluice(bench, row, port);
+  await untilReady(server, port);
+  return { processes: [server], load: { port } };
+}
+
+/** The floor, which counts what full sockets refused. */
+export async function startFloor(bench) {
+  const port = await freePort();
+  const server = startTool(bench, 'floor', { port, url: bench.natsUrl });
+  await untilReady(server, port);
+  return { processes: [server], load: { port }, atEnd: async () => ({ unsent: (await server.result()).unsent }) };
 }
 
 /** Runs `use`, then ends the servers. Gives its figures, with a fault for each server that did not end cleanly. */
@@ -122,6 +137,50 @@ export function faultsOf(load) {
     .map(([what, count]) => `${count} ${what}`);
 }
 
+/**
+ * Opens streams, publishes to them, and waits until all is there or too late. `load`: `streams`, `rate` in events a
+ * second, and where they differ from the usual `companies`, `firstCompany`, `size` and `slow`. Gives what sseload and
+ * natsflood counted, what had to arrive, and what the subject took for it.
+ */
+export async function playLoad(bench, { processes, load: reach }, load) {
+  const { streams, rate, companies = 1, firstCompany = 0, slow = 0, size = EVENT_BYTES } = load;
+  const each = Math.ceil((rate * bench.seconds) / companies);
+  const memory = () => sum(processes.map((server) => memoryKb(server.pid)));
+  const emptyKb = memory();
+  const loader = startLoad(bench, {
+    ...reach,
+    streams: streams + slow,
+    slow,
+    companies,
+    'first-company': firstCompany,
+    rate: OPEN_RATE,
+    expect: each,
+    'warmup-ms': bench.warmupMs,
+    'linger-ms': LINGER_MS,
+    seconds: Math.ceil((each * companies) / rate + GRACE_SECONDS),
+    ...loadOf(load),
+  });
+  await loader.announced('READY');
+  await sleep(SETTLE_MS);
+
+  const openKb = memory();
+  const meter = startMeter(bench, ...processes);
+  const flood = await startFlood(bench, {
+    rate,
+    count: each * companies,
+    companies,
+    'first-company': firstCompany,
+    size,
+    ...floodOf(load),
+  }).result();
+  await loader.announced('DONE');
+  await sleep(AFTERWORK_MS);
+  const cpu = meter();
+  const loadedKb = memory();
+  const expected = each * streams;
+  return { flood, cpu, emptyKb, openKb, loadedKb, expected, result: await loader.result() };
+}
+
 const sum = (values) => values.reduce((total, one) => total + one, 0);
 
 const highest = (objects) =>
@@ -156,7 +215,7 @@ export function commonFigures(load, expected) {
 }
 
 /** Follows a stream and collects the ids of its events; control events carry none. */
-function startProbe(port) {
+function startProbe({ port, path: target = '/stream/updates?companyId=c', plain }) {
   const ids = [];
   let text = '';
   let ready;
@@ -164,7 +223,7 @@ function startProbe(port) {
   const request = http.get({
     host: '127.0.0.1',
     port,
-    path: '/stream/updates?companyId=c0',
+    path: `${target}0`,
     headers: { Accept: 'text/event-stream' },
     agent: false,
   });
@@ -175,6 +234,7 @@ function startProbe(port) {
   };
   request.on('error', () => {});
   request.on('response', (response) => {
+    if (plain) ready();
     response.on('error', () => {});
     response.setEncoding('utf8').on('data', (part) => {
       const blocks = (text + part).split('\n\n');
@@ -186,8 +246,8 @@ function startProbe(port) {
 }
 
 /** Publishes the history that the clients will have missed a part of. Gives its ids in order. */
-export async function makeHistory(bench, row, port) {
-  const probe = startProbe(port);
+export async function makeHistory(bench, row, reach) {
+  const probe = startProbe(reach);
   try {
     await Promise.race([probe.isReady, sleep(10_000)]);
     await startFlood(bench, { rate: row.history, count: row.history }).result();
@@ -211,4 +271,10 @@ export async function untilAppended(bench, company, events) {
       throw new Error(`Redis has ${held} of ${events} events of ${company}`);
     await sleep(20);
   }
+}
+
+/** One event for each company, so that none is new to Sluice and to Redis when it is measured. */
+export async function introduceCompanies(bench, { companies }) {
+  await startFlood(bench, { rate: 1000, count: companies, companies }).result();
+  for (let company = 0; company < companies; company++) await untilAppended(bench, `c${company}`, 1);
 }

@@ -4,13 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import {
   AT_ONCE_RATE,
-  GRACE_SECONDS,
-  LINGER_MS,
-  OPEN_RATE,
   SETTLE_MS,
   commonFigures,
   faultsOf,
   mergeLoads,
+  playLoad,
   startFlood,
   startLoad,
   startMeter,
@@ -35,28 +33,9 @@ async function fillHistory(bench, row) {
   return { events, sinceMs, fillSeconds, redisMb: (await redisMegabytes(bench)) - before };
 }
 
-/** Live events of the other company, c1, to streams of its own. */
-async function measureOther(bench, row, port) {
-  const count = row.rate * bench.seconds;
-  const load = startLoad(bench, {
-    port,
-    'first-company': 1,
-    streams: row.streams,
-    rate: OPEN_RATE,
-    expect: count,
-    'warmup-ms': bench.warmupMs,
-    'linger-ms': LINGER_MS,
-    seconds: Math.ceil(bench.seconds + GRACE_SECONDS),
-  });
-  await load.announced('READY');
-  await sleep(SETTLE_MS);
-  await startFlood(bench, { 'first-company': 1, rate: row.rate, count }).result();
-  return { expected: count * row.streams, ...(await load.result()) };
-}
-
-const readOnce = (bench, row, port, history) =>
+const readOnce = (bench, row, reach, history) =>
   startLoad(bench, {
-    port,
+    ...reach,
     path: `/stream/updates?since=${history.sinceMs}&companyId=c`,
     streams: row.readers,
     rate: AT_ONCE_RATE,
@@ -66,29 +45,30 @@ const readOnce = (bench, row, port, history) =>
   }).result();
 
 /** Reads all of the history again and again until `other` is there. Gives what was read, and how fast. */
-async function readUntil(bench, row, port, history, other) {
+async function readUntil(bench, row, reach, history, other) {
   const [rounds, startedAt] = [[], performance.now()];
   let isOver = false;
   const over = () => (isOver = true);
   other.then(over, over);
-  while (!isOver) rounds.push(await readOnce(bench, row, port, history));
+  while (!isOver) rounds.push(await readOnce(bench, row, reach, history));
   return { rounds: rounds.length, seconds: (performance.now() - startedAt) / 1000, result: mergeLoads(rounds) };
 }
 
-export async function runHistory(bench, row, server, port) {
+export async function runHistory(bench, row, subject) {
   const history = await fillHistory(bench, row);
   const { events, fillSeconds, redisMb } = history;
   await sleep(SETTLE_MS);
-  const alone = await measureOther(bench, row, port);
+  const otherLoad = { rate: row.rate, streams: row.streams, firstCompany: 1 };
+  const alone = await playLoad(bench, subject, otherLoad);
 
-  const meter = startMeter(bench, server);
-  const other = measureOther(bench, row, port);
-  const reading = await readUntil(bench, row, port, history, other);
+  const meter = startMeter(bench, ...subject.processes);
+  const other = playLoad(bench, subject, otherLoad);
+  const reading = await readUntil(bench, row, subject.load, history, other);
   const beside = await other;
   const cpu = meter();
 
   const read = reading.result.deliveries;
-  const both = mergeLoads([alone, beside, reading.result]);
+  const both = mergeLoads([alone.result, beside.result, reading.result]);
   return {
     events,
     fillSeconds,
@@ -98,11 +78,11 @@ export async function runHistory(bench, row, server, port) {
     cpuUsPerRead: (1e6 * cpu.server) / read,
     redisUsPerRead: (1e6 * cpu.redis) / read,
     ...commonFigures(both, alone.expected + beside.expected + events * row.readers * reading.rounds),
-    p50Ms: beside.latency_ms.p50,
-    p99Ms: beside.latency_ms.p99,
-    maxMs: beside.latency_ms.max,
-    p99AloneMs: alone.latency_ms.p99,
-    p99RiseMs: beside.latency_ms.p99 - alone.latency_ms.p99,
+    p50Ms: beside.result.latency_ms.p50,
+    p99Ms: beside.result.latency_ms.p99,
+    maxMs: beside.result.latency_ms.max,
+    p99AloneMs: alone.result.latency_ms.p99,
+    p99RiseMs: beside.result.latency_ms.p99 - alone.result.latency_ms.p99,
     faults: faultsOf(both),
   };
 }

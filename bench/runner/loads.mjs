@@ -1,6 +1,11 @@
 // The rows of the table: what load each one puts on the server, and what bounds it has to keep.
 
-const live = (rate, streams) => ({ kind: 'live', rate, streams });
+import { peers } from './peers.mjs';
+
+const live = (rate, streams, companies = 1) => ({ kind: 'live', rate, streams, companies });
+
+/** Everybody comes with at most so many on their way: more would overflow the kernel's queue of connections. */
+const storm = { kind: 'storm', streams: 15_000, pending: 1000, settings: { MAX_CONNECTIONS_PER_COMPANY: '0' } };
 
 /** Pairs of rows, with and without compression. */
 const compressible = (gzip, rate, streams) => ({ kind: 'gzip', needs: 'COMPRESSION', gzip, rate, streams });
@@ -14,39 +19,63 @@ const compressed = (rate, streams) => ({
 export const floors = [
   { name: 'floor-1000x100', title: 'floor: 1000 events/s to 100 streams', ...live(1000, 100) },
   { name: 'floor-100x500', title: 'floor: 100 events/s to 500 streams', ...live(100, 500) },
-];
+  { name: 'floor-500x4', title: 'floor: 5000 events/s of 500 companies, 4 streams each', ...live(5000, 2000, 500) },
+  { name: 'floor-storm', title: 'floor: 15,000 streams come, one event to all', ...storm },
+].map((row) => ({ ...row, isFloor: true }));
 
-/**
- * 1000 users open 5 streams each, as fast as the server takes them. More pending ones would overflow the kernel's queue of
- * connections, and what is then measured is the second after which a client tries again.
- */
+/** 1000 users open 5 streams each, as fast as the server takes them. */
 const enter = { kind: 'enter', streams: 5000, pending: 1000, users: 1000, companies: 100 };
 const enterWith = (algorithm) => ({ ...enter, algorithm, floor: 'open-auth-none' });
 
 const replicas = (rate, companies) => ({ kind: 'replicas', replicas: 3, rate, companies });
 
-/** `needs`: the option that the row is about; `onRequest`: left out unless it is named, or it is a quick run. */
-export const loads = [
+/**
+ * `needs`: the option that the row is about; `onRequest`: left out unless it is named; `peers`: the row is shown beside the
+ * peers; `quick`: it is part of a quick run, with 'peers' on the peers too; `quickEvents`: instead of `events` there.
+ */
+const ownLoads = [
   {
     name: 'live-1000x100',
+    quick: 'peers',
     title: '1000 events/s to 100 streams',
     ...live(1000, 100),
     floor: 'floor-1000x100',
-    bounds: { ratio: 0.4, p99Ms: 15 },
+    peers: true,
+    bounds: { ratio: 0.33, p99Ms: 10, deliveredPercent: 100, gaps: 0 },
   },
   {
     name: 'live-5000x100',
     title: '5000 events/s to 100 streams',
     ...live(5000, 100),
     floor: 'floor-1000x100', // the floor does not sustain this rate itself
-    bounds: { ratio: 0.12, p99Ms: 20, deliveredPercent: 100, gaps: 0 },
+    peers: true,
+    bounds: { ratio: 0.1, p99Ms: 15, deliveredPercent: 100, gaps: 0 },
   },
   {
     name: 'live-100x500',
     title: '100 events/s to 500 streams',
     ...live(100, 500),
     floor: 'floor-100x500',
-    bounds: { ratio: 1.15 },
+    peers: true,
+    bounds: { ratio: 1.05, deliveredPercent: 100, gaps: 0 },
+  },
+  {
+    name: 'live-500x4',
+    title: '5000 events/s of 500 companies, 4 streams each',
+    ...live(5000, 2000, 500),
+    floor: 'floor-500x4',
+    peers: true,
+    bounds: { ratio: 1.2, deliveredPercent: 100, gaps: 0 },
+  },
+  {
+    name: 'live-20000x100',
+    quick: true,
+    title: '20,000 events/s to 100 streams',
+    ...live(20_000, 100),
+    floor: 'floor-1000x100',
+    peers: true,
+    showsLoaderLimit: true,
+    bounds: { deliveredPercent: 100, gaps: 0 },
   },
   {
     name: 'plain-1000x1',
@@ -70,20 +99,52 @@ export const loads = [
   },
   {
     name: 'open-10000',
+    quick: true,
     title: '10,000 open streams',
     kind: 'open',
     streams: 10_000,
     companies: 100,
-    bounds: { kbPerStream: 1.5 },
+    peers: true,
+    bounds: { kbPerStream: 1, idleCpuPercent: 0.5 },
   },
   {
     name: 'resume-5000',
+    quick: 'peers',
     title: '5000 resume, each misses 100 of 500',
     kind: 'resume',
     streams: 5000,
     history: 500,
     missing: 100,
-    bounds: { cpuUsPerClient: 120, deliveredPercent: 100 },
+    peers: true,
+    bounds: { cpuUsPerClient: 80, deliveredPercent: 100 },
+  },
+  {
+    name: 'storm-15000',
+    quick: true,
+    title: '15,000 streams come, one event to all',
+    ...storm,
+    floor: 'floor-storm',
+    bounds: { lastMs: 100, deliveredPercent: 100 },
+  },
+  {
+    name: 'fair-crowd',
+    quick: true,
+    title: '100 events/s to 10 streams, beside 5000/s to 100 of another company',
+    kind: 'crowd',
+    rate: 100,
+    streams: 10,
+    crowd: { rate: 5000, streams: 100 },
+    bounds: { p99RiseMs: 5, deliveredPercent: 100, gaps: 0 },
+  },
+  {
+    name: 'fair-slow',
+    quick: true,
+    title: '1000 events/s to 100 streams, beside one that never reads',
+    kind: 'slow',
+    rate: 1000,
+    streams: 100,
+    slow: 1,
+    bounds: { costRise: 1.05, p99RiseMs: 1, deliveredPercent: 100, gaps: 0 },
   },
   {
     name: 'open-auth-none',
@@ -98,6 +159,7 @@ export const loads = [
   },
   {
     name: 'open-auth-rs256',
+    quick: true,
     title: '5000 opens, RS256, each token 5 times',
     ...enterWith('RS256'),
     bounds: { ratio: 2, opensPerSecond: 5000 },
@@ -128,12 +190,14 @@ export const loads = [
   },
   {
     name: 'replicas-bursts',
+    quick: true,
     title: '3 replicas, 5000 events/s of 10 companies',
     ...replicas(5000, 10),
     bounds: { redisUsPerEvent: 7, deliveredPercent: 100, gaps: 0 },
   },
   {
     name: 'takeover-5000',
+    quick: true,
     title: '5000 resume at 2 others after the owner died',
     kind: 'takeover',
     replicas: 3,
@@ -144,6 +208,7 @@ export const loads = [
   },
   {
     name: 'intake-jetstream',
+    quick: true,
     title: 'a JetStream stream of 10 companies',
     kind: 'intake',
     needs: 'NATS_STREAM',
@@ -155,6 +220,7 @@ export const loads = [
   },
   {
     name: 'history-1000000',
+    quick: true,
     title: '4 read a history, another company has 10 streams, 100 events/s',
     kind: 'history',
     onRequest: true, // filling the history alone takes almost a minute
@@ -169,8 +235,86 @@ export const loads = [
   },
 ];
 
+/** A load of the table on a peer: the same, held against the same floor, bound to nothing. */
+const onPeer = (row) => (peer) => ({
+  ...row,
+  name: `${row.name}/${peer}`,
+  title: `  ${peers[peer].title}`,
+  peer,
+  quick: row.quick === 'peers',
+  settings: undefined,
+  bounds: undefined,
+  showsLoaderLimit: false,
+});
+
+export const loads = ownLoads.flatMap((row) => [row, ...(row.peers ? Object.keys(peers).map(onPeer(row)) : [])]);
+
+/** One series of rows each, in which one thing grows and all else stays. */
+const growing = (series, values, titleOf, loadOf) =>
+  values.map((value) => ({
+    name: `growth-${series}-${value}`,
+    title: titleOf(value),
+    series,
+    value,
+    quick: series === 'companies' && value === 10,
+    floor: 'floor-1000x100',
+    ...loadOf(value),
+    kind: 'live',
+  }));
+
+const noLimit = { MAX_CONNECTIONS_PER_COMPANY: '0' };
+
+export const growth = [
+  ...growing(
+    'streams',
+    [10, 100, 1000, 5000, 15_000],
+    (streams) => `10 events/s to ${streams} streams`,
+    (streams) => ({ ...live(10, streams), settings: noLimit }),
+  ),
+  ...growing(
+    'companies',
+    [1, 10, 100, 1000, 5000],
+    (companies) => `1000 events/s, companies of 3 streams: ${companies}`,
+    (companies) => live(1000, 3 * companies, companies),
+  ),
+  ...growing(
+    'bytes',
+    [64, 256, 1024, 4096, 16_384, 65_536],
+    (size) => `20 events/s of ${size} bytes to 100 streams`,
+    (size) => ({ ...live(20, 100), size }),
+  ),
+  ...growing(
+    'workers',
+    [1, 2],
+    (workers) => `5000 events/s to 100 streams, WORKERS=${workers}`,
+    (workers) => ({ ...live(5000, 100), settings: { WORKERS: String(workers) } }),
+  ),
+  ...growing(
+    'workers-spread',
+    [1, 2],
+    (workers) => `5000 events/s, 500 companies of 4 streams, WORKERS=${workers}`,
+    (workers) => ({ ...live(5000, 2000, 500), settings: { WORKERS: String(workers) } }),
+  ),
+];
+
+const QUICK = { rate: 500, streams: 100, companies: 25 };
+const smaller = (load) =>
+  Object.fromEntries(Object.entries(load).map(([key, value]) => [key, QUICK[key] ? Math.min(value, QUICK[key]) : value]));
+
+/** The same, small enough that it says nothing but whether it works. */
+export const quickened = (row) => ({
+  ...smaller(row),
+  ...(row.crowd ? { crowd: smaller(row.crowd) } : {}),
+  bounds: undefined,
+});
+
 /** What of a row is divided by the same of its floor. */
-export const floorFigures = { live: 'cpuUsPerDelivery', gzip: 'cpuUsPerDelivery', enter: 'cpuUsPerOpen' };
+export const floorFigures = {
+  live: 'cpuUsPerDelivery',
+  gzip: 'cpuUsPerDelivery',
+  enter: 'cpuUsPerOpen',
+  storm: 'cpuUsPerStream',
+};
 
 /** What the bounds are called in the table, how they are shown beside a figure, and how they compare. */
 export const boundKinds = {
@@ -180,6 +324,9 @@ export const boundKinds = {
   deliveredPercent: { title: 'delivered', holds: (value, bound) => value >= bound },
   gaps: { title: 'gaps', holds: (value, bound) => value <= bound },
   kbPerStream: { title: 'memory', limit: (bound) => `≤ ${bound} KB`, holds: (value, bound) => value <= bound },
+  idleCpuPercent: { title: 'idle CPU', limit: (bound) => `≤ ${bound} %`, holds: (value, bound) => value <= bound },
+  lastMs: { title: 'last delivery', limit: (bound) => `≤ ${bound} ms`, holds: (value, bound) => value <= bound },
+  costRise: { title: 'cost', limit: (bound) => `≤ ${bound.toFixed(2)} ×`, holds: (value, bound) => value <= bound },
   opensPerSecond: { title: 'opens/s', limit: (bound) => `≥ ${bound}`, holds: (value, bound) => value >= bound },
   redisUsPerEvent: { title: 'Redis', limit: (bound) => `≤ ${bound} µs`, holds: (value, bound) => value <= bound },
   allCaughtUpSeconds: { title: 'time', limit: (bound) => `≤ ${bound} s`, holds: (value, bound) => value <= bound },

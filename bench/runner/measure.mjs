@@ -1,7 +1,9 @@
 // One run of one row: a fresh server, the load, and what both of them counted.
 
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { runCrowd, runSlow } from './fairness.mjs';
 import {
   AFTERWORK_MS,
   AT_ONCE_RATE,
@@ -12,65 +14,69 @@ import {
   commonFigures,
   credentialsOf,
   faultsOf,
-  floodOf,
-  loadOf,
+  introduceCompanies,
   makeHistory,
+  playLoad,
   startFloor,
   startFlood,
   startLoad,
   startMeter,
-  startSluice,
+  startSubject,
   streamsOf,
   withServers,
 } from './harness.mjs';
 import { runHistory } from './history.mjs';
 import { runIntake } from './intake.mjs';
-import { runReplicas, runTakeover } from './replicas.mjs';
-import { freePort, redisCommand, untilReady } from './processes.mjs';
+import { loaderLimit } from './loader_limit.mjs';
+import { peers } from './peers.mjs';
+import { Process, freePort, redisCommand } from './processes.mjs';
 import { memoryKb } from './proc.mjs';
+import { runReplicas, runTakeover } from './replicas.mjs';
+import { runStorm } from './storm.mjs';
 
 const OPENED_SECONDS = 1; // streams that were opened to be counted stay longer than the afterwork
+const PROFILE_HZ = 999;
 const LAST_EVENTS = 3; // to each idle stream, at the end, to see that it lives
 
-async function runLive(bench, row, server, port) {
-  const count = Math.round(row.rate * bench.seconds);
-  const load = startLoad(bench, {
-    port,
-    streams: row.streams,
-    rate: OPEN_RATE,
-    expect: count,
-    'warmup-ms': bench.warmupMs,
-    'linger-ms': LINGER_MS,
-    seconds: Math.ceil(bench.seconds + GRACE_SECONDS),
-    ...loadOf(row),
-  });
-  await load.announced('READY');
-  await sleep(SETTLE_MS);
+const sum = (values) => values.reduce((total, one) => total + one, 0);
 
-  const meter = startMeter(bench, server);
-  const flood = await startFlood(bench, { rate: row.rate, count, ...floodOf(row) }).result();
-  await load.announced('DONE');
-  await sleep(AFTERWORK_MS);
-  const cpu = meter();
-  const memory = memoryKb(server.pid);
+const memoryOf = ({ processes }) => sum(processes.map((server) => memoryKb(server.pid)));
 
-  const result = await load.result();
+/** Redis memory for each event of the first company that it holds; NaN where it holds none, as for the floor. */
+async function redisBytesPerEvent(bench) {
+  const ask = async (command) => Number((await redisCommand(bench.redisPort, command)).slice(1));
+  const log = 'sluice:{c0}:log';
+  return (await ask(`MEMORY USAGE ${log} SAMPLES 0`)) / (await ask(`ZCARD ${log}`));
+}
+
+async function runLive(bench, row, subject) {
+  const streams = streamsOf(row);
+  if (row.series) await introduceCompanies(bench, row);
+  const play = await playLoad(bench, subject, { ...row, streams });
+  const { flood, cpu, result } = play;
   return {
+    streams,
     cpuUsPerDelivery: (1e6 * cpu.server) / result.deliveries,
+    bridgeUsPerDelivery: (1e6 * sum(cpu.servers.slice(1))) / result.deliveries,
     cpuPercent: (100 * cpu.server) / flood.seconds,
     redisUsPerEvent: (1e6 * cpu.redis) / flood.sent,
-    memoryMb: memory / 1024,
+    ...(row.series ? { redisBytesPerEvent: await redisBytesPerEvent(bench) } : {}),
+    memoryMb: play.loadedKb / 1024,
+    kbPerStream: (play.openKb - play.emptyKb) / streams,
+    kbPerStreamLoaded: (play.loadedKb - play.emptyKb) / streams,
     publishedPerSecond: flood.rate,
     publisherDelayMs: flood.worst_delay_ms,
-    ...commonFigures(result, count * row.streams),
+    wantedPerSecond: play.expected / flood.seconds,
+    ...commonFigures(result, play.expected),
+    ...(row.showsLoaderLimit ? { loaderLimitPerSecond: await loaderLimit(bench, streams) } : {}),
   };
 }
 
-async function runOpen(bench, row, server, port) {
+async function runOpen(bench, row, subject) {
   const streams = streamsOf(row);
-  const before = memoryKb(server.pid);
+  const before = memoryOf(subject);
   const load = startLoad(bench, {
-    port,
+    ...subject.load,
     streams,
     companies: row.companies,
     rate: OPEN_RATE,
@@ -81,9 +87,9 @@ async function runOpen(bench, row, server, port) {
   });
   await load.announced('READY');
   await sleep(2 * SETTLE_MS);
-  const opened = memoryKb(server.pid);
+  const opened = memoryOf(subject);
 
-  const meter = startMeter(bench, server);
+  const meter = startMeter(bench, ...subject.processes);
   await sleep(bench.idleSeconds * 1000);
   const idle = meter();
 
@@ -101,15 +107,15 @@ async function runOpen(bench, row, server, port) {
   };
 }
 
-async function runResume(bench, row, server, port) {
+async function runResume(bench, row, subject) {
   const streams = streamsOf(row);
   const first = row.history - row.missing;
-  const ids = await makeHistory(bench, row, port);
+  const ids = await makeHistory(bench, row, subject.load);
   await sleep(SETTLE_MS);
 
-  const meter = startMeter(bench, server);
+  const meter = startMeter(bench, ...subject.processes);
   const load = startLoad(bench, {
-    port,
+    ...subject.load,
     streams,
     rate: AT_ONCE_RATE,
     first,
@@ -136,14 +142,14 @@ async function runResume(bench, row, server, port) {
   };
 }
 
-async function runEnter(bench, row, server, port) {
+async function runEnter(bench, row, subject) {
   const streams = streamsOf(row);
   const { file } = credentialsOf(bench, row);
   await sleep(SETTLE_MS);
 
-  const openMeter = startMeter(bench, server);
+  const openMeter = startMeter(bench, ...subject.processes);
   const load = startLoad(bench, {
-    port,
+    ...subject.load,
     streams,
     companies: row.companies,
     rate: AT_ONCE_RATE,
@@ -155,7 +161,7 @@ async function runEnter(bench, row, server, port) {
   await sleep(AFTERWORK_MS);
   const opening = openMeter();
 
-  const closeMeter = startMeter(bench, server);
+  const closeMeter = startMeter(bench, ...subject.processes);
   const result = await load.result();
   await sleep(AFTERWORK_MS);
   const closing = closeMeter();
@@ -171,38 +177,58 @@ async function runEnter(bench, row, server, port) {
   };
 }
 
-/** One server, started before and ended behind the load. */
-const oneServer = (run) => async (bench, row) => {
-  const port = await freePort();
-  const server = startSluice(bench, row, port);
-  return withServers([server], async () => {
-    await untilReady(server, port);
-    return run(bench, row, server, port);
+/** How the row's subject is started: the floor, a peer, or Sluice. */
+async function startOf(bench, row) {
+  if (row.isFloor) return startFloor(bench);
+  if (row.peer) return peers[row.peer].start(bench, await freePort());
+  return startSubject(bench, row);
+}
+
+/** Samples the server for as long as it is measured, where --perf asks for it. */
+function startProfile(bench, row, subject) {
+  if (!bench.perf) return undefined;
+  const file = path.join(bench.perf, `${row.name.replace('/', '-')}.perf`);
+  const args = ['record', '-q', '-F', PROFILE_HZ, '-o', file, '-p', subject.processes[0].pid].map(String);
+  return new Process('perf', 'perf', args, { logFolder: bench.logFolder });
+}
+
+/** One subject, started before and ended behind the load. */
+const oneSubject = (run) => async (bench, row) => {
+  const subject = await startOf(bench, row);
+  const profile = startProfile(bench, row, subject);
+  const figures = await withServers(subject.processes, async () => {
+    const measured = await run(bench, row, subject);
+    await profile?.stop('SIGINT');
+    return measured;
   });
+  return { ...figures, ...(await subject.atEnd?.()) };
 };
 
 const kinds = {
-  live: oneServer(runLive),
-  gzip: oneServer(runLive),
-  open: oneServer(runOpen),
-  resume: oneServer(runResume),
-  enter: oneServer(runEnter),
-  history: oneServer(runHistory),
+  live: oneSubject(runLive),
+  gzip: oneSubject(runLive),
+  open: oneSubject(runOpen),
+  resume: oneSubject(runResume),
+  storm: oneSubject(runStorm),
+  crowd: oneSubject(runCrowd),
+  slow: oneSubject(runSlow),
+  enter: oneSubject(runEnter),
+  history: oneSubject(runHistory),
   replicas: runReplicas,
   takeover: runTakeover,
   intake: runIntake,
 };
 
-async function measureFloor(bench, row) {
-  const port = await freePort();
-  const server = await startFloor(bench, port);
-  const figures = await withServers([server], () => runLive(bench, row, server, port));
-  return { ...figures, unsent: (await server.result()).unsent };
-}
-
-/** Runs a row once. Faults are part of the figures; only what could not be measured is an error. */
-export async function measure(bench, row, { isFloor }) {
-  if (isFloor) return measureFloor(bench, row);
+/**
+ * Runs a row once. Faults are part of the figures; only what could not be measured is an error, and of a peer that is a
+ * fault too, since it says something of that peer alone.
+ */
+export async function measure(bench, row) {
   await redisCommand(bench.redisPort, 'FLUSHALL');
-  return kinds[row.kind](bench, row);
+  try {
+    return await kinds[row.kind](bench, row);
+  } catch (error) {
+    if (!row.peer) throw error;
+    return { faults: [`not measured: ${error.message.split('\n')[0]}`] };
+  }
 }

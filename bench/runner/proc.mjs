@@ -2,20 +2,28 @@
 
 import { readFileSync, readdirSync } from 'node:fs';
 
-/** CPU seconds of all threads that run, user and system, to the nanosecond: ticks are too coarse for a short run. */
-export function cpuSeconds(pid) {
-  let total = 0;
-  for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    total += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
-  }
-  return total / 1e9;
+/** The process and those that it started, as nginx does its workers. */
+function familyOf(pid) {
+  const started = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  return [pid, ...started.flatMap(familyOf)];
 }
 
-/** Memory in KB, shared pages counted by share. Sockets' kernel memory is not in it. */
-export function memoryKb(pid) {
-  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  return Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)[1]);
-}
+const sum = (values) => values.reduce((total, one) => total + one, 0);
+
+const threadSeconds = (pid, thread) =>
+  Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e9;
+
+const memoryOf = (pid) => Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]);
+
+/**
+ * CPU seconds of all threads that run, user and system, to the nanosecond: ticks are too coarse for a short run. Of the
+ * process and those that it started.
+ */
+export const cpuSeconds = (pid) =>
+  sum(familyOf(pid).flatMap((one) => readdirSync(`/proc/${one}/task`).map((thread) => threadSeconds(one, thread))));
+
+/** Memory in KB of the same processes, shared pages counted by share. Sockets' kernel memory is not in it. */
+export const memoryKb = (pid) => sum(familyOf(pid).map(memoryOf));
 
 export function descriptorLimit() {
   const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))[1];

@@ -10,6 +10,7 @@ import {
   OPEN_RATE,
   SETTLE_MS,
   commonFigures,
+  introduceCompanies,
   makeHistory,
   mergeLoads,
   startFlood,
@@ -56,12 +57,6 @@ async function withReplicas(bench, row, use) {
     await Promise.all(servers.map((server) => untilReady(server, server.port)));
     return use(await settle(servers));
   });
-}
-
-/** One event for each company, so that none is new to the replicas and to Redis when it is measured. */
-async function introduceCompanies(bench, row) {
-  await startFlood(bench, { rate: 1000, count: row.companies, companies: row.companies }).result();
-  for (let company = 0; company < row.companies; company++) await untilAppended(bench, `c${company}`, 1);
 }
 
 /** What a meter shows over what the same takes when nothing comes, in microseconds for each event. */
@@ -148,7 +143,7 @@ export const runTakeover = (bench, row) =>
     const first = row.history - row.missing;
     const each = Math.floor(streamsOf(row) / survivors.length);
     const streams = each * survivors.length;
-    const ids = await makeHistory(bench, row, owner.port);
+    const ids = await makeHistory(bench, row, { port: owner.port });
     await untilAppended(bench, 'c0', row.history);
     await sleep(SETTLE_MS);
 

@@ -6,6 +6,8 @@ import { boundKinds } from './loads.mjs';
 
 const ADDED_UP = new Set(['gaps', 'missingTold', 'missingUntold', 'duplicates', 'disorder', 'unsent', 'ownerChanges']);
 
+const FEW_STREAMS = 1000; // what fewer take is less than what a server's memory varies by
+
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
@@ -15,9 +17,10 @@ export function median(values) {
 /** Medians, but for what a median would hide: losses are added up, and the worst delivery counts. */
 export function combineRuns(runs) {
   const row = { faults: runs.flatMap((run) => run.faults) };
-  for (const key of Object.keys(runs[0])) {
-    const values = runs.map((run) => run[key]);
-    if (key === 'faults') continue;
+  const keys = new Set(runs.flatMap((run) => Object.keys(run)));
+  keys.delete('faults');
+  for (const key of keys) {
+    const values = runs.filter((run) => key in run).map((run) => run[key]);
     if (ADDED_UP.has(key)) row[key] = values.reduce((sum, value) => sum + value, 0);
     else if (key === 'deliveredPercent') row[key] = Math.min(...values);
     else row[key] = median(values.filter(Number.isFinite));
@@ -43,18 +46,34 @@ const bounded = (result, key) => {
   return bound ? ` (${boundKinds[key].limit(bound.bound)})` : '';
 };
 
+/** What a peer loses says something of it, and nothing of the benchmark. */
+const ofPeer = (row) =>
+  [
+    ...row.faults.filter((fault) => fault.startsWith('not measured')).slice(0, 1),
+    ...(row.missingUntold > 0 ? [`${row.missingUntold} lost unsaid`] : []),
+    ...(row.disorder > 0 ? [`${row.disorder} out of order`] : []),
+  ].join(', ');
+
 const verdict = (result) => {
   if (result.isFloor) return result.row.unsent > 0 ? 'not sustained' : '';
+  if (result.peer) return ofPeer(result.row);
   if (result.row.faults.length > 0) return 'FAULT';
   const over = result.bounds.filter((one) => !one.ok).map((one) => boundKinds[one.figure].title);
   return over.length > 0 ? `over: ${over.join(', ')}` : 'ok';
 };
 
+const counted = (value) => (Number.isFinite(value) ? String(value) : '');
+
 const commonColumns = [
   ['delivered', ({ row }) => percent(row.deliveredPercent)],
-  ['gaps', ({ row }) => String(row.gaps)],
-  ['duplicates', ({ row }) => String(row.duplicates)],
+  ['gaps', ({ row }) => counted(row.gaps)],
+  ['duplicates', ({ row }) => counted(row.duplicates)],
 ];
+
+/** Deliveries a second, in thousands. */
+const thousands = (value) => fixed(0, 'k/s')(value / 1000);
+
+/** The table of each kind of row. A column that is empty in all of its rows is left out. */
 
 const tables = {
   live: [
@@ -65,7 +84,57 @@ const tables = {
     ...commonColumns,
     ['p50', ({ row }) => milliseconds(row.p50Ms)],
     ['p99', (result) => milliseconds(result.row.p99Ms) + bounded(result, 'p99Ms')],
+    ['its bridge', ({ row, peer }) => (peer && row.bridgeUsPerDelivery > 0 ? microseconds(row.bridgeUsPerDelivery) : '')],
     ['Redis/event', (result) => (result.isFloor ? '' : fixed(0, ' µs')(result.row.redisUsPerEvent))],
+    ['wanted', ({ row }) => (row.loaderLimitPerSecond ? thousands(row.wantedPerSecond) : '')],
+    ['loader takes', ({ row }) => thousands(row.loaderLimitPerSecond)],
+    ['', verdict],
+  ],
+  growth: [
+    ['load', (result) => result.title],
+    ['CPU/delivery', ({ row }) => microseconds(row.cpuUsPerDelivery)],
+    ['floor', ({ row }) => microseconds(row.floorUs)],
+    ['ratio', (result) => fixed(2, '')(result.row.ratio)],
+    ['memory', ({ row }) => fixed(1, ' MB')(row.memoryMb)],
+    ['per stream', ({ row }) => (row.streams >= FEW_STREAMS ? fixed(2, ' KB')(row.kbPerStream) : '')],
+    ['loaded', ({ row }) => (row.streams >= FEW_STREAMS ? fixed(2, ' KB')(row.kbPerStreamLoaded) : '')],
+    ...commonColumns,
+    ['p50', ({ row }) => milliseconds(row.p50Ms)],
+    ['p99', ({ row }) => milliseconds(row.p99Ms)],
+    ['Redis/event', ({ row }) => fixed(0, ' µs')(row.redisUsPerEvent)],
+    ['Redis memory', ({ row }) => fixed(0, ' B')(row.redisBytesPerEvent)],
+    ['', verdict],
+  ],
+  storm: [
+    ['load', (result) => result.title],
+    ['CPU/stream', ({ row }) => fixed(1, ' µs')(row.cpuUsPerStream)],
+    ['ratio', ({ row }) => fixed(2, '')(row.ratio)],
+    ['opening', ({ row }) => fixed(1, ' µs')(row.cpuUsPerOpen)],
+    ['sending', ({ row }) => fixed(1, ' µs')(row.cpuUsPerSend)],
+    ['opens/s', ({ row }) => fixed(0, '')(row.opensPerSecond)],
+    ['p50', ({ row }) => milliseconds(row.p50Ms)],
+    ['last delivery', (result) => milliseconds(result.row.lastMs) + bounded(result, 'lastMs')],
+    ...commonColumns,
+    ['', verdict],
+  ],
+  crowd: [
+    ['load', (result) => result.title],
+    ['p99', ({ row }) => milliseconds(row.p99Ms)],
+    ['without', ({ row }) => milliseconds(row.p99AloneMs)],
+    ['rise', (result) => milliseconds(result.row.p99RiseMs) + bounded(result, 'p99RiseMs')],
+    ["the other's p99", ({ row }) => milliseconds(row.crowdP99Ms)],
+    ...commonColumns,
+    ['', verdict],
+  ],
+  slow: [
+    ['load', (result) => result.title],
+    ['CPU/delivery', ({ row }) => microseconds(row.costUs)],
+    ['without', ({ row }) => microseconds(row.costAloneUs)],
+    ['rise', (result) => fixed(2, ' ×')(result.row.costRise) + bounded(result, 'costRise')],
+    ['p99', ({ row }) => milliseconds(row.p99Ms)],
+    ['without', ({ row }) => milliseconds(row.p99AloneMs)],
+    ['rise', (result) => milliseconds(result.row.p99RiseMs) + bounded(result, 'p99RiseMs')],
+    ...commonColumns,
     ['', verdict],
   ],
   gzip: [
@@ -82,7 +151,7 @@ const tables = {
   open: [
     ['load', (result) => result.title],
     ['memory/stream', (result) => fixed(2, ' KB')(result.row.kbPerStream) + bounded(result, 'kbPerStream')],
-    ['CPU while idle', ({ row }) => fixed(2, ' %')(row.idleCpuPercent)],
+    ['CPU while idle', (result) => fixed(2, ' %')(result.row.idleCpuPercent) + bounded(result, 'idleCpuPercent')],
     ['opened in', ({ row }) => fixed(2, ' s')(row.connectSeconds)],
     ...commonColumns,
     ['', verdict],
@@ -91,7 +160,7 @@ const tables = {
     ['load', (result) => result.title],
     ['CPU/client', (result) => fixed(0, ' µs')(result.row.cpuUsPerClient) + bounded(result, 'cpuUsPerClient')],
     ['Redis/client', ({ row }) => fixed(1, ' µs')(row.redisUsPerClient)],
-    ['caught up', ({ row }) => `${row.caughtUp} of ${row.streams}`],
+    ['caught up', ({ row }) => (row.streams ? `${row.caughtUp} of ${row.streams}` : '')],
     ['all within', ({ row }) => fixed(2, ' s')(row.allCaughtUpSeconds)],
     ...commonColumns,
     ['p50', ({ row }) => fixed(0, ' ms')(row.p50Ms)],
@@ -158,34 +227,50 @@ const tables = {
   ],
 };
 
-function formatTable(columns, results) {
+/** Titles, then the texts of each row, without the columns that say nothing. */
+function cellsOf(columns, results) {
   const rows = [columns.map(([title]) => title), ...results.map((result) => columns.map(([, text]) => text(result)))];
-  const widths = columns.map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const isFull = columns.map((_, column) => rows.slice(1).some((row) => row[column] !== ''));
+  return rows.map((row) => row.filter((_, column) => isFull[column]));
+}
+
+function formatTable([titles, ...rows]) {
+  const widths = titles.map((_, column) => Math.max(...[titles, ...rows].map((row) => row[column].length)));
   const line = (row) =>
     row
       .map((text, column) => (column === 0 ? text.padEnd(widths[column]) : text.padStart(widths[column])))
       .join('  ')
       .trimEnd();
-  return [line(rows[0]), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.slice(1).map(line)].join('\n');
+  return [line(titles), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)].join('\n');
+}
+
+/** The tables of the results, each as `{ kind, series, cells }`; the first of the cells are titles. */
+export function tabulate(results) {
+  const groups = new Map();
+  for (const result of results) {
+    const key = result.series ?? result.kind;
+    groups.set(key, [...(groups.get(key) ?? []), result]);
+  }
+  return [...groups.values()].map((some) => {
+    const { kind, series } = some[0];
+    return { kind, series, cells: cellsOf(tables[series ? 'growth' : kind], some) };
+  });
 }
 
 /** `notes`: what the reader has to know beside the tables. */
 export function formatResults(results, notes = []) {
-  const parts = Object.entries(tables)
-    .map(([kind, columns]) => [columns, results.filter((result) => result.kind === kind)])
-    .filter(([, some]) => some.length > 0)
-    .map(([columns, some]) => formatTable(columns, some));
   const faults = results
-    .filter((result) => !result.isFloor)
+    .filter((result) => !result.isFloor && !result.peer)
     .flatMap((result) => result.row.faults.map((fault) => `FAULT in ${result.name}: ${fault}`));
-  return [...parts, ...faults, ...notes].join('\n\n');
+  return [...tabulate(results).map(({ cells }) => formatTable(cells)), ...faults, ...notes].join('\n\n');
 }
 
 /** One run in a line, to watch. */
 export function formatRun(figures) {
   const parts = [
     ['', microseconds(figures.cpuUsPerDelivery), ' per delivery'],
-    ['', fixed(2, ' KB')(figures.kbPerStream), ' per stream'],
+    ['', fixed(1, ' µs')(figures.cpuUsPerStream), ' per stream'],
+    ['', fixed(2, ' KB')(figures.kbPerStream), ' a stream'],
     ['', fixed(0, ' µs')(figures.cpuUsPerClient), ' per client'],
     ['', fixed(1, ' µs')(figures.cpuUsPerOpen), ' per open'],
     ['Redis ', fixed(1, ' µs')(figures.redisUsPerEvent), ' per event'],
@@ -195,6 +280,8 @@ export function formatRun(figures) {
     ['', fixed(0, '')(figures.eventsPerSecond), ' events/s'],
     ['', fixed(0, '')(figures.opensPerSecond), ' opens/s'],
     ['p99 ', milliseconds(figures.p99Ms), ''],
+    ['last ', milliseconds(figures.lastMs), ''],
+    ['loader takes ', thousands(figures.loaderLimitPerSecond), ''],
     ['risen by ', milliseconds(figures.p99RiseMs), ''],
     ['', percent(figures.deliveredPercent), ' delivered'],
     ['unsent ', figures.unsent > 0 ? String(figures.unsent) : '', ''],
