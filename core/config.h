@@ -82,6 +82,7 @@ struct config {
     char *redis_password;
     char *redis_password_file; /* NULL: it came from none */
     char *redis_sentinel_password;
+    char *redis_sentinel_password_file; /* NULL: it came from none */
     char *redis_tls_ca_file;
     char *redis_tls_cert_file;
     char *redis_tls_key_file;

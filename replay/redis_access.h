@@ -11,6 +11,7 @@ struct redis_access {
     const char *password;          /* instead of one in the URL; NULL or empty: the URL's */
     const char *password_file;     /* read again for each connection; NULL: none */
     const char *sentinel_password; /* for the Sentinels of the URL; NULL or empty: they ask for none */
+    const char *sentinel_password_file; /* likewise */
     struct redis_tls_options tls;  /* for rediss; its host is that of each server */
     int timeout_ms;                /* to connect, and for each answer */
 };

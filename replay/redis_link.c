@@ -232,6 +232,8 @@ static void start(struct redis_link *link)
 {
     if (link->options.redis.password_file)
         config_secret_refresh(link->options.redis.password_file, &link->url.password);
+    if (link->options.redis.sentinel_password_file)
+        config_secret_refresh(link->options.redis.sentinel_password_file, &link->sentinel_password);
     if (link->url.topology == REDIS_ALONE)
         start_line(link, &link->url.servers[0]);
     else if (link->url.topology == REDIS_CLUSTER)
