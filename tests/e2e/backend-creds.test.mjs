@@ -71,7 +71,7 @@ for (const when of ['before', 'long after']) {
     world.own(() => removeDirectory(directory));
     const { config, credentials } = makeOperator(directory);
     const nats = await world.nats({ config });
-    const bridge = credentials('bridge', { expires: inSeconds(4) });
+    const bridge = credentials('bridge', { expires: inSeconds(10) });
     const sluice = await world.sluice({ nats, env: { NATS_CREDS_FILE: bridge.file } });
     const authenticator = credsAuthenticator(readFileSync(credentials('publisher').file));
     const publisher = await world.publisher(nats, { authenticator });
