@@ -6,17 +6,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bridge/source_lanes.h"
+#include "bridge/source_library.h"
 #include "bridge/source_options.h"
 #include "bridge/source_report.h"
 #include "bridge/source_subscriptions.h"
 #include "bridge/stream_link.h"
 #include "core/clock.h"
 #include "core/thread.h"
-
-#define NS_PER_S INT64_C(1000000000)
 
 enum {
     REBUILD_WAIT_MS = 1000,
@@ -69,22 +67,13 @@ static void set_connected(struct source *source, bool connected)
     metrics_set(source->metrics, METRIC_NATS_CONNECTED, connected);
 }
 
-static int64_t count_connects(natsConnection *connection, natsStatistics *statistics)
-{
-    uint64_t connects = 0;
-
-    if (natsConnection_GetStats(connection, statistics) == NATS_OK)
-        natsStatistics_GetCounts(statistics, NULL, NULL, NULL, NULL, &connects);
-    return (int64_t)connects;
-}
-
 static void take_message(struct source *source, natsConnection *connection, natsMsg *message, enum source_lane lane)
 {
     size_t size = (size_t)natsMsg_GetDataLength(message);
     struct source_item item = {.message = (struct source_message *)message, .received_ns = clock_monotonic_ns()};
     bool unsettled = atomic_load_explicit(&source->unsettled, memory_order_relaxed);
     /* Not asked for each message: the library's lock is what its reader needs. */
-    int64_t connects = unsettled ? count_connects(connection, source->delivery_statistics) : 0;
+    int64_t connects = unsettled ? source_library_connects(connection, source->delivery_statistics) : 0;
     bool useless;
     bool kept;
 
@@ -110,11 +99,7 @@ static void take_message(struct source *source, natsConnection *connection, nats
  */
 static void rest(const struct source *source)
 {
-    int64_t until_ns = atomic_load_explicit(&source->rest_until_ns, memory_order_relaxed) - REST_MARGIN_NS;
-    struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
-
-    if (until_ns > clock_monotonic_ns())
-        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+    thread_sleep_until(atomic_load_explicit(&source->rest_until_ns, memory_order_relaxed) - REST_MARGIN_NS);
 }
 
 static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
@@ -179,7 +164,7 @@ static void confirm(struct source *source, natsConnection *connection)
             give_up(source, "no answer came");
         return;
     }
-    connects = count_connects(connection, source->confirm_statistics);
+    connects = source_library_connects(connection, source->confirm_statistics);
     pthread_mutex_lock(&source->lock);
     source_lanes_begin(&source->lanes, connects);
     source->confirmed = true;
@@ -277,19 +262,13 @@ static natsStatus subscribe_all(struct source *source, natsConnection *connectio
     return status;
 }
 
-/* For thread_wait_until(). */
-static int64_t deadline_ns(int timeout_ms)
-{
-    return clock_monotonic_ns() + (int64_t)timeout_ms * 1000000;
-}
-
 /*
  * Looks how the connection is: the library tells by callbacks, but where memory runs out it may fail to. Tells why there is no
  * connection.
  */
 static void look_after(struct source *source, natsConnection *connection)
 {
-    int64_t connects = count_connects(connection, source->confirm_statistics);
+    int64_t connects = source_library_connects(connection, source->confirm_statistics);
     natsConnStatus status = natsConnection_Status(connection);
 
     pthread_mutex_lock(&source->lock);
@@ -328,7 +307,7 @@ static natsStatus wait_for_end(struct source *source, natsConnection *connection
             pthread_mutex_lock(&source->lock);
             continue;
         }
-        if (!thread_wait_until(&source->changed, &source->lock, deadline_ns(LOOK_INTERVAL_MS))) {
+        if (!thread_wait_until(&source->changed, &source->lock, thread_deadline_ns(LOOK_INTERVAL_MS))) {
             pthread_mutex_unlock(&source->lock);
             look_after(source, connection);
             pthread_mutex_lock(&source->lock);
@@ -355,7 +334,7 @@ static void set_connection(struct source *source, natsConnection *connection)
 /* Closes the connection, and waits for the last of its callbacks, which the library fails to call only where it has no memory. */
 static void close_connection(struct source *source, natsConnection *connection)
 {
-    int64_t until_ns = deadline_ns(CLOSE_TIMEOUT_MS);
+    int64_t until_ns = thread_deadline_ns(CLOSE_TIMEOUT_MS);
 
     natsConnection_Close(connection);
     pthread_mutex_lock(&source->lock);
@@ -425,7 +404,7 @@ static bool wait_for_rebuild(struct source *source, natsStatus status, int *wait
     else
         *wait_ms = *wait_ms * 2 < max_ms ? *wait_ms * 2 : max_ms;
     source->confirmed = false;
-    until_ns = deadline_ns(*wait_ms);
+    until_ns = thread_deadline_ns(*wait_ms);
     while (!source->stopping && !source->draining)
         if (!thread_wait_until(&source->changed, &source->lock, until_ns))
             break;
@@ -462,20 +441,6 @@ static void source_destroy(struct source *source)
     free(source);
 }
 
-/*
- * One of the threads that the library starts here frees messages, each as soon as it is given up: it would take the processor
- * from whoever gives them up.
- */
-static natsStatus open_library(void)
-{
-    natsStatus status;
-
-    thread_set_eager(false);
-    status = nats_Open(0); /* 0: its locks must not spin on two cores */
-    thread_set_eager(true);
-    return status;
-}
-
 struct source *source_new(const struct source_options *options)
 {
     struct source *source = calloc(1, sizeof *source);
@@ -494,7 +459,7 @@ struct source *source_new(const struct source_options *options)
     source->live_subject = options->live_subject;
     source->stream = options->stream;
     if (!source_lanes_init(&source->lanes, options->max_pending_events, options->max_pending_bytes) ||
-        open_library() != NATS_OK || natsStatistics_Create(&source->delivery_statistics) != NATS_OK ||
+        source_library_open() != NATS_OK || natsStatistics_Create(&source->delivery_statistics) != NATS_OK ||
         natsStatistics_Create(&source->confirm_statistics) != NATS_OK ||
         thread_start(&source->thread, "source", run, source) < 0) {
         source_destroy(source);
@@ -505,7 +470,7 @@ struct source *source_new(const struct source_options *options)
 
 void source_drain(struct source *source, int timeout_ms)
 {
-    int64_t until_ns = deadline_ns(timeout_ms);
+    int64_t until_ns = thread_deadline_ns(timeout_ms);
 
     pthread_mutex_lock(&source->lock);
     source->draining = true;
@@ -522,7 +487,7 @@ void source_drain(struct source *source, int timeout_ms)
 /* Waits for our thread. False: the library does not let go of it, and never may. */
 static bool wait_for_thread(struct source *source)
 {
-    int64_t until_ns = deadline_ns(ABANDON_TIMEOUT_MS);
+    int64_t until_ns = thread_deadline_ns(ABANDON_TIMEOUT_MS);
     bool ended;
 
     pthread_mutex_lock(&source->lock);
@@ -553,7 +518,7 @@ void source_free(struct source *source)
     pthread_join(source->thread, NULL);
     /* Messages still held must go before the library does. */
     source_lanes_release(&source->lanes);
-    if (nats_CloseAndWait(ABANDON_TIMEOUT_MS) != NATS_OK) {
+    if (!source_library_close(ABANDON_TIMEOUT_MS)) {
         log_write(source->log, LOG_LEVEL_WARN, "NATS was given up: its library does not end", NULL);
         return;
     }

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
 #include "core/thread.h"
 #include "core/config_value.h"
 
@@ -78,7 +77,7 @@ natsStatus source_subscriptions_add_list(struct source_subscriptions *subscripti
 /* What the library still has to do with the subscriptions of a closed connection would leak if it ended before. */
 static void wait_until_complete(struct source_subscriptions *subscriptions)
 {
-    int64_t until_ns = clock_monotonic_ns() + (int64_t)COMPLETE_TIMEOUT_MS * 1000000;
+    int64_t until_ns = thread_deadline_ns(COMPLETE_TIMEOUT_MS);
 
     pthread_mutex_lock(&subscriptions->lock);
     while (subscriptions->open > 0)

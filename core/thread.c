@@ -5,7 +5,10 @@
 #include <signal.h>
 #include <time.h>
 
+#include "core/clock.h"
+
 #define NS_PER_S INT64_C(1000000000)
+#define NS_PER_MS INT64_C(1000000)
 
 int thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *context)
 {
@@ -38,9 +41,27 @@ void thread_cond_init(pthread_cond_t *ret_cond)
     pthread_condattr_destroy(&monotonic);
 }
 
+static struct timespec timespec_of(int64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+}
+
 bool thread_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_ns)
 {
-    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
+    struct timespec until = timespec_of(until_ns);
 
     return pthread_cond_timedwait(cond, lock, &until) != ETIMEDOUT;
+}
+
+int64_t thread_deadline_ns(int timeout_ms)
+{
+    return clock_monotonic_ns() + timeout_ms * NS_PER_MS;
+}
+
+void thread_sleep_until(int64_t until_ns)
+{
+    struct timespec until = timespec_of(until_ns);
+
+    if (until_ns > clock_monotonic_ns())
+        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }

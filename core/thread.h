@@ -23,4 +23,10 @@ void thread_cond_init(pthread_cond_t *ret_cond);
 /* Waits, with the lock held, for a signal or for a time of clock_monotonic_ns(). False: the time has come. */
 bool thread_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_ns);
 
+/* The time of clock_monotonic_ns() that is so far off, for the two functions here that wait until one. */
+int64_t thread_deadline_ns(int timeout_ms);
+
+/* Sleeps until then; not at all where that is past. */
+void thread_sleep_until(int64_t until_ns);
+
 #endif

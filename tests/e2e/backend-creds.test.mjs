@@ -71,7 +71,7 @@ for (const when of ['before', 'long after']) {
     world.own(() => removeDirectory(directory));
     const { config, credentials } = makeOperator(directory);
     const nats = await world.nats({ config });
-    const bridge = credentials('bridge', { expires: inSeconds(4) });
+    const bridge = credentials('bridge', { expires: inSeconds(10) });
     const sluice = await world.sluice({ nats, env: { NATS_CREDS_FILE: bridge.file } });
     const authenticator = credsAuthenticator(readFileSync(credentials('publisher').file));
     const publisher = await world.publisher(nats, { authenticator });
@@ -80,7 +80,7 @@ for (const when of ['before', 'long after']) {
     const renew = () => writeFileSync(bridge.file, readFileSync(credentials('renewed').file));
     if (when === 'before') {
       renew();
-      await sluice.untilMetric('sluice_nats_disconnects_total', {}, (value) => value === 1);
+      await sluice.untilMetric('sluice_nats_disconnects_total', {}, (value) => value >= 1);
     } else {
       await sluice.untilLog(({ message }) => message === 'NATS cannot be used', 'the refusal');
       assert.equal((await sluice.get('/stream/health')).status, 503);
@@ -91,7 +91,8 @@ for (const when of ['before', 'long after']) {
     await publisher.publishPaced('acme', 9, 10, [client]);
     assert.deepEqual(numbersOf(client.events), [1, 2, 3, 4, 5, 9, 10]);
     assertHolesTold(client);
-    assert.deepEqual(client.gaps.map((gap) => gap.reason), ['source']);
+    // In the second in which they expire the server may take them once more, and end that connection too.
+    assert.ok(client.gaps.length >= 1 && client.gaps.every((gap) => gap.reason === 'source'), JSON.stringify(client.gaps));
     assert.ok(!sluice.child.stderr.includes(bridge.seed), 'the log tells the seed');
   });
 }
