@@ -62,7 +62,7 @@ sluice_unit_test(http/seam_test sluice_test_seam ${sluice_http_parts})
 set_tests_properties(http/seam_test PROPERTIES TIMEOUT 900) # all short schedules, under ThreadSanitizer too
 target_link_options(http_seam_test PRIVATE ${sluice_fake_sockets} LINKER:--wrap=hub_publish)
 add_library(sluice_test_replicas OBJECT support/fake_redis.c support/replica_model.c support/replica_net.c support/replica_pair.c
-                                        support/replica_report.c support/replica_settle.c
+                                        support/replica_report.c support/replica_settle.c support/redis_shelf.c
                                         support/replica_world.c)
 target_link_libraries(sluice_test_replicas PRIVATE sluice_flags lib_cmocka)
 target_include_directories(sluice_test_replicas PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})

@@ -5,24 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/buffer.h"
 #include "support/fake_clock.h"
+#include "support/redis_shelf.h"
 
-enum { COMPANIES_MAX = 8, FRAMES_MAX = 4096 };
-
-/* An event as Redis has it, and what the head said behind it. */
-struct written {
-    struct frame *frame;
-    uint64_t epoch;
-    uint64_t since_ms;
-    int64_t written_ms;
-};
-
-struct shelf {
-    char company[129];
-    size_t count;
-    struct written written[FRAMES_MAX];
-};
+enum { COMPANIES_MAX = 8 };
 
 struct fake_redis {
     size_t shelf_count;
@@ -108,57 +94,6 @@ static struct shelf *shelf_get(struct fake_redis *redis, const char *company)
     return shelf;
 }
 
-static const struct written *last_of(const struct shelf *shelf)
-{
-    return shelf && shelf->count > 0 ? &shelf->written[shelf->count - 1] : NULL;
-}
-
-static struct store_head head_of(const struct shelf *shelf)
-{
-    const struct written *last = last_of(shelf);
-    struct store_head head = {.exists = last != NULL};
-
-    if (!last)
-        return head;
-    head.position = frame_position(last->frame);
-    head.since_ms = last->since_ms;
-    strcpy(head.subject, frame_subject(last->frame));
-    return head;
-}
-
-/* What comes back from Redis has no mark and no time of receipt. */
-static struct frame *copy_frame(const struct frame *frame)
-{
-    struct buffer payload = buffer_make(65536);
-    struct frame *copy;
-
-    frame_append_payload(frame, &payload);
-    copy = frame_new_event(&(struct frame_event){
-        .kind = frame_kind(frame),
-        .subject = frame_subject(frame),
-        .event = frame_event_name(frame),
-        .payload = payload.data,
-        .payload_size = payload.size,
-        .position = frame_position(frame),
-    });
-    buffer_release(&payload);
-    if (!copy)
-        abort();
-    return copy;
-}
-
-static void shelf_add(struct shelf *shelf, const struct frame *frame, uint64_t epoch, uint64_t since_ms)
-{
-    const struct written *last = last_of(shelf);
-
-    if (last && event_position_compare(frame_position(frame), frame_position(last->frame)) <= 0)
-        return;
-    if (shelf->count == FRAMES_MAX)
-        abort();
-    shelf->written[shelf->count++] = (struct written){
-        .frame = copy_frame(frame), .epoch = epoch, .since_ms = since_ms, .written_ms = fake_clock_true_ms()};
-}
-
 void fake_redis_lose_since(struct fake_redis *redis, int64_t unix_ms)
 {
     for (size_t i = 0; i < redis->shelf_count; i++) {
@@ -191,7 +126,7 @@ struct frame *fake_redis_frame(const struct fake_redis *redis, const char *compa
 
 struct event_position fake_redis_head(const struct fake_redis *redis, const char *company)
 {
-    return head_of(shelf_find(redis, company)).position;
+    return shelf_head(shelf_find(redis, company)).position;
 }
 
 void fake_redis_put(struct fake_redis *redis, const char *company, struct frame *frame)
@@ -349,7 +284,7 @@ static void carry_out_claim(struct fake_redis *redis, struct request *request)
 static void carry_out_append(struct fake_redis *redis, struct request *request)
 {
     struct shelf *shelf = shelf_get(redis, request->name);
-    const struct written *last = last_of(shelf);
+    const struct written *last = shelf_last(shelf);
 
     if (last && last->epoch > request->epoch) {
         redis->refused++;
@@ -366,7 +301,7 @@ static void carry_out_load(struct fake_redis *redis, struct request *request)
 
     if (shelf->count > 0 && shelf->written[shelf->count - 1].epoch < request->epoch)
         shelf->written[shelf->count - 1].epoch = request->epoch;
-    request->head = head_of(shelf);
+    request->head = shelf_head(shelf);
 }
 
 static void carry_out_read(struct fake_redis *redis, struct request *request)
@@ -382,7 +317,7 @@ static void carry_out_read(struct fake_redis *redis, struct request *request)
         if (order > 0)
             break;
     }
-    page->head = head_of(shelf);
+    page->head = shelf_head(shelf);
     if (shelf->count > 0) {
         page->oldest = frame_position(shelf->written[0].frame);
         strcpy(page->oldest_subject, frame_subject(shelf->written[0].frame));
