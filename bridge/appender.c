@@ -6,8 +6,8 @@
 #include "core/clock.h"
 
 enum {
-    GATHER_NS = 5000000,        /* how long frames wait for others to be appended with */
-    GATHER_EVENTS = 64,         /* and how many at most */
+    GATHER_NS = 20000000,       /* how long frames wait for others to be appended with */
+    GATHER_BYTES = 256 * 1024,  /* and how much of them */
     APPEND_BYTES = 1024 * 1024, /* of one append, but at least one event */
     RESTORED_BACKLOG_BYTES = 256 * 1024,
     RECENT_SHARE = 8, /* of recent_bytes for one company at most: a noisy one leaves room for others */
@@ -18,7 +18,7 @@ struct appender {
     struct company *first_due; /* companies with something to append */
     int64_t flush_ns;          /* when those are appended; INT64_MAX: there are none */
     int64_t last_flush_ns;
-    size_t gathered;      /* frames added since the last flush */
+    size_t gathered;      /* bytes of the frames added since the last flush */
     size_t recent_bytes;  /* of all frames in memory */
     size_t backlog_bytes; /* of those not yet stored */
     size_t unsynced;      /* companies whose head in the store is not known */
@@ -218,7 +218,7 @@ void appender_flush(struct appender *appender)
 
     if (!appender->active || store_state(appender->options.store) != STORE_READY)
         return;
-    if (appender->gathered < GATHER_EVENTS && clock_monotonic_ns() < appender->flush_ns)
+    if (appender->gathered < GATHER_BYTES && clock_monotonic_ns() < appender->flush_ns)
         return;
     appender->gathered = 0;
     appender->flush_ns = INT64_MAX;
@@ -429,7 +429,7 @@ int appender_add(struct appender *appender, struct company *company, struct fram
         set_stored(appender, company, ring_end(company->recent));
     else if (appender->active)
         set_due(appender, company);
-    appender->gathered++;
+    appender->gathered += (size_t)size;
     if (appender->backlog_bytes > appender->options.backlog_bytes)
         give_up_backlog(appender);
     if (appender->recent_bytes > limit + limit / 8 + appender->backlog_bytes)

@@ -411,6 +411,46 @@ static void begin_quietly(void)
     fake_clock_advance_ms(BRIDGE_RIG_GATHER_MS);
 }
 
+static void what_comes_alone_is_appended_at_once_and_what_follows_gathers(void **state)
+{
+    (void)state;
+    begin_quietly();
+    publish("acme", 2, 2);
+    bridge_rig_flush(&rig);
+    assert_int_equal(fake_store_waiting(rig.store), 1);
+    fake_store_answer(rig.store);
+    publish("acme", 3, 4);
+    publish("beta", 2, 2);
+    fake_clock_advance_ms(19);
+    bridge_rig_flush(&rig);
+    assert_int_equal(fake_store_waiting(rig.store), 0);
+    publish("beta", 3, 3);
+    fake_clock_advance_ms(1);
+    bridge_rig_flush(&rig);
+    assert_int_equal(fake_store_waiting(rig.store), 2);
+    fake_store_answer_all(rig.store);
+    assert_stored("acme", 1, 4);
+    assert_stored("beta", 1, 3);
+}
+
+static void much_at_once_does_not_gather(void **state)
+{
+    (void)state;
+    begin_quietly();
+    publish("beta", 2, 2);
+    bridge_rig_flush(&rig);
+    fake_store_answer(rig.store);
+    while (company_backlog_bytes(bridge_rig_company(&rig, "acme")) < 255 * 1024)
+        publish("acme", 2, 2);
+    bridge_rig_flush(&rig);
+    assert_int_equal(fake_store_waiting(rig.store), 0);
+    while (company_backlog_bytes(bridge_rig_company(&rig, "acme")) < 256 * 1024)
+        publish("acme", 2, 2);
+    bridge_rig_flush(&rig);
+    assert_int_equal(fake_store_waiting(rig.store), 1);
+    bridge_rig_settle(&rig);
+}
+
 static void what_others_need_from_the_store_does_not_gather(void **state)
 {
     struct company *company;
@@ -523,6 +563,8 @@ int main(void)
         TEST(a_head_that_cannot_be_read_is_asked_for_again),
         TEST(an_append_that_a_later_owner_fenced_is_kept),
         TEST(without_the_lease_nothing_is_appended),
+        TEST(what_comes_alone_is_appended_at_once_and_what_follows_gathers),
+        TEST(much_at_once_does_not_gather),
         TEST(what_others_need_from_the_store_does_not_gather),
         TEST(the_first_append_has_upkeep_and_then_one_at_least_so_often),
         TEST(a_clock_that_was_set_back_brings_upkeep_at_once),
