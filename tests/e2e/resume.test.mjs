@@ -268,6 +268,8 @@ for (const store of ['redis', 'memory']) {
     const { sluice, publisher } = await world.bridge({ store, env });
     const live = await world.liveStream(sluice, { company: 'acme' });
     await publisher.publishPaced('acme', 1, 300, [live], { more: { text: 'x'.repeat(2000) } });
+    // What is not stored yet is kept in memory beside that.
+    await sluice.untilMetric('sluice_replay_backlog_bytes', {}, (bytes) => bytes === 0);
     const back = await world.liveStream(sluice, { company: 'acme', lastEventId: live.events[0].id });
     assert.ok(assertPromise(back.blocks, { after: 1, until: 300 }) > 200, `${back.events.length} were kept`);
     assert.equal(back.gaps[0].reason, 'expired');
