@@ -21,7 +21,7 @@
 
 #include "tool.h"
 
-#define COMPANIES_MAX 4096
+#define COMPANIES_MAX 65536
 #define REQUEST_MAX_BYTES 4096
 #define FRAME_MAX_BYTES 70000
 #define BACKLOG 4096

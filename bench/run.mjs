@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { drawChart } from './runner/chart.mjs';
-import { floorFigures, floors, growth, loads, quickened } from './runner/loads.mjs';
+import { floorFigures, floors, growth, growthFloors, loads, quickened } from './runner/loads.mjs';
 import { measure } from './runner/measure.mjs';
 import { peers } from './runner/peers.mjs';
 import { Process, freePort, killEverything, startNats, stopEverything, untilListening } from './runner/processes.mjs';
@@ -89,7 +89,7 @@ function readOptions() {
  * the row on the peers.
  */
 function chooseRows({ only, quick, growth: ofGrowth, peers: shown }) {
-  const known = [...floors, ...loads, ...growth].filter((row) => !row.peer || shown.includes(row.peer));
+  const known = [...floors, ...growthFloors, ...loads, ...growth].filter((row) => !row.peer || shown.includes(row.peer));
   const isMeant = (row, name) => row.name === name || ['-', '/'].some((mark) => row.name.startsWith(name + mark));
   const unknown = only.find((name) => !known.some((row) => isMeant(row, name)));
   if (unknown) throw new Error(`--only ${unknown}: no such row; see --help`);

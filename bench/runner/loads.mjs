@@ -249,7 +249,7 @@ const onPeer = (row) => (peer) => ({
 
 export const loads = ownLoads.flatMap((row) => [row, ...(row.peers ? Object.keys(peers).map(onPeer(row)) : [])]);
 
-/** One series of rows each, in which one thing grows and all else stays. */
+/** One series of rows each, in which one thing grows and all else stays, by default beside the floor under the same load. */
 const growing = (series, values, titleOf, loadOf) =>
   values.map((value) => ({
     name: `growth-${series}-${value}`,
@@ -257,7 +257,7 @@ const growing = (series, values, titleOf, loadOf) =>
     series,
     value,
     quick: series === 'companies' && value === 10,
-    floor: 'floor-1000x100',
+    floor: `floor-growth-${series}-${value}`,
     ...loadOf(value),
     kind: 'live',
   }));
@@ -287,15 +287,22 @@ export const growth = [
     'workers',
     [1, 2],
     (workers) => `5000 events/s to 100 streams, WORKERS=${workers}`,
-    (workers) => ({ ...live(5000, 100), settings: { WORKERS: String(workers) } }),
+    (workers) => ({ ...live(5000, 100), floor: 'floor-1000x100', settings: { WORKERS: String(workers) } }),
   ),
   ...growing(
     'workers-spread',
     [1, 2],
     (workers) => `5000 events/s, 500 companies of 4 streams, WORKERS=${workers}`,
-    (workers) => ({ ...live(5000, 2000, 500), settings: { WORKERS: String(workers) } }),
+    (workers) => ({ ...live(5000, 2000, 500), floor: 'floor-500x4', settings: { WORKERS: String(workers) } }),
   ),
 ];
+
+/** The floor under the same load, for a column beside it. */
+const floorOf = ({ series, value, ...row }) => ({ ...row, isFloor: true, isBeside: true, floor: undefined });
+
+export const growthFloors = growth
+  .filter((row) => row.floor === `floor-${row.name}`)
+  .map((row) => floorOf({ ...row, name: row.floor, settings: undefined }));
 
 const QUICK = { rate: 500, streams: 100, companies: 25 };
 const smaller = (load) =>

@@ -247,7 +247,7 @@ function formatTable([titles, ...rows]) {
 /** The tables of the results, each as `{ kind, series, cells }`; the first of the cells are titles. */
 export function tabulate(results) {
   const groups = new Map();
-  for (const result of results) {
+  for (const result of results.filter((one) => !one.isBeside)) {
     const key = result.series ?? result.kind;
     groups.set(key, [...(groups.get(key) ?? []), result]);
   }
