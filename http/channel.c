@@ -187,7 +187,7 @@ static void serve(struct stream_context *context, struct stream *stream)
 
     if (!stream->blocked && stream_is_plain(stream) && stream->cursor >= ring_begin(channel->ring)) {
         channel->recipients += stream->cursor < ring_end(channel->ring);
-        stream_send_live(context, stream);
+        stream_send_round(context, stream);
     } else if (!stream->blocked) {
         int64_t before = stream->events;
 

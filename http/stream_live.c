@@ -17,10 +17,7 @@ bool stream_is_plain(const struct stream *stream)
            !stream->filter;
 }
 
-/*
- * The end of the stream's next batch. What is compressed ends where the round does, for all streams of the channel: what
- * came meanwhile goes with the next one, lest it be compressed for each of them anew.
- */
+/* The end of the stream's next batch. What is compressed ends where the round does, so that all share it that are part of it. */
 static uint64_t batch_end(const struct stream *stream)
 {
     const struct channel *channel = stream->channel;
@@ -56,15 +53,10 @@ void stream_note_place(struct stream *stream)
         stream->last = ring_before(stream->channel->ring, stream->cursor);
 }
 
-void stream_send_live(struct stream_context *context, struct stream *stream)
+/* Writes the frames in front of slot `end` to a stream without a filter. */
+static void send_up_to(struct stream_context *context, struct stream *stream, uint64_t end)
 {
-    const struct ring *ring = stream->channel->ring;
-
-    if (stream->filter) {
-        stream_filter_send(context, stream);
-        return;
-    }
-    while (stream->cursor < ring_end(ring) && !stream->blocked) {
+    while (stream->cursor < end && !stream->blocked) {
         struct batch *batch = live_batch(context, stream);
         int done = stream_io_send_batch(context, stream, batch);
 
@@ -83,6 +75,21 @@ void stream_send_live(struct stream_context *context, struct stream *stream)
     }
     if (stream->blocked)
         stream_note_place(stream);
+}
+
+void stream_send_live(struct stream_context *context, struct stream *stream)
+{
+    if (stream->filter)
+        stream_filter_send(context, stream);
+    else
+        send_up_to(context, stream, ring_end(stream->channel->ring));
+}
+
+void stream_send_round(struct stream_context *context, struct stream *stream)
+{
+    const struct channel *channel = stream->channel;
+
+    send_up_to(context, stream, stream->gzip ? channel->round_end : ring_end(channel->ring));
 }
 
 void stream_end_batch(struct stream_context *context)

@@ -14,6 +14,12 @@ bool stream_is_plain(const struct stream *stream);
 /* Writes live frames, once they are what is due. A broken stream without a filter is closed; the pump closes others. */
 void stream_send_live(struct stream_context *context, struct stream *stream);
 
+/*
+ * The same in a round, for a plain stream. A compressed one goes no further than the round: what came meanwhile is for the
+ * next one, lest each turn compress another part of it.
+ */
+void stream_send_round(struct stream_context *context, struct stream *stream);
+
 /* Ends the life of the batches of live frames: due before their frames may leave the ring. */
 void stream_end_batch(struct stream_context *context);
 
