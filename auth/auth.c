@@ -84,11 +84,11 @@ bool auth_is_own_company(const struct identity *identity, const char *company, s
     return false;
 }
 
-/* The end of identifying somebody: status, unless there is no memory for who that is. */
-static int answer(int status, const struct identity *who, struct identity **ret_identity, struct refusal *ret_refusal)
+/* The end of identifying somebody. Returns 0; or -EACCES: there is no memory for who that is. */
+static int answer(const struct identity *who, struct identity **ret_identity, struct refusal *ret_refusal)
 {
     *ret_identity = identity_new(who);
-    return *ret_identity ? status : refuse_for_now(ret_refusal, "The server is out of memory; try again later");
+    return *ret_identity ? 0 : refuse_for_now(ret_refusal, "The server is out of memory; try again later");
 }
 
 /* Tokens. */
@@ -189,7 +189,9 @@ static int identify_by_token(struct auth *auth, const struct auth_request *reque
     who = read_claims(auth, claims);
     status = choose_company(claims, request, company, ret_refusal);
     who.company = company;
-    status = answer(status, &who, ret_identity, ret_refusal);
+    /* Who is refused is known, too. */
+    if (answer(&who, ret_identity, ret_refusal) < 0)
+        status = -EACCES;
     jwt_claims_unref(claims);
     return status;
 }
@@ -217,7 +219,7 @@ static int admit_key(const struct api_key *key, struct identity **ret_identity, 
         if (!who.filter)
             return refuse_for_now(ret_refusal, "The server is out of memory; try again later");
     }
-    status = answer(0, &who, ret_identity, ret_refusal);
+    status = answer(&who, ret_identity, ret_refusal);
     event_filter_unref(who.filter);
     return status;
 }
@@ -232,8 +234,8 @@ static int identify_by_key(struct auth *auth, const struct auth_request *request
         return refuse_for_now(ret_refusal, "The API keys are not known yet; try again later");
     status = admit_key(api_key_set_find(set, request->api_key, request->api_key_size), ret_identity, ret_refusal);
     api_key_set_unref(set);
-    if (status < 0)
-        return status;
+    if (status < 0 || !*ret_identity)
+        return -EACCES;
     return auth_is_own_company(*ret_identity, request->company, request->company_size, ret_refusal) ? 0 : -EACCES;
 }
 
@@ -287,7 +289,7 @@ static int identify_openly(const struct auth_request *request, struct identity *
 
     if (read_company(request, company, ret_refusal) < 0)
         return -EACCES;
-    return answer(0, &(struct identity){.company = company}, ret_identity, ret_refusal);
+    return answer(&(struct identity){.company = company}, ret_identity, ret_refusal);
 }
 
 int auth_identify(struct auth *auth, const struct auth_request *request, struct identity **ret_identity,
@@ -342,7 +344,7 @@ int auth_find_scope(struct auth *auth, const struct auth_request *request, struc
     admin = find_admin(auth, request);
     if (admin) {
         struct identity who = read_claims(auth, admin);
-        int status = answer(0, &who, ret_identity, ret_refusal);
+        int status = answer(&who, ret_identity, ret_refusal);
 
         jwt_claims_unref(admin);
         return status;
@@ -350,7 +352,7 @@ int auth_find_scope(struct auth *auth, const struct auth_request *request, struc
     if (is_open(auth))
         return refusal_set(ret_refusal, 401, "no_credentials", "Send Authorization: Bearer <ADMIN_KEY>");
     ret_scope->is_admin = false;
-    if (auth_identify(auth, request, ret_identity, ret_refusal) < 0)
+    if (auth_identify(auth, request, ret_identity, ret_refusal) < 0 || !*ret_identity)
         return -EACCES;
     strcpy(ret_scope->company, (*ret_identity)->company);
     return 0;

@@ -289,20 +289,16 @@ static struct timespec timespec_of(int64_t duration_ns)
 
 static struct timespec timeout(const struct bridge *bridge)
 {
-    int64_t now_ns = clock_monotonic_ns();
-    int64_t deadline_ns = store_deadline_ns(bridge->store);
+    const int64_t deadlines_ns[] = {store_deadline_ns(bridge->store), hub_deadline_ns(bridge->hub),
+                                    appender_deadline_ns(bridge->appender), replica_deadline_ns(bridge->replica)};
+    int64_t deadline_ns = bridge->next_tick_ns;
 
+    for (size_t i = 0; i < sizeof deadlines_ns / sizeof deadlines_ns[0]; i++)
+        if (deadlines_ns[i] < deadline_ns)
+            deadline_ns = deadlines_ns[i];
     if (is_napping(bridge))
-        return timespec_of(bridge->nap_end_ns - now_ns);
-    if (bridge->next_tick_ns < deadline_ns)
-        deadline_ns = bridge->next_tick_ns;
-    if (hub_deadline_ns(bridge->hub) < deadline_ns)
-        deadline_ns = hub_deadline_ns(bridge->hub);
-    if (appender_deadline_ns(bridge->appender) < deadline_ns)
-        deadline_ns = appender_deadline_ns(bridge->appender);
-    if (replica_deadline_ns(bridge->replica) < deadline_ns)
-        deadline_ns = replica_deadline_ns(bridge->replica);
-    return timespec_of(deadline_ns - now_ns);
+        deadline_ns = bridge->nap_end_ns;
+    return timespec_of(deadline_ns - clock_monotonic_ns());
 }
 
 static void tick(struct bridge *bridge)
@@ -494,18 +490,7 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
         return -ENOMEM;
     bridge->is_refilling = options->replay_from_ms > 0;
     bridge->source = source_new(&(struct source_options){
-        .identity = {.url = config->nats_url,
-                     .user = config->nats_user,
-                     .password = config->nats_password,
-                     .password_file = config->nats_password_file,
-                     .token = config->nats_token,
-                     .token_file = config->nats_token_file,
-                     .nkey = config->nats_nkey,
-                     .nkey_seed_file = config->nats_nkey_seed_file,
-                     .creds_file = config->nats_creds_file,
-                     .tls_ca_file = config->nats_tls_ca_file,
-                     .tls_cert_file = config->nats_tls_cert_file,
-                     .tls_key_file = config->nats_tls_key_file},
+        .identity = source_identity_of(config),
         .subjects = config->nats_subjects,
         .control = {.subject = options->on_control ? BRIDGE_CONTROL_SUBJECT : NULL,
                     .callback = options->on_control,

@@ -14,6 +14,7 @@
  * anew for ever. Wherever messages may have been missed (while not connected, or dropped because the inbox was full) the
  * inbox holds a hole, in its place among the messages.
  */
+struct config;
 struct source;
 struct stream_reader;
 
@@ -32,6 +33,9 @@ struct source_identity {
     const char *tls_cert_file;
     const char *tls_key_file;
 };
+
+/* As the settings say; the texts stay theirs. */
+struct source_identity source_identity_of(const struct config *config);
 
 /*
  * Messages that are no events: never numbered, counted or in the inbox. The callback is called for each on the library's

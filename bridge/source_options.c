@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/config.h"
 #include "core/config_secret.h"
 #include "core/config_value.h"
 
@@ -250,6 +251,22 @@ static natsStatus set_times(natsOptions *options)
     if (status == NATS_OK)
         status = natsOptions_SetWriteDeadline(options, WRITE_DEADLINE_MS);
     return status;
+}
+
+struct source_identity source_identity_of(const struct config *config)
+{
+    return (struct source_identity){.url = config->nats_url,
+                                    .user = config->nats_user,
+                                    .password = config->nats_password,
+                                    .password_file = config->nats_password_file,
+                                    .token = config->nats_token,
+                                    .token_file = config->nats_token_file,
+                                    .nkey = config->nats_nkey,
+                                    .nkey_seed_file = config->nats_nkey_seed_file,
+                                    .creds_file = config->nats_creds_file,
+                                    .tls_ca_file = config->nats_tls_ca_file,
+                                    .tls_cert_file = config->nats_tls_cert_file,
+                                    .tls_key_file = config->nats_tls_key_file};
 }
 
 natsStatus source_options_make(const struct source_identity *identity, natsOptions **ret_options)
