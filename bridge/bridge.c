@@ -457,7 +457,8 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
     if (!bridge->mailbox || !bridge->store || !bridge->companies || !bridge->transform)
         return -ENOMEM;
     live_subject(config->replica_group, bridge->live_subject);
-    bridge->nap_ns = config->flush_window_ms * NS_PER_MS;
+    /* Half of what a busy company's events wait for each other: another company's event wakes nobody, and waits for it. */
+    bridge->nap_ns = config->flush_window_ms * NS_PER_MS / 2;
     bridge->memory_store = store_is_memory(bridge->store);
     bridge->hub = hub_new(&(struct hub_options){
         .workers = options->workers,

@@ -30,6 +30,8 @@ struct channel;
 
 enum {
     BATCH_FRAMES = 128,
+    FLAT_FRAMES = 4, /* from so many on, one piece is cheaper to write to several streams than each frame for itself */
+    FLAT_BYTES = 65536,
     GZIP_BATCH_BYTES = 65536, /* of text: a stream whose socket is full in the middle keeps what is left of that */
 };
 
@@ -47,6 +49,8 @@ struct batch {
     int64_t deliveries; /* streams that got all of it and are not in the metrics yet */
     struct frame *frames[BATCH_FRAMES];
     struct iovec iov[BATCH_FRAMES];
+    char *flat;              /* room for FLAT_BYTES; NULL: the frames are never put side by side */
+    size_t flat_size;        /* the bytes of all frames are there, too; 0: they are not */
     struct gzip_piece piece; /* of all the frames, once a compressed stream was to get them */
 };
 

@@ -4,6 +4,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -94,6 +95,7 @@ void batch_begin(struct batch *batch, const struct stream *stream)
     batch->events = 0;
     batch->bytes = 0;
     batch->deliveries = 0;
+    batch->flat_size = 0;
 }
 
 bool batch_add(struct batch *batch, struct frame *frame)
@@ -113,6 +115,19 @@ bool batch_add(struct batch *batch, struct frame *frame)
     batch->count++;
     batch->full = batch->count == BATCH_FRAMES;
     return true;
+}
+
+void batch_flatten(struct batch *batch)
+{
+    size_t size = 0;
+
+    if (!batch->flat || batch->count < FLAT_FRAMES || batch->bytes > FLAT_BYTES)
+        return;
+    for (int i = 0; i < batch->count; i++) {
+        memcpy(batch->flat + size, batch->iov[i].iov_base, batch->iov[i].iov_len);
+        size += batch->iov[i].iov_len;
+    }
+    batch->flat_size = size;
 }
 
 /* The frames that `sent` bytes cover; the one in which they end becomes the stream's partial frame. */
@@ -137,6 +152,8 @@ static ssize_t send_frames(int fd, const struct batch *batch)
     };
 
     /* A single frame is the common case at low rates, and this the cheaper call for it. */
+    if (batch->flat_size > 0)
+        return send(fd, batch->flat, batch->flat_size, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (batch->count == 1)
         return send(fd, batch->iov[0].iov_base, batch->iov[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
     return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);

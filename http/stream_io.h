@@ -26,6 +26,9 @@ bool stream_io_send_partial(struct stream *stream);
  */
 void batch_begin(struct batch *batch, const struct stream *stream);
 bool batch_add(struct batch *batch, struct frame *frame);
+
+/* Puts the bytes of a full batch side by side, where it has room for that and it pays: once, for all streams that get it. */
+void batch_flatten(struct batch *batch);
 void batch_release(struct batch *batch);
 
 /*

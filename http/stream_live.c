@@ -41,6 +41,8 @@ static struct batch *live_batch(struct stream_context *context, const struct str
     batch_begin(batch, stream);
     while (slot < end && batch_add(batch, ring_frame(ring, slot)))
         slot++;
+    if (stream->channel->count > 1)
+        batch_flatten(batch);
     batch->channel = stream->channel;
     batch->from = stream->cursor;
     batch->to = slot;

@@ -99,12 +99,13 @@ struct worker *worker_new(const struct worker_options *options)
     set_context(&worker->context, options);
     if (compresses)
         worker->context.pieces = pieces_new((size_t)options->config->compression_min_bytes, options->metrics);
+    worker->context.live.flat = malloc(FLAT_BYTES);
     schedule_init(&worker->schedule);
     worker->max_ring_bytes = (size_t)options->config->recent_bytes;
     worker->schedule.recent_events = (uint64_t)options->config->recent_events;
     worker->schedule.recent_bytes = (size_t)options->config->recent_bytes / RECENT_SHARE;
     if (!worker->hub_worker->mailbox || !worker->channels || worker->context.epoll_fd < 0 ||
-        (compresses && !worker->context.pieces) || register_mailbox(worker) < 0) {
+        !worker->context.live.flat || (compresses && !worker->context.pieces) || register_mailbox(worker) < 0) {
         worker_free(worker);
         return NULL;
     }
@@ -553,5 +554,6 @@ void worker_free(struct worker *worker)
         close(worker->context.epoll_fd);
     frame_unref(worker->context.heartbeat);
     pieces_free(worker->context.pieces);
+    free(worker->context.live.flat);
     free(worker);
 }
