@@ -57,7 +57,9 @@ struct company {
     bool fetching;                       /* a page of them was asked for */
     bool fetch_again;                    /* more may have come into the store since */
     bool suspect;                        /* frames behind its head may have been missed */
-    bool settled;                        /* while what was parked goes on: what the store has is here */
+    bool settled;                        /* while what was parked goes on: what does not follow is missing for good */
+    bool deferring;                      /* likewise: what does not follow is parked until all behind it had its turn */
+    int64_t unfilled_ns;                 /* since when frames are missing that the store did not give; 0: none are */
     bool blank;                          /* nothing is known: its order begins with the first frame heard */
     struct event_position head;          /* of the last event or hole */
     struct event_position numbered;      /* of the last one that was given a number; behind the head while others
@@ -80,11 +82,11 @@ struct company {
     uint64_t sent;   /* slots below were sent to the store */
     uint64_t
         unsent;     /* slots below that are not stored hold a frame that other replicas can have from the store alone */
-    bool appending;  /* an append is under way */
-    bool unsynced;   /* the store's head is not known, or not since the store was lost */
-    bool asking;     /* for that head */
-    bool due;        /* in the appender's list of those with something to append */
-    bool urgent;     /* which does not wait for others */
+    bool appending; /* an append is under way */
+    bool unsynced;  /* the store's head is not known, or not since the store was lost */
+    bool asking;    /* for that head */
+    bool due;       /* in the appender's list of those with something to append */
+    bool urgent;    /* which does not wait for others */
     bool lacks_hole; /* the store lost a hole in front of what is to be appended, and no number tells */
     struct company *next_due;
     int64_t upkeep_ms; /* when its last append with upkeep was sent, by the system's clock; 0: the next one has it */

@@ -134,6 +134,14 @@ static void loaded(void *context, struct company *company, uint64_t hole_ms)
         heads_fill(replica->heads, company);
 }
 
+/* Who numbers goes on with what there is. */
+static bool is_patient(void *context)
+{
+    const struct replica *replica = context;
+
+    return !ownership_is_owner(replica->ownership);
+}
+
 struct company *replica_company(struct replica *replica, const char *name)
 {
     return heads_get(replica->heads, name);
@@ -213,7 +221,11 @@ int64_t replica_deadline_ns(const struct replica *replica)
 
 static void tick_company(struct company *company, void *context)
 {
-    heads_release(context, company);
+    struct replica *replica = context;
+
+    if (replica->is_complete)
+        heads_fill_again(replica->heads, company);
+    heads_release(replica->heads, company);
 }
 
 void replica_tick(struct replica *replica)
@@ -222,7 +234,7 @@ void replica_tick(struct replica *replica)
     if (ownership_is_owner(replica->ownership))
         intake_tick(replica->intake);
     stream_place_tick(replica->options.place);
-    companies_each(replica->options.companies, tick_company, replica->heads);
+    companies_each(replica->options.companies, tick_company, replica);
 }
 
 bool replica_is_open(const struct replica *replica)
@@ -305,6 +317,7 @@ static int make_parts(struct replica *replica)
         .metrics = options->metrics,
         .unpark = unpark,
         .loaded = loaded,
+        .is_patient = is_patient,
         .context = replica,
     });
     replica->ownership = ownership_new(&(struct ownership_options){
