@@ -38,7 +38,9 @@ bool heads_park(struct heads *heads, struct company *company, const struct parke
     struct parked *parked = malloc(sizeof *parked);
 
     if (!parked) {
-        company->hole_due = item->hole == GAP_NONE ? GAP_SOURCE : item->hole;
+        /* What a stream has is read again. */
+        if (item->sequence == 0)
+            company->hole_due = item->hole == GAP_NONE ? GAP_SOURCE : item->hole;
         return false;
     }
     *parked = *item;

@@ -56,7 +56,7 @@ struct company *heads_get_blank(struct heads *heads, const char *name);
 /* Whether what comes for the company is to be parked. */
 bool heads_is_busy(const struct company *company);
 
-/* Parks a copy of the item. False: no memory; then the item stays the caller's, and a hole goes before the next event. */
+/* Parks a copy of the item. False: no memory; then the item stays the caller's, and a hole goes before the next event, but for a stream's message. */
 bool heads_park(struct heads *heads, struct company *company, const struct parked *item);
 
 /* Takes messages and holes that are parked out of there, in order; the items are the receiver's. Frames stay. */

@@ -162,6 +162,17 @@ void replica_release(struct replica *replica, struct company *company)
 
 /* The thread's turns. */
 
+/* Before the place is saved, which would be in front of what is to be read again. */
+static void read_again(struct replica *replica)
+{
+    uint64_t failed = intake_take_failed(replica->intake);
+
+    if (failed == 0)
+        return;
+    metrics_add(replica->options.metrics, METRIC_STREAM_RESTARTS, 1);
+    stream_place_go_back(replica->options.place, failed);
+}
+
 bool replica_may_take(const struct replica *replica)
 {
     return heads_may_park(replica->heads) && !fanout_is_full(replica->fanout) &&
@@ -187,6 +198,7 @@ void replica_run(struct replica *replica)
         turn.may_have_hole = true;
     }
     replica->run_ns = turn.now_ns;
+    read_again(replica);
     if (!turn.connected)
         echo_note_away(replica->echo);
     fanout_flush(replica->fanout);
@@ -233,6 +245,7 @@ void replica_tick(struct replica *replica)
     batches_expire(replica->batches, clock_monotonic_ns());
     if (ownership_is_owner(replica->ownership))
         intake_tick(replica->intake);
+    read_again(replica);
     stream_place_tick(replica->options.place);
     companies_each(replica->options.companies, tick_company, replica);
 }
@@ -276,6 +289,7 @@ bool replica_has_begun(const struct replica *replica)
 
 void replica_leave(struct replica *replica)
 {
+    read_again(replica);
     stream_place_save(replica->options.place);
     ownership_retire(replica->ownership);
 }
