@@ -57,7 +57,9 @@ struct company {
     bool fetching;                       /* a page of them was asked for */
     bool fetch_again;                    /* more may have come into the store since */
     bool suspect;                        /* frames behind its head may have been missed */
-    bool settled;                        /* while what was parked goes on: what the store has is here */
+    bool settled;                        /* while what was parked goes on: what does not follow is missing for good */
+    bool deferring;                      /* likewise: what does not follow is parked until all behind it had its turn */
+    int64_t unfilled_ns;                 /* since when frames are missing that the store did not give; 0: none are */
     bool blank;                          /* nothing is known: its order begins with the first frame heard */
     struct event_position head;          /* of the last event or hole */
     struct event_position numbered;      /* of the last one that was given a number; behind the head while others

@@ -18,6 +18,9 @@ enum { STREAM_MARGIN_MS = 60000 };
 
 enum { FILL_EVENTS = 512, FILL_BYTES = 512 * 1024 };
 
+/* How long what is missing is looked for in the store: it cannot be asked now, or is to get it yet. */
+#define FILL_NS (INT64_C(5) * 1000 * 1000 * 1000)
+
 struct heads {
     struct heads_options options;
     size_t parked;
@@ -35,7 +38,9 @@ bool heads_park(struct heads *heads, struct company *company, const struct parke
     struct parked *parked = malloc(sizeof *parked);
 
     if (!parked) {
-        company->hole_due = item->hole == GAP_NONE ? GAP_SOURCE : item->hole;
+        /* What a stream has is read again. */
+        if (item->sequence == 0)
+            company->hole_due = item->hole == GAP_NONE ? GAP_SOURCE : item->hole;
         return false;
     }
     *parked = *item;
@@ -45,20 +50,47 @@ bool heads_park(struct heads *heads, struct company *company, const struct parke
     return true;
 }
 
-static void unpark(struct heads *heads, struct company *company)
+static struct parked *take_all(struct company *company)
 {
     struct parked *parked = company->parked;
 
     company->parked = NULL;
     company->parked_last = &company->parked;
-    while (parked) {
-        struct parked *next = parked->next;
+    return parked;
+}
 
-        heads->options.unpark(heads->options.context, company, parked);
-        free(parked);
-        heads->parked--;
-        parked = next;
-    }
+/* Returns what was parked behind it. */
+static struct parked *unpark_one(struct heads *heads, struct company *company, struct parked *parked)
+{
+    struct parked *next = parked->next;
+
+    heads->options.unpark(heads->options.context, company, parked);
+    free(parked);
+    heads->parked--;
+    return next;
+}
+
+/* Frames that did not follow when their turn came. */
+static void unpark_deferred(struct heads *heads, struct company *company)
+{
+    struct parked *parked;
+
+    company->deferring = false;
+    for (parked = take_all(company); parked;)
+        parked = unpark_one(heads, company, parked);
+}
+
+/* What the owner repeats stands behind the frame that showed that it was missing. Messages wait for all frames. */
+static void unpark(struct heads *heads, struct company *company)
+{
+    struct parked *parked = take_all(company);
+
+    company->deferring = true;
+    for (; parked && parked->frame;)
+        parked = unpark_one(heads, company, parked);
+    unpark_deferred(heads, company);
+    while (parked)
+        parked = unpark_one(heads, company, parked);
     company->settled = false;
 }
 
@@ -235,15 +267,25 @@ struct company *heads_get(struct heads *heads, const char *name)
 
 /* Filling. */
 
+/* Whether what still does not follow the head may be there later. */
+static bool may_look_again(const struct heads *heads, const struct company *company)
+{
+    return heads->options.is_patient && heads->options.is_patient(heads->options.context) && heads_may_park(heads) &&
+           clock_monotonic_ns() - company->unfilled_ns < FILL_NS;
+}
+
 static void end_fill(struct heads *heads, struct company *company, bool has_all)
 {
     company->filling = false;
     /* Should this replica number next, nobody else tells that something is missing in front of it. */
     company->suspect = !has_all;
     company->hole_due = has_all ? GAP_NONE : GAP_SOURCE;
-    /* What still does not follow the head is missing for good. */
-    company->settled = true;
+    if (company->unfilled_ns == 0)
+        company->unfilled_ns = clock_monotonic_ns();
+    company->settled = !may_look_again(heads, company);
     unpark(heads, company);
+    if (!company->filling)
+        company->unfilled_ns = 0;
     /* What was read is not to be appended again. */
     appender_set_unsynced(heads->options.appender, company);
 }
@@ -344,6 +386,12 @@ void heads_fill(struct heads *heads, struct company *company)
         company->refreshing = false;
         hub_company_read(company);
     }
+}
+
+void heads_fill_again(struct heads *heads, struct company *company)
+{
+    if (company->unfilled_ns > 0 && company->filling && !company->fetching)
+        heads_fill(heads, company);
 }
 
 void heads_refresh(struct heads *heads, struct company *company)

@@ -36,6 +36,8 @@ struct heads_options {
      * The head was read: hole_ms is the time up to which events behind it may have been missed at the source; 0: none were.
      */
     void (*loaded)(void *context, struct company *company, uint64_t hole_ms);
+    /* Whether frames that are missing, and that the store did not give, may be looked for again. NULL: never. */
+    bool (*is_patient)(void *context);
     void *context;
 };
 
@@ -54,7 +56,7 @@ struct company *heads_get_blank(struct heads *heads, const char *name);
 /* Whether what comes for the company is to be parked. */
 bool heads_is_busy(const struct company *company);
 
-/* Parks a copy of the item. False: no memory; then the item stays the caller's, and a hole goes before the next event. */
+/* Parks a copy of the item. False: no memory; then the item stays the caller's, and a hole goes before the next event, but for a stream's message. */
 bool heads_park(struct heads *heads, struct company *company, const struct parked *item);
 
 /* Takes messages and holes that are parked out of there, in order; the items are the receiver's. Frames stay. */
@@ -79,6 +81,9 @@ void heads_rebase(struct heads *heads, struct company *company, struct event_pos
 
 /* Frames behind the head may have been missed: they are read from the store. What comes meanwhile is parked. */
 void heads_fill(struct heads *heads, struct company *company);
+
+/* Now and then: looks again for frames that the store did not give, for some seconds. Then they are missing for good. */
+void heads_fill_again(struct heads *heads, struct company *company);
 
 /*
  * Somebody resumes in a company that may have missed frames: what the store has of them comes first. More may be missing still; what

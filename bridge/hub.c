@@ -432,9 +432,22 @@ static struct event_position later(struct event_position a, struct event_positio
     return event_position_compare(a, b) < 0 ? b : a;
 }
 
+/* How many of the store's frames are history. Those behind the head were not heard here yet: they come as live ones. */
+static size_t count_up_to_head(const struct company *company, const struct store_page *stored)
+{
+    size_t count = stored->count;
+
+    /* Of a blank company the head is none. */
+    while (!company->blank && count > 0 &&
+           event_position_compare(frame_position(stored->frames[count - 1]), company->head) > 0)
+        count--;
+    return count;
+}
+
 static void answer_from_store(struct hub *hub, const struct company *company, const struct hub_read *read,
                               const struct store_page *stored)
 {
+    size_t count = count_up_to_head(company, stored);
     struct hub_page *page = page_new(read, 2 * stored->count);
     enum gap_reason reason = GAP_NONE;
     int64_t missed = 0;
@@ -450,8 +463,8 @@ static void answer_from_store(struct hub *hub, const struct company *company, co
             oldest_recent_id(company, oldest);
         page_add_gap(page, read, reason, oldest[0] ? oldest : NULL, missed);
     }
-    page_add_frames(page, stored->frames, stored->count);
-    page->last = stored->last;
+    page_add_frames(page, stored->frames, count);
+    page->last = stored->last || count < stored->count;
     page->floor = later(stored->head.floor, company->floor);
     page_send(hub, read, page);
 }

@@ -12,6 +12,7 @@ struct intake {
     struct intake_options options;
     struct source_message *spent[SPENT_MAX];
     size_t spent_count;
+    uint64_t failed; /* the first message of the stream that had no memory; 0: all had */
     struct log_limiter reject_limiter;
     struct log_limiter rate_limiter;
 };
@@ -76,6 +77,28 @@ static void spend(struct intake *intake, struct source_message *message)
     intake->spent[intake->spent_count++] = message;
 }
 
+/* Of a stream, what has no memory now is read again later, and so is all behind it. Returns whether the item is of one. */
+static bool leave_for_later(struct intake *intake, const struct source_item *item)
+{
+    if (item->sequence > 0 && (intake->failed == 0 || item->sequence < intake->failed))
+        intake->failed = item->sequence;
+    return item->sequence > 0;
+}
+
+/* Whether it is read again in any case. */
+static bool is_behind_failed(const struct intake *intake, const struct source_item *item)
+{
+    return intake->failed > 0 && item->sequence >= intake->failed;
+}
+
+uint64_t intake_take_failed(struct intake *intake)
+{
+    uint64_t failed = intake->failed;
+
+    intake->failed = 0;
+    return failed;
+}
+
 /* Numbering. */
 
 /* Hands on the frame, which goes behind the last one. It is given up; NULL: there was no memory for it. */
@@ -132,6 +155,8 @@ static void number_event(struct intake *intake, struct company *company, const s
         metrics_add(intake->options.metrics, METRIC_EVENTS_ACCEPTED, 1);
         return;
     }
+    if (leave_for_later(intake, item))
+        return;
     company->hole_due = GAP_SOURCE;
     metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
 }
@@ -157,7 +182,7 @@ static void number_from_stream(struct intake *intake, struct company *company, c
 {
     if (is_known(company, item))
         metrics_add(intake->options.metrics, METRIC_EVENTS_DUPLICATE, 1);
-    else
+    else if (!is_behind_failed(intake, item))
         number_event(intake, company, event, item, item->sequence);
     spend(intake, item->message);
 }
@@ -246,7 +271,8 @@ static void park_message(struct intake *intake, struct company *company, const s
 
     if (heads_park(intake->options.heads, company, &parked))
         return;
-    metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
+    if (!leave_for_later(intake, item))
+        metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
     spend(intake, item->message);
 }
 
@@ -274,6 +300,10 @@ static void take_message(struct intake *intake, const struct source_item *item)
     const char *payload = source_message_payload(item->message, &size);
     enum transform_result result;
 
+    if (is_behind_failed(intake, item)) {
+        spend(intake, item->message);
+        return;
+    }
     if (!is_wanted(intake, item)) {
         spend(intake, item->message);
         return;
@@ -286,7 +316,8 @@ static void take_message(struct intake *intake, const struct source_item *item)
     }
     company = heads_get(intake->options.heads, event.company);
     if (!company) {
-        metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
+        if (!leave_for_later(intake, item))
+            metrics_add(intake->options.metrics, METRIC_DROPPED_MEMORY, 1);
         spend(intake, item->message);
         return;
     }
@@ -319,7 +350,7 @@ void intake_take(struct intake *intake, const struct source_item *item)
 {
     if (item->message)
         take_message(intake, item);
-    else
+    else if (intake->failed == 0) /* else it is found again */
         intake_take_hole(intake, item->dropped);
 }
 

@@ -49,6 +49,12 @@ void intake_free(struct intake *intake);
 /* Takes a message or a hole. The message is freed, with others at intake_release(). */
 void intake_take(struct intake *intake, const struct source_item *item);
 
+/*
+ * The first message of a stream that had no memory; 0: all had. It and all behind it were not numbered, and are not until this
+ * was called: it is to be read again.
+ */
+uint64_t intake_take_failed(struct intake *intake);
+
 /* Events of any company may have been missed at the source until now. dropped: how many are known to be; 0: none. */
 void intake_take_hole(struct intake *intake, int64_t dropped);
 

@@ -80,7 +80,8 @@ static void miss(struct mirror *mirror, struct company *company, const struct he
 {
     company->filling = true;
     company->suspect = true;
-    mirror->is_wanting = true;
+    /* Asked for once: the owner has repeated all that it could, and the rest comes by the store. */
+    mirror->is_wanting |= company->unfilled_ns == 0;
     (void)park(mirror, company, heard);
 }
 
@@ -127,6 +128,8 @@ static void take_frame(struct mirror *mirror, struct company *company, const str
         push(mirror, company, heard);
     } else if (event_position_compare(heard->before, company->head) < 0) {
         diverge(mirror, company, heard);
+    } else if (company->deferring) {
+        (void)park(mirror, company, heard);
     } else if (company->settled) {
         skip(mirror, company, heard);
     } else {

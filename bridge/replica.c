@@ -134,6 +134,14 @@ static void loaded(void *context, struct company *company, uint64_t hole_ms)
         heads_fill(replica->heads, company);
 }
 
+/* Who numbers goes on with what there is. */
+static bool is_patient(void *context)
+{
+    const struct replica *replica = context;
+
+    return !ownership_is_owner(replica->ownership);
+}
+
 struct company *replica_company(struct replica *replica, const char *name)
 {
     return heads_get(replica->heads, name);
@@ -153,6 +161,17 @@ void replica_release(struct replica *replica, struct company *company)
 }
 
 /* The thread's turns. */
+
+/* Before the place is saved, which would be in front of what is to be read again. */
+static void read_again(struct replica *replica)
+{
+    uint64_t failed = intake_take_failed(replica->intake);
+
+    if (failed == 0)
+        return;
+    metrics_add(replica->options.metrics, METRIC_STREAM_RESTARTS, 1);
+    stream_place_go_back(replica->options.place, failed);
+}
 
 bool replica_may_take(const struct replica *replica)
 {
@@ -179,6 +198,7 @@ void replica_run(struct replica *replica)
         turn.may_have_hole = true;
     }
     replica->run_ns = turn.now_ns;
+    read_again(replica);
     if (!turn.connected)
         echo_note_away(replica->echo);
     fanout_flush(replica->fanout);
@@ -213,7 +233,11 @@ int64_t replica_deadline_ns(const struct replica *replica)
 
 static void tick_company(struct company *company, void *context)
 {
-    heads_release(context, company);
+    struct replica *replica = context;
+
+    if (replica->is_complete)
+        heads_fill_again(replica->heads, company);
+    heads_release(replica->heads, company);
 }
 
 void replica_tick(struct replica *replica)
@@ -221,8 +245,9 @@ void replica_tick(struct replica *replica)
     batches_expire(replica->batches, clock_monotonic_ns());
     if (ownership_is_owner(replica->ownership))
         intake_tick(replica->intake);
+    read_again(replica);
     stream_place_tick(replica->options.place);
-    companies_each(replica->options.companies, tick_company, replica->heads);
+    companies_each(replica->options.companies, tick_company, replica);
 }
 
 bool replica_is_open(const struct replica *replica)
@@ -264,6 +289,7 @@ bool replica_has_begun(const struct replica *replica)
 
 void replica_leave(struct replica *replica)
 {
+    read_again(replica);
     stream_place_save(replica->options.place);
     ownership_retire(replica->ownership);
 }
@@ -305,6 +331,7 @@ static int make_parts(struct replica *replica)
         .metrics = options->metrics,
         .unpark = unpark,
         .loaded = loaded,
+        .is_patient = is_patient,
         .context = replica,
     });
     replica->ownership = ownership_new(&(struct ownership_options){

@@ -26,6 +26,8 @@ struct stream_place {
     uint64_t taken; /* the last that was taken since reading began; 0: none was */
     uint64_t saved;
     int64_t saved_ns;
+    uint64_t again; /* read again from here on; 0: from where the store says */
+    struct log_limiter again_limiter;
     bool is_saving;
     bool has_caught_up;
 };
@@ -92,10 +94,24 @@ static void begin_without_store(struct stream_place *place)
         start(place, newest);
 }
 
+static void start_again(struct stream_place *place)
+{
+    struct stream_start from = {.place = place->again, .base = place->base};
+
+    place->is_reading = true;
+    place->taken = place->again;
+    place->again = 0;
+    stream_reader_start(place->options.reader, &from);
+}
+
 static void begin(struct stream_place *place)
 {
     if (!place->is_wanted || place->is_reading || place->is_loading)
         return;
+    if (place->again > 0) {
+        start_again(place);
+        return;
+    }
     if (store_state(place->options.store) != STORE_READY) {
         begin_without_store(place);
         return;
@@ -127,6 +143,7 @@ void stream_place_end(struct stream_place *place)
     place->has_caught_up = false;
     place->is_wanted = false;
     place->is_reading = false;
+    place->again = 0;
     stream_reader_stop(place->options.reader);
 }
 
@@ -140,6 +157,25 @@ void stream_place_note(struct stream_place *place, uint64_t sequence)
 {
     if (place && place->is_reading && sequence > place->taken)
         place->taken = sequence;
+}
+
+void stream_place_go_back(struct stream_place *place, uint64_t sequence)
+{
+    int64_t suppressed;
+
+    if (!place || !place->is_wanted || !(place->is_reading || place->again > 0))
+        return;
+    if (place->again == 0 || sequence <= place->again)
+        place->again = sequence - 1;
+    if (!place->is_reading)
+        return;
+    place->is_reading = false;
+    place->base = stream_reader_base(place->options.reader);
+    stream_reader_stop(place->options.reader);
+    if (log_limiter_allow(&place->again_limiter, &suppressed))
+        log_write(place->options.log, LOG_LEVEL_WARN, "Messages of the stream had no memory: they are read again",
+                  LOG_FIELDS(log_text("stream", place->options.stream), log_number("place", (int64_t)place->again),
+                             log_number("suppressed", suppressed)));
 }
 
 /* Saving. */

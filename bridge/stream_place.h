@@ -43,6 +43,9 @@ void stream_place_end(struct stream_place *place);
 /* Reads no more; what was read is still to be saved. */
 void stream_place_retire(struct stream_place *place);
 
+/* The message of that place could not be taken, nor any behind it: all is read again from there on, a tick later. */
+void stream_place_go_back(struct stream_place *place, uint64_t sequence);
+
 /* The message of that place was taken: it is numbered, parked, refused or known. */
 void stream_place_note(struct stream_place *place, uint64_t sequence);
 

@@ -1,6 +1,5 @@
 #include "bridge/stream_reader.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,15 +144,19 @@ static bool add(struct stream_reader *reader, natsMsg *message, const struct str
         .sequence = position.base + ack->sequence,
         .stamp_ms = ack->stamp_ns / NS_PER_MS,
     };
+    bool fits = (size_t)natsMsg_GetDataLength(message) <= reader->options.max_pending_bytes;
     bool added;
 
     if (missing > 0)
         lane_add_hole(reader->lane, item.received_ns, (int64_t)missing);
     added = lane_add(reader->lane, &item, (size_t)natsMsg_GetDataLength(message));
-    if (!added && lane_count(reader->lane) > 0) {
-        /* It is read again once there is room. */
-        reader->is_starved = true;
-        unbind(reader);
+    if (fits && !added) {
+        /* It is read again, once there is room; or memory. */
+        reader->is_starved = lane_count(reader->lane) > 0;
+        if (reader->is_starved)
+            unbind(reader);
+        else
+            lose(reader, "there was no memory for a message");
         return false;
     }
     if (!added) {

@@ -37,6 +37,8 @@ target_link_options(bridge_source_trouble_test PRIVATE LINKER:--wrap=natsSubscri
 sluice_unit_test(bridge/stream_ack_test sluice_bridge sluice_core)
 sluice_unit_test(bridge/stream_position_test sluice_bridge sluice_core)
 sluice_unit_test(bridge/stream_intake_test ${sluice_bridge_parts})
+target_link_options(bridge_stream_intake_test PRIVATE
+                    LINKER:--wrap=fanout_add,--wrap=heads_get,--wrap=heads_park)
 sluice_unit_test(bridge/stream_place_test ${sluice_bridge_parts})
 target_sources(bridge_stream_place_test PRIVATE support/fake_stream.c)
 sluice_unit_test(bridge/intake_rate_test ${sluice_bridge_parts})

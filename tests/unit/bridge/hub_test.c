@@ -44,6 +44,16 @@ static void behind_the_head_there_is_nothing(void **state)
     hub_rig_assert_no_gap(HUB_ID(9), 0, 0);
 }
 
+/* Another replica's, which has not been heard here yet: it comes as a live event. */
+static void what_the_store_has_behind_the_head_is_no_history(void **state)
+{
+    (void)state;
+    hub_rig_have_nine(2);
+    fake_store_put(hub_rig.store, "acme", (struct event_position){.ms = HUB_NOW + 11, .seq = 10});
+    hub_rig_assert_no_gap(HUB_ID(1), 2, 9);
+    hub_rig_assert_no_gap(HUB_ID(6), 7, 9);
+}
+
 static void the_head_is_known_after_all_events_are_gone(void **state)
 {
     struct hub_read read;
@@ -358,6 +368,7 @@ int main(void)
         HUB_TEST(an_id_in_the_store_is_followed_by_what_came_after_it),
         HUB_TEST(the_id_in_front_of_memory_needs_no_store),
         HUB_TEST(behind_the_head_there_is_nothing),
+        HUB_TEST(what_the_store_has_behind_the_head_is_no_history),
         HUB_TEST(the_head_is_known_after_all_events_are_gone),
         HUB_TEST(a_start_id_is_followed_by_everything),
         HUB_TEST(a_start_id_is_followed_by_everything_in_the_store),

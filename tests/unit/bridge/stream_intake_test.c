@@ -18,6 +18,33 @@
 
 static struct bridge_rig rig;
 
+/* The next calls of these that have no memory. */
+static int frames_to_fail;
+static int companies_to_fail;
+static int parkings_to_fail;
+
+int __real_fanout_add(struct fanout *fanout, struct company *company, struct frame *frame);
+int __wrap_fanout_add(struct fanout *fanout, struct company *company, struct frame *frame);
+struct company *__real_heads_get(struct heads *heads, const char *name);
+struct company *__wrap_heads_get(struct heads *heads, const char *name);
+bool __real_heads_park(struct heads *heads, struct company *company, const struct parked *item);
+bool __wrap_heads_park(struct heads *heads, struct company *company, const struct parked *item);
+
+int __wrap_fanout_add(struct fanout *fanout, struct company *company, struct frame *frame)
+{
+    return frames_to_fail > 0 && frames_to_fail-- > 0 ? -ENOMEM : __real_fanout_add(fanout, company, frame);
+}
+
+struct company *__wrap_heads_get(struct heads *heads, const char *name)
+{
+    return companies_to_fail > 0 && companies_to_fail-- > 0 ? NULL : __real_heads_get(heads, name);
+}
+
+bool __wrap_heads_park(struct heads *heads, struct company *company, const struct parked *item)
+{
+    return parkings_to_fail > 0 && parkings_to_fail-- > 0 ? false : __real_heads_park(heads, company, item);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -188,6 +215,64 @@ static void refused_messages_are_counted_again_when_they_are_read_again(void **s
     assert_int_equal(metrics_get(rig.metrics, METRIC_REJECTED_NOT_JSON), 2);
 }
 
+/* Reads on to message 12 with what fails, and again from where it failed: all is there, as if nothing had. */
+static void read_with_failures(uint64_t failed)
+{
+    struct event_position got[64];
+
+    read_stream(4, 12);
+    fake_store_answer_all(rig.store);
+    assert_int_equal(intake_take_failed(rig.intake), failed);
+    assert_int_equal(intake_take_failed(rig.intake), 0);
+    read_stream((int)(failed - MADE), 12);
+    fake_store_answer_all(rig.store);
+    assert_int_equal(intake_take_failed(rig.intake), 0);
+    assert_int_equal(metrics_get(rig.metrics, METRIC_DROPPED_MEMORY), 0);
+    assert_int_equal(numbers("acme", got), 8);
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(got[i].seq, i + 1);
+    assert_int_equal(numbers("beta", got), 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(got[i].seq, i + 1);
+    bridge_rig_settle(&rig);
+    assert_int_equal(fake_store_count(rig.store, "acme") + fake_store_count(rig.store, "beta"), 12);
+}
+
+static void a_message_that_has_no_memory_is_read_again_and_all_behind_it(void **state)
+{
+    (void)state;
+    read_stream(1, 3);
+    fake_store_answer_all(rig.store);
+    frames_to_fail = 1;
+    read_with_failures(MADE + 4);
+}
+
+static void a_message_whose_company_has_no_memory_is_read_again(void **state)
+{
+    (void)state;
+    read_stream(1, 3);
+    fake_store_answer_all(rig.store);
+    companies_to_fail = 1;
+    read_with_failures(MADE + 4);
+}
+
+static void a_message_that_cannot_be_parked_is_read_again(void **state)
+{
+    (void)state;
+    read_stream(1, 3);
+    parkings_to_fail = 1;
+    read_with_failures(MADE + 4);
+}
+
+/* Both companies had parked some; of the second one those go on that the first one's failure does not concern. */
+static void a_message_that_was_parked_is_read_again(void **state)
+{
+    (void)state;
+    read_stream(1, 3);
+    frames_to_fail = 1;
+    read_with_failures(MADE + 1);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -200,6 +285,10 @@ int main(void)
         TEST(two_readers_do_no_harm),
         TEST(subjects_that_are_not_wanted_are_passed_over),
         TEST(a_company_of_core_nats_goes_on_in_the_stream),
+        TEST(a_message_that_has_no_memory_is_read_again_and_all_behind_it),
+        TEST(a_message_whose_company_has_no_memory_is_read_again),
+        TEST(a_message_that_cannot_be_parked_is_read_again),
+        TEST(a_message_that_was_parked_is_read_again),
         TEST(refused_messages_are_counted_again_when_they_are_read_again),
     };
 

@@ -163,6 +163,46 @@ static void the_place_is_what_all_in_front_of_is_appended(void **state)
     assert_saved(MADE + 4);
 }
 
+/* Nothing of what comes behind it counts, and it does not begin where it failed until the next tick. */
+static void what_had_no_memory_is_read_again_from_its_place(void **state)
+{
+    (void)state;
+    begin();
+    take("acme", 1);
+    take("acme", 2);
+    take("acme", 3);
+    stream_place_go_back(place, MADE + 2);
+    assert_false(fake_stream_is_reading(reader));
+    stream_place_note(place, MADE + 9);
+    stream_place_save(place);
+    assert_int_equal(fake_store_place(rig.store, "EVENTS"), 0);
+    stream_place_tick(place);
+    assert_true(fake_stream_is_reading(reader));
+    assert_int_equal(fake_stream_starts(reader), 2);
+    assert_int_equal(fake_stream_start(reader).place, MADE + 1);
+    bridge_rig_settle(&rig);
+    assert_saved(MADE + 1);
+    take("acme", 4);
+    bridge_rig_settle(&rig);
+    assert_saved(MADE + 4);
+}
+
+/* The next owner begins where this one had saved. */
+static void who_ends_does_not_read_again(void **state)
+{
+    (void)state;
+    begin();
+    take("acme", 1);
+    stream_place_go_back(place, MADE + 1);
+    stream_place_end(place);
+    stream_place_tick(place);
+    assert_int_equal(fake_stream_starts(reader), 1);
+    fake_store_answer_all(rig.store);
+    fake_store_set_place(rig.store, "EVENTS", MADE + 50);
+    begin();
+    assert_int_equal(fake_stream_start(reader).place, MADE + 50);
+}
+
 static void nothing_is_saved_that_the_store_has_not_confirmed(void **state)
 {
     (void)state;
@@ -276,6 +316,8 @@ int main(void)
         TEST(who_ended_meanwhile_does_not_begin),
         TEST_LOST(without_the_store_it_waits_unless_it_has_heard_others),
         TEST(the_place_is_what_all_in_front_of_is_appended),
+        TEST(what_had_no_memory_is_read_again_from_its_place),
+        TEST(who_ends_does_not_read_again),
         TEST(nothing_is_saved_that_the_store_has_not_confirmed),
         TEST(who_does_not_read_saves_nothing),
         TEST(a_shifted_base_is_saved_with_the_place),

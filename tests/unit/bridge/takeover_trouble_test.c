@@ -156,6 +156,62 @@ static void what_cannot_be_read_from_the_store_is_told_by_who_numbers_next(void 
     end_schedule();
 }
 
+/* Frames are missed while the follower has no NATS; they are in the store, or with the owner alone. */
+static void miss_frames(bool stored)
+{
+    world_subscribe(follower, 0);
+    publish_and_pass(0, 400);
+    world_cut_nats(follower, 0);
+    for (int i = 0; i < 3; i++)
+        publish_and_pass(0, stored ? 400 : 1);
+}
+
+static void come_back(void)
+{
+    world_restore_nats(follower);
+    world_confirm(follower);
+}
+
+static void end_without_gap(void)
+{
+    world_pass(&world, 4000);
+    assert_int_equal(metrics_get(follower->metrics, METRIC_REPLICA_BREAKS), 0);
+    end_schedule();
+}
+
+static void what_the_store_cannot_give_now_is_fetched_when_it_is_back(void **state)
+{
+    (void)state;
+    begin_pair();
+    miss_frames(true);
+    world_cut_store(follower, 0);
+    come_back();
+    world_pass(&world, 1500);
+    publish_and_pass(0, 400);
+    publish_and_pass(0, 1600);
+    world_restore_store(follower);
+    end_without_gap();
+}
+
+/* Told to those who wait, and not again. */
+static void what_the_store_does_not_give_for_long_is_told(void **state)
+{
+    (void)state;
+    begin_pair();
+    miss_frames(true);
+    world_cut_store(follower, 0);
+    come_back();
+    world_pass(&world, 1500);
+    publish_and_pass(0, 3000);
+    assert_int_equal(metrics_get(follower->metrics, METRIC_REPLICA_BREAKS), 0);
+    world_pass(&world, 4000);
+    assert_int_equal(metrics_get(follower->metrics, METRIC_REPLICA_BREAKS), 1);
+    publish_and_pass(0, 400);
+    assert_int_equal(metrics_get(follower->metrics, METRIC_REPLICA_BREAKS), 1);
+    world_restore_store(follower);
+    end_schedule();
+}
+
 /*
  * Who ended left a message to whoever goes on. One that came since has given it up; the other has it, says that it begins, and
  * is gone before it has numbered it.
@@ -264,6 +320,8 @@ int main(void)
         cmocka_unit_test(who_takes_over_writes_down_the_hole_that_was_noted_before),
         cmocka_unit_test(what_an_owner_told_to_be_missed_is_not_numbered_behind_it),
         cmocka_unit_test(what_cannot_be_read_from_the_store_is_told_by_who_numbers_next),
+        cmocka_unit_test(what_the_store_cannot_give_now_is_fetched_when_it_is_back),
+        cmocka_unit_test(what_the_store_does_not_give_for_long_is_told),
         cmocka_unit_test(an_owner_that_has_not_begun_has_told_of_nothing_that_waits),
         cmocka_unit_test(a_hole_that_the_store_lost_is_stored_again),
         cmocka_unit_test(what_is_heard_only_as_repeated_is_not_numbered_again),

@@ -28,6 +28,19 @@ static struct replica *connect_to(const struct redis_server *to, int64_t lease_m
     return replica_new(&options);
 }
 
+/*
+ * Until the second one counts what the first one has. The first, alone when it looked, went on under another id; the second
+ * may have read the one before, and knows the new one only from its next look on.
+ */
+static void make_counted(struct replica *first, struct replica *second)
+{
+    assert_int_equal(slots_enter(first, "met", 1), 0);
+    slots_enter_until(second, "met", 1, -EDQUOT);
+    slots_leave(first, "met");
+    /* Behind its answer the leaving is done. */
+    assert_int_equal(ticket_release(first, "t", "a"), 0);
+}
+
 /* Two that know each other. */
 static void connect_two(struct replica *ret_replicas[2])
 {
@@ -35,6 +48,8 @@ static void connect_two(struct replica *ret_replicas[2])
         ret_replicas[i] = connect_to(&server, LONG_LEASE_MS);
     for (int i = 0; i < 2; i++)
         replica_wait_replicas(ret_replicas[i], 2);
+    for (int i = 0; i < 2; i++)
+        make_counted(ret_replicas[i], ret_replicas[1 - i]);
 }
 
 static void free_two(struct replica *const replicas[2])
