@@ -133,7 +133,8 @@ static void end(struct ownership *ownership, const char *reason)
         return;
     ownership->state = FOLLOWING;
     ownership->has_owner = false;
-    ownership->next_claim_ns = ownership->now_ns + RETRY_MAX_MS * MS;
+    /* Others first: whoever was stopped knows least. */
+    ownership->next_claim_ns = clock_monotonic_ns() + RETRY_MAX_MS * MS;
     store_set_epoch(ownership->options.store, 0);
     metrics_set(ownership->options.metrics, METRIC_OWNER, 0);
     log_write(ownership->options.log, LOG_LEVEL_WARN, "This replica numbers the events no more",
@@ -154,9 +155,13 @@ void ownership_release(struct ownership *ownership, const char *reason)
 void ownership_retire(struct ownership *ownership)
 {
     ownership->retired = true;
+    if (ownership->alone)
+        return;
     ownership_release(ownership, "this replica ends");
-    if (!ownership->alone)
-        send(ownership, LIVE_GONE);
+    /* A claim under way would leave the lease to nobody. */
+    if (ownership->claiming)
+        store_release(ownership->options.store, ownership->holder);
+    send(ownership, LIVE_GONE);
 }
 
 /* Hearing. */
