@@ -22,6 +22,7 @@ enum {
     SALVAGE_MS = 200,     /* how long a new owner collects what others heard */
     STOPPED_MS = 1000,    /* whoever has no turn for so long was stopped */
     STORE_LOST_MS = 1500, /* without the store for so long, the replicas do without a lease */
+    ALONE_MS = 3000,      /* a replica not heard for so long is gone, or gives up what it has (replica.c) */
 };
 
 enum state { FOLLOWING, SALVAGING, OWNING };
@@ -513,6 +514,12 @@ bool ownership_has_owner(const struct ownership *ownership)
 size_t ownership_peers(const struct ownership *ownership)
 {
     return ownership->peers.count;
+}
+
+bool ownership_may_have_peers(const struct ownership *ownership)
+{
+    return ownership->peers.count > 0 ||
+           (ownership->connected_ns && ownership->now_ns - ownership->connected_ns < ALONE_MS * MS);
 }
 
 bool ownership_has_heir(const struct ownership *ownership)

@@ -238,6 +238,11 @@ bool replica_has_peers(const struct replica *replica)
     return ownership_peers(replica->ownership) > 0;
 }
 
+bool replica_may_have_peers(const struct replica *replica)
+{
+    return ownership_may_have_peers(replica->ownership);
+}
+
 bool replica_has_heir(const struct replica *replica)
 {
     return ownership_is_owner(replica->ownership) ? ownership_has_heir(replica->ownership) : replica_has_peers(replica);

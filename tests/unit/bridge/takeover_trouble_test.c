@@ -256,6 +256,30 @@ static void a_late_append_of_a_former_owner_is_refused(void **state)
     end_schedule();
 }
 
+/* It came while the other was stopped, for less than others wait, and was gone before it had heard of it. */
+static void who_has_just_come_does_not_number_as_if_it_were_alone(void **state)
+{
+    struct world_replica *next = &world.replicas[2];
+
+    (void)state;
+    begin_pair();
+    publish_and_pass(0, 400);
+    world_stop(follower, 0);
+    world_leave(owner);
+    world_turn(owner, 512);
+    assert_false(owner->alive);
+    world_start(&world, 2);
+    world_pass(&world, 500);
+    assert_true(world_is_owner(next));
+    publish_and_pass(0, 50);
+    world_leave(next);
+    world_pass(&world, 100);
+    assert_false(next->alive);
+    world_continue(follower);
+    world_pass(&world, 4000);
+    end_schedule();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +292,7 @@ int main(void)
         cmocka_unit_test(a_hole_that_the_store_lost_is_stored_again),
         cmocka_unit_test(what_is_heard_only_as_repeated_is_not_numbered_again),
         cmocka_unit_test(a_late_append_of_a_former_owner_is_refused),
+        cmocka_unit_test(who_has_just_come_does_not_number_as_if_it_were_alone),
     };
 
     if (getenv("REPLICA_TEST"))
