@@ -96,6 +96,7 @@ static void ended(void *context)
 {
     struct replica *replica = context;
 
+    replica->hole_ms = store_noted_hole(replica->options.store);
     stream_place_end(replica->options.place);
     fanout_void(replica->fanout, doubt_return_frame, replica->doubt);
     doubt_end_return(replica->doubt);

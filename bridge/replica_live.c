@@ -142,11 +142,13 @@ static void ask_for_hole(struct company *company, void *context)
 /* The owner writes it down for the companies that it has in memory; ours are others. */
 static void hear_hole(struct replica *replica, uint64_t hole_ms, int64_t received_ns)
 {
-    if (hole_ms <= store_noted_hole(replica->options.store))
+    if (hole_ms <= replica->hole_ms)
         return;
+    replica->hole_ms = hole_ms;
     /* What it missed, and we did not, is told to be missed: behind what it numbers now it would be out of order. */
     doubt_give_up(replica->doubt, received_ns);
-    store_note_hole(replica->options.store, hole_ms);
+    if (hole_ms > store_noted_hole(replica->options.store))
+        store_note_hole(replica->options.store, hole_ms);
     companies_each(replica->options.companies, ask_for_hole, replica);
 }
 

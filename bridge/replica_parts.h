@@ -47,6 +47,7 @@ struct replica {
     int64_t asked_ns; /* when it was asked first for what is missing; 0: not yet */
     int64_t run_ns;   /* the last turn */
     int64_t owner_ns; /* when an owner that had seen everything was heard last */
+    uint64_t hole_ms; /* the last for all companies that an owner told of; the store may know of it before us */
     int64_t taken_ns; /* when what was taken last from the source was received */
 };
 

@@ -280,6 +280,29 @@ static void who_has_just_come_does_not_number_as_if_it_were_alone(void **state)
     end_schedule();
 }
 
+/* The store told it of the hole before the owner did, which had missed what it has itself. */
+static void what_an_owner_missed_is_not_numbered_behind_it_by_who_read_of_the_hole(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_cut_store(follower, 0);
+    world_pass(&world, 400);
+    world_stop(follower, 1);
+    world_publish(&world, 0, 0, false);
+    world_cut_nats(owner, 0);
+    world_restore_nats(owner);
+    world_confirm(owner);
+    world_pass(&world, 1000);
+    assert_true(world_is_owner(owner));
+    publish_and_pass(0, 100);
+    world_restore_store(follower);
+    world_continue(follower);
+    world_pass(&world, 100);
+    world_kill(owner, SIZE_MAX, SIZE_MAX);
+    world_pass(&world, 4000);
+    end_schedule();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +316,7 @@ int main(void)
         cmocka_unit_test(what_is_heard_only_as_repeated_is_not_numbered_again),
         cmocka_unit_test(a_late_append_of_a_former_owner_is_refused),
         cmocka_unit_test(who_has_just_come_does_not_number_as_if_it_were_alone),
+        cmocka_unit_test(what_an_owner_missed_is_not_numbered_behind_it_by_who_read_of_the_hole),
     };
 
     if (getenv("REPLICA_TEST"))
