@@ -155,13 +155,14 @@ static void hear_hole(struct replica *replica, uint64_t hole_ms, int64_t receive
 static void hear_frames(struct replica *replica, const struct live_header *header, struct live_reader *reader,
                         int64_t received_ns)
 {
-    enum mirror_marks marks = doubt_exists(replica->doubt) ? MIRROR_DOUBTED : MIRROR_FIRST;
+    enum mirror_marks marks;
 
     if (ownership_is_owner(replica->ownership)) {
         fanout_hear(replica->fanout, header->batch);
         return;
     }
     hear_hole(replica, header->hole_ms, received_ns);
+    marks = doubt_exists(replica->doubt) ? MIRROR_DOUBTED : MIRROR_FIRST;
     if (mirror_take(replica->mirror, reader, received_ns, header->batch > 0 ? marks : MIRROR_REPEATED) < 0)
         replica_miss(replica, received_ns);
     /* Nobody has heard it before, and it is numbered all the same. */

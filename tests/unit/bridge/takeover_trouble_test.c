@@ -303,6 +303,27 @@ static void what_an_owner_missed_is_not_numbered_behind_it_by_who_read_of_the_ho
     end_schedule();
 }
 
+/* The first of them was heard as an event in the message that told of a hole, by which its own message was given up. */
+static void an_equal_message_behind_a_hole_is_not_taken_for_the_one_before(void **state)
+{
+    (void)state;
+    begin_pair();
+    publish_and_pass(0, 400);
+    world_cut_store(follower, 0);
+    world_pass(&world, 400);
+    world_cut_nats(owner, 0);
+    world_restore_nats(owner);
+    world_confirm(owner);
+    world_restore_store(follower);
+    world_publish(&world, 0, 0, false);
+    publish_and_pass(0, 1000);
+    world_publish(&world, 0, 0, true);
+    world_kill(owner, 0, 0);
+    world_pass(&world, 4000);
+    assert_true(world_is_owner(follower));
+    end_schedule();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_late_append_of_a_former_owner_is_refused),
         cmocka_unit_test(who_has_just_come_does_not_number_as_if_it_were_alone),
         cmocka_unit_test(what_an_owner_missed_is_not_numbered_behind_it_by_who_read_of_the_hole),
+        cmocka_unit_test(an_equal_message_behind_a_hole_is_not_taken_for_the_one_before),
     };
 
     if (getenv("REPLICA_TEST"))
