@@ -9,6 +9,7 @@
 #define MS INT64_C(1000000)
 
 enum {
+    TURN_MS = 350,   /* between two turns at most, since signs of life are due; else this process was stopped */
     PAUSE_MS = 2000, /* whoever says nothing for longer may be taken for gone */
     KEPT_BYTES = 16 * 1024 * 1024,
 };
@@ -155,6 +156,12 @@ void replica_release(struct replica *replica, struct company *company)
 
 /* The thread's turns. */
 
+void replica_note_turn(struct replica *replica, int64_t now_ns)
+{
+    if (now_ns - replica->run_ns > TURN_MS * MS)
+        replica->late_ns = now_ns + REPLICA_MARGIN_NS;
+}
+
 bool replica_may_take(const struct replica *replica)
 {
     return heads_may_park(replica->heads) && !fanout_is_full(replica->fanout) &&
@@ -179,6 +186,7 @@ void replica_run(struct replica *replica)
         replica_miss(replica, turn.now_ns);
         turn.may_have_hole = true;
     }
+    replica_note_turn(replica, turn.now_ns);
     replica->run_ns = turn.now_ns;
     if (!turn.connected)
         echo_note_away(replica->echo);

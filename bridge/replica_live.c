@@ -189,8 +189,8 @@ static void hear_owner(struct replica *replica, const struct live_header *header
 
     appender_hear_owner(replica->options.appender, header->stored_ms, !header->store_lost);
     hear_hole(replica, header->hole_ms, received_ns);
-    /* It has told the events of all that we got by then, and we have heard what it told. */
-    if (replica->is_complete)
+    /* It has told the events of all that we got by then, and we have heard what it told. When it said so is not known of late. */
+    if (replica->is_complete && received_ns > replica->late_ns)
         doubt_hear_told(replica->doubt, received_ns - lag_ns - REPLICA_MARGIN_NS);
     replica->owner_ns = received_ns;
     replica->owner_has_caught_up = header->lag_ms == 0;
@@ -318,6 +318,7 @@ void replica_take_live(struct replica *replica, const struct source_item *item)
     size_t size;
     const char *payload;
 
+    replica_note_turn(replica, clock_monotonic_ns());
     if (!item->message) {
         /* An owner finds the same among the events. */
         if (!ownership_is_owner(replica->ownership))

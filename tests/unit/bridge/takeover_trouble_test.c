@@ -324,6 +324,33 @@ static void an_equal_message_behind_a_hole_is_not_taken_for_the_one_before(void 
     end_schedule();
 }
 
+/* What the owner said while it was stopped, it hears late: the owner had not told what this one has given up. */
+static void who_was_stopped_for_a_moment_still_knows_that_it_misses_something(void **state)
+{
+    struct world_replica *next = &world.replicas[2];
+
+    (void)state;
+    begin_pair();
+    publish_and_pass(0, 400);
+    world_set_store(&world, true);
+    publish_and_pass(0, 400);
+    world_leave(owner);
+    world_pass(&world, 50);
+    world_start(&world, 2);
+    publish_and_pass(0, 300);
+    world_stop(next, 0);
+    world_pass(&world, 1600);
+    world_continue(next);
+    world_turn(next, 512);
+    world_pass(&world, 20);
+    world_kill(follower, 0, 0);
+    world_kill(owner, 0, 0);
+    world_set_store(&world, false);
+    world_pass(&world, 5000);
+    assert_true(world_is_owner(next));
+    end_schedule();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +366,7 @@ int main(void)
         cmocka_unit_test(who_has_just_come_does_not_number_as_if_it_were_alone),
         cmocka_unit_test(what_an_owner_missed_is_not_numbered_behind_it_by_who_read_of_the_hole),
         cmocka_unit_test(an_equal_message_behind_a_hole_is_not_taken_for_the_one_before),
+        cmocka_unit_test(who_was_stopped_for_a_moment_still_knows_that_it_misses_something),
     };
 
     if (getenv("REPLICA_TEST"))
