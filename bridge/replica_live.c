@@ -260,6 +260,18 @@ static void hear_load(struct replica *replica, struct live_reader *reader)
         (void)heads_get(replica->heads, company);
 }
 
+/*
+ * An owner that does not know of a later one, and of that one we know no more: the two numbered apart. What this one numbered is
+ * not to be numbered again.
+ */
+static void hear_stale(struct replica *replica, const struct live_header *header, int64_t received_ns)
+{
+    bool is_of_owner = header->type == LIVE_OWNER || header->type == LIVE_FRAMES;
+
+    if (is_of_owner && !ownership_has_owner(replica->ownership))
+        replica_miss(replica, received_ns);
+}
+
 /* What the message says is done. Returns whether it is a batch to be kept. */
 static bool hear(struct replica *replica, struct live_header *header, struct live_reader *reader, int64_t received_ns)
 {
@@ -277,8 +289,11 @@ static bool hear(struct replica *replica, struct live_header *header, struct liv
     if (is_own && header->type == LIVE_OWNER && ownership_is_owner(replica->ownership) &&
         header->epoch == ownership_epoch(replica->ownership))
         fanout_hear(replica->fanout, header->batch);
-    if (hearing == OWNERSHIP_STALE)
+    if (hearing == OWNERSHIP_STALE) {
+        if (!is_own)
+            hear_stale(replica, header, received_ns);
         return false;
+    }
     switch (header->type) {
     case LIVE_FRAMES:
         hear_frames(replica, header, reader, received_ns);

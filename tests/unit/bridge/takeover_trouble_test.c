@@ -351,6 +351,30 @@ static void who_was_stopped_for_a_moment_still_knows_that_it_misses_something(vo
     end_schedule();
 }
 
+/* One began without the store, and one with it that had not heard of that: the later epoch stays, and knows what it missed. */
+static void what_another_numbered_apart_is_not_numbered_again(void **state)
+{
+    (void)state;
+    begin_pair();
+    publish_and_pass(0, 400);
+    world_set_store(&world, true);
+    world_stop(owner, 0);
+    world_cut_nats(owner, 0);
+    world_pass(&world, 4000);
+    assert_true(world_is_owner(follower));
+    world_stop(follower, 2);
+    world_set_store(&world, false);
+    world_continue(owner);
+    world_restore_nats(owner);
+    world_pass(&world, 1500);
+    assert_true(world_is_owner(owner));
+    publish_and_pass(0, 50);
+    publish_and_pass(0, 50);
+    world_continue(follower);
+    world_pass(&world, 4000);
+    end_schedule();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +391,7 @@ int main(void)
         cmocka_unit_test(what_an_owner_missed_is_not_numbered_behind_it_by_who_read_of_the_hole),
         cmocka_unit_test(an_equal_message_behind_a_hole_is_not_taken_for_the_one_before),
         cmocka_unit_test(who_was_stopped_for_a_moment_still_knows_that_it_misses_something),
+        cmocka_unit_test(what_another_numbered_apart_is_not_numbered_again),
     };
 
     if (getenv("REPLICA_TEST"))
