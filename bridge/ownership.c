@@ -156,13 +156,12 @@ void ownership_release(struct ownership *ownership, const char *reason)
 void ownership_retire(struct ownership *ownership)
 {
     ownership->retired = true;
-    if (ownership->alone)
-        return;
     ownership_release(ownership, "this replica ends");
     /* A claim under way would leave the lease to nobody. */
     if (ownership->claiming)
         store_release(ownership->options.store, ownership->holder);
-    send(ownership, LIVE_GONE);
+    if (!ownership->alone)
+        send(ownership, LIVE_GONE);
 }
 
 /* Hearing. */
@@ -518,8 +517,9 @@ size_t ownership_peers(const struct ownership *ownership)
 
 bool ownership_may_have_peers(const struct ownership *ownership)
 {
-    return ownership->peers.count > 0 ||
-           (ownership->connected_ns && ownership->now_ns - ownership->connected_ns < ALONE_MS * MS);
+    int64_t since_ns = later(ownership->connected_ns, ownership->resumed_ns);
+
+    return ownership->peers.count > 0 || (ownership->connected_ns && ownership->now_ns - since_ns < ALONE_MS * MS);
 }
 
 bool ownership_has_heir(const struct ownership *ownership)

@@ -300,6 +300,7 @@ static void an_owner_that_was_stopped_ends_before_it_forgets_its_peers(void **st
     run_after(20000);
     assert_int_equal(ended, 1);
     assert_false(ownership_is_owner(ownership));
+    assert_true(ownership_may_have_peers(ownership));
 }
 
 static void a_renewal_that_comes_after_the_end_begins_nothing(void **state)
