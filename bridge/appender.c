@@ -462,6 +462,7 @@ void appender_forget(struct appender *appender, struct company *company)
     if (company->unsynced)
         appender->unsynced--;
     company->unsynced = false;
+    set_stored(appender, company, ring_end(company->recent));
     trim(appender, company, ring_end(company->recent));
 }
 

@@ -73,7 +73,7 @@ void appender_tick(struct appender *appender);
 /* Whether nothing of the company waits for the store, or for an answer from it. */
 bool appender_is_done_with(const struct company *company);
 
-/* Gives up the company's recent frames, with which the appender is done. */
+/* Gives up the company's recent frames, stored or not. */
 void appender_forget(struct appender *appender, struct company *company);
 
 /* Whether the store is there, and does not keep up, and events can wait, as those of a stream can. */

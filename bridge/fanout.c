@@ -173,15 +173,20 @@ static void send_batch(struct fanout *fanout)
 
 void fanout_flush(struct fanout *fanout)
 {
-    if (!fanout->options.ownership)
+    struct ownership *ownership = fanout->options.ownership;
+
+    if (!ownership)
         return;
     while (fanout->first_unsent)
         send_batch(fanout);
     /* A replica that was thought to be gone and is not notices by the count that it missed something. */
     if (fanout->was_silent)
-        ownership_set_heard_batch(fanout->options.ownership, ownership_next_batch(fanout->options.ownership));
+        ownership_set_heard_batch(ownership, ownership_next_batch(ownership));
     fanout->was_silent = false;
-    fanout->is_replicated = fanout->count > 0 || ownership_peers(fanout->options.ownership) > 0;
+    fanout->is_replicated = ownership_may_have_peers(ownership);
+    /* What was sent while others might have been there need not come back: perhaps this one is not allowed to hear itself. */
+    if (!fanout->is_replicated)
+        fanout_hear(fanout, ownership_last_batch(ownership));
 }
 
 bool fanout_is_replicated(const struct fanout *fanout)

@@ -210,7 +210,8 @@ static void adopt_head(struct heads *heads, struct company *company, const struc
         company->since_ms = head->since_ms;
         company->floor = head->floor;
         strcpy(company->subject, head->subject);
-    } else if (head) {
+    } else if (head || noted_hole_ms >= position.ms) {
+        /* Behind the hole: who was there before it must not come back in front of what follows. */
         position = (struct event_position){.ms = noted_hole_ms > 0 ? noted_hole_ms + 1 : 0, .seq = 0};
         company->floor = position;
     }

@@ -22,6 +22,7 @@ enum {
     SALVAGE_MS = 200,     /* how long a new owner collects what others heard */
     STOPPED_MS = 1000,    /* whoever has no turn for so long was stopped */
     STORE_LOST_MS = 1500, /* without the store for so long, the replicas do without a lease */
+    ALONE_MS = 3000,      /* a replica not heard for so long is gone, or gives up what it has (replica.c) */
 };
 
 enum state { FOLLOWING, SALVAGING, OWNING };
@@ -33,6 +34,7 @@ struct ownership {
     bool retired;
     enum state state;
     int64_t now_ns; /* of the last turn */
+    bool may_have_hole;
 
     /* The owner, as far as it is known. */
     uint64_t epoch;
@@ -133,7 +135,8 @@ static void end(struct ownership *ownership, const char *reason)
         return;
     ownership->state = FOLLOWING;
     ownership->has_owner = false;
-    ownership->next_claim_ns = ownership->now_ns + RETRY_MAX_MS * MS;
+    /* Others first: whoever was stopped knows least. */
+    ownership->next_claim_ns = clock_monotonic_ns() + RETRY_MAX_MS * MS;
     store_set_epoch(ownership->options.store, 0);
     metrics_set(ownership->options.metrics, METRIC_OWNER, 0);
     log_write(ownership->options.log, LOG_LEVEL_WARN, "This replica numbers the events no more",
@@ -155,6 +158,9 @@ void ownership_retire(struct ownership *ownership)
 {
     ownership->retired = true;
     ownership_release(ownership, "this replica ends");
+    /* A claim under way would leave the lease to nobody. */
+    if (ownership->claiming)
+        store_release(ownership->options.store, ownership->holder);
     if (!ownership->alone)
         send(ownership, LIVE_GONE);
 }
@@ -279,6 +285,23 @@ enum ownership_hearing ownership_hear(struct ownership *ownership, const struct 
 
 /* Claiming. */
 
+static int64_t later(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns > b_ns ? a_ns : b_ns;
+}
+
+/* Whether this replica missed messages that another may have. */
+static bool is_worse(const struct ownership *ownership)
+{
+    int64_t since_ns = later(later(ownership->connected_ns, ownership->resumed_ns), ownership->owner_ns);
+    int64_t waited_ns = ownership->now_ns - since_ns;
+
+    if (!ownership->may_have_hole || ownership->peers.count == 0)
+        return false;
+    return waited_ns < (HELLO_MS + HOLE_MS) * MS ||
+           (waited_ns < DEFER_MS * MS && peers_have_heir(&ownership->peers, has_store(ownership)));
+}
+
 static void on_claim(void *context, int status, const struct store_lease *lease)
 {
     struct ownership *ownership = context;
@@ -292,13 +315,11 @@ static void on_claim(void *context, int status, const struct store_lease *lease)
         return;
     }
     /* The renewal of one that has ended since: what it sent, and others heard, was of this epoch. */
-    if (lease->mine && ownership->state == FOLLOWING && lease->epoch <= ownership->epoch && !ownership->has_owner) {
-        ownership->next_claim_ns = clock_monotonic_ns();
+    if (lease->mine && ownership->state == FOLLOWING && lease->epoch <= ownership->epoch && !ownership->has_owner)
         return;
-    }
     if (lease->mine && ownership->state == FOLLOWING) {
         /* An owner that was heard meanwhile lives without the store: it is not to be disturbed. */
-        if (ownership->has_owner && ownership->owner_ns > ownership->claim_ns)
+        if ((ownership->has_owner && ownership->owner_ns > ownership->claim_ns) || is_worse(ownership))
             store_release(ownership->options.store, ownership->holder);
         else
             begin(ownership, lease->epoch, ownership->claim_ns);
@@ -334,23 +355,6 @@ static bool is_silent(const struct ownership *ownership, const struct ownership_
     return !ownership->has_owner || turn->now_ns - ownership->owner_ns > SILENCE_MS * MS;
 }
 
-static int64_t later(int64_t a_ns, int64_t b_ns)
-{
-    return a_ns > b_ns ? a_ns : b_ns;
-}
-
-/* Whether this replica missed messages that another may have. */
-static bool is_worse(const struct ownership *ownership, const struct ownership_turn *turn)
-{
-    int64_t since_ns = later(later(ownership->connected_ns, ownership->resumed_ns), ownership->owner_ns);
-    int64_t waited_ns = turn->now_ns - since_ns;
-
-    if (!turn->may_have_hole || ownership->peers.count == 0)
-        return false;
-    return waited_ns < (HELLO_MS + HOLE_MS) * MS ||
-           (waited_ns < DEFER_MS * MS && peers_have_heir(&ownership->peers, has_store(ownership)));
-}
-
 static uint64_t last_epoch(const struct ownership *ownership)
 {
     return ownership->epoch > ownership->seen_epoch ? ownership->epoch : ownership->seen_epoch;
@@ -371,7 +375,7 @@ static void run_follower(struct ownership *ownership, const struct ownership_tur
 {
     if (ownership->retired || !ownership->connected_ns || turn->now_ns - ownership->connected_ns < HELLO_MS * MS)
         return;
-    if (!is_silent(ownership, turn) || is_worse(ownership, turn)) {
+    if (!is_silent(ownership, turn) || is_worse(ownership)) {
         if (ownership->next_claim_ns <= turn->now_ns)
             ownership->next_claim_ns = turn->now_ns + RETRY_MIN_MS * MS;
         return;
@@ -422,6 +426,7 @@ void ownership_run(struct ownership *ownership, const struct ownership_turn *tur
     if (turn->now_ns - ownership->now_ns > STOPPED_MS * MS)
         ownership->resumed_ns = turn->now_ns;
     ownership->now_ns = turn->now_ns;
+    ownership->may_have_hole = turn->may_have_hole;
     if (ownership->alone)
         return;
     if (!turn->connected) {
@@ -455,7 +460,7 @@ void ownership_announce(struct ownership *ownership)
 int64_t ownership_deadline_ns(const struct ownership *ownership)
 {
     int64_t deadline_ns = ownership->connected_ns && !ownership->retired ? ownership->next_beat_ns : INT64_MAX;
-    int64_t claim_ns = ownership->next_claim_ns;
+    int64_t claim_ns = later(ownership->next_claim_ns, ownership->connected_ns + HELLO_MS * MS);
 
     if (ownership->alone)
         return INT64_MAX;
@@ -463,8 +468,6 @@ int64_t ownership_deadline_ns(const struct ownership *ownership)
         deadline_ns = ownership->salvage_end_ns;
     if (ownership->state == FOLLOWING && (ownership->has_owner || !ownership->connected_ns || ownership->retired))
         return deadline_ns;
-    if (claim_ns < ownership->connected_ns + HELLO_MS * MS)
-        claim_ns = ownership->connected_ns + HELLO_MS * MS;
     /* A claim under way wakes us by its answer. */
     if (!ownership->claiming && has_store(ownership) && claim_ns < deadline_ns)
         deadline_ns = claim_ns;
@@ -508,6 +511,13 @@ bool ownership_has_owner(const struct ownership *ownership)
 size_t ownership_peers(const struct ownership *ownership)
 {
     return ownership->peers.count;
+}
+
+bool ownership_may_have_peers(const struct ownership *ownership)
+{
+    int64_t since_ns = later(ownership->connected_ns, ownership->resumed_ns);
+
+    return ownership->peers.count > 0 || (ownership->connected_ns && ownership->now_ns - since_ns < ALONE_MS * MS);
 }
 
 bool ownership_has_heir(const struct ownership *ownership)

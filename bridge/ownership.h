@@ -90,6 +90,12 @@ bool ownership_has_owner(const struct ownership *ownership);
 /* Whether others are there, and how many have been heard lately. */
 size_t ownership_peers(const struct ownership *ownership);
 
+/*
+ * Whether others may be there: not only those that were heard. One that is stopped for a moment says nothing, and keeps its
+ * messages; so who has just come is not sure to be alone before such a one would have been heard.
+ */
+bool ownership_may_have_peers(const struct ownership *ownership);
+
 /* Whether one of them could own now, and missed nothing. */
 bool ownership_has_heir(const struct ownership *ownership);
 

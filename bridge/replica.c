@@ -9,6 +9,7 @@
 #define MS INT64_C(1000000)
 
 enum {
+    TURN_MS = 350,   /* between two turns at most, since signs of life are due; else this process was stopped */
     PAUSE_MS = 2000, /* whoever says nothing for longer may be taken for gone */
     KEPT_BYTES = 16 * 1024 * 1024,
 };
@@ -96,6 +97,7 @@ static void ended(void *context)
 {
     struct replica *replica = context;
 
+    replica->hole_ms = store_noted_hole(replica->options.store);
     stream_place_end(replica->options.place);
     fanout_void(replica->fanout, doubt_return_frame, replica->doubt);
     doubt_end_return(replica->doubt);
@@ -173,6 +175,12 @@ static void read_again(struct replica *replica)
     stream_place_go_back(replica->options.place, failed);
 }
 
+void replica_note_turn(struct replica *replica, int64_t now_ns)
+{
+    if (now_ns - replica->run_ns > TURN_MS * MS)
+        replica->late_ns = now_ns + REPLICA_MARGIN_NS;
+}
+
 bool replica_may_take(const struct replica *replica)
 {
     return heads_may_park(replica->heads) && !fanout_is_full(replica->fanout) &&
@@ -197,6 +205,7 @@ void replica_run(struct replica *replica)
         replica_miss(replica, turn.now_ns);
         turn.may_have_hole = true;
     }
+    replica_note_turn(replica, turn.now_ns);
     replica->run_ns = turn.now_ns;
     read_again(replica);
     if (!turn.connected)
@@ -261,6 +270,11 @@ bool replica_is_open(const struct replica *replica)
 bool replica_has_peers(const struct replica *replica)
 {
     return ownership_peers(replica->ownership) > 0;
+}
+
+bool replica_may_have_peers(const struct replica *replica)
+{
+    return ownership_may_have_peers(replica->ownership);
 }
 
 bool replica_has_heir(const struct replica *replica)

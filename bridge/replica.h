@@ -71,8 +71,12 @@ void replica_refresh(struct replica *replica, struct company *company);
 /* Forgets a company that need not be in memory. */
 void replica_release(struct replica *replica, struct company *company);
 
-/* Whether other replicas are there; and whether one of them can take over from this one without missing anything. */
+/*
+ * Whether other replicas are there, or may be: as ownership_may_have_peers(); and whether one of them can take over from this one without missing
+ * anything.
+ */
 bool replica_has_peers(const struct replica *replica);
+bool replica_may_have_peers(const struct replica *replica);
 bool replica_has_heir(const struct replica *replica);
 
 /*

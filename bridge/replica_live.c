@@ -142,24 +142,27 @@ static void ask_for_hole(struct company *company, void *context)
 /* The owner writes it down for the companies that it has in memory; ours are others. */
 static void hear_hole(struct replica *replica, uint64_t hole_ms, int64_t received_ns)
 {
-    if (hole_ms <= store_noted_hole(replica->options.store))
+    if (hole_ms <= replica->hole_ms)
         return;
+    replica->hole_ms = hole_ms;
     /* What it missed, and we did not, is told to be missed: behind what it numbers now it would be out of order. */
     doubt_give_up(replica->doubt, received_ns);
-    store_note_hole(replica->options.store, hole_ms);
+    if (hole_ms > store_noted_hole(replica->options.store))
+        store_note_hole(replica->options.store, hole_ms);
     companies_each(replica->options.companies, ask_for_hole, replica);
 }
 
 static void hear_frames(struct replica *replica, const struct live_header *header, struct live_reader *reader,
                         int64_t received_ns)
 {
-    enum mirror_marks marks = doubt_exists(replica->doubt) ? MIRROR_DOUBTED : MIRROR_FIRST;
+    enum mirror_marks marks;
 
     if (ownership_is_owner(replica->ownership)) {
         fanout_hear(replica->fanout, header->batch);
         return;
     }
     hear_hole(replica, header->hole_ms, received_ns);
+    marks = doubt_exists(replica->doubt) ? MIRROR_DOUBTED : MIRROR_FIRST;
     if (mirror_take(replica->mirror, reader, received_ns, header->batch > 0 ? marks : MIRROR_REPEATED) < 0)
         replica_miss(replica, received_ns);
     /* Nobody has heard it before, and it is numbered all the same. */
@@ -186,8 +189,8 @@ static void hear_owner(struct replica *replica, const struct live_header *header
 
     appender_hear_owner(replica->options.appender, header->stored_ms, !header->store_lost);
     hear_hole(replica, header->hole_ms, received_ns);
-    /* It has told the events of all that we got by then, and we have heard what it told. */
-    if (replica->is_complete)
+    /* It has told the events of all that we got by then, and we have heard what it told. When it said so is not known of late. */
+    if (replica->is_complete && received_ns > replica->late_ns)
         doubt_hear_told(replica->doubt, received_ns - lag_ns - REPLICA_MARGIN_NS);
     replica->owner_ns = received_ns;
     replica->owner_has_caught_up = header->lag_ms == 0;
@@ -257,6 +260,18 @@ static void hear_load(struct replica *replica, struct live_reader *reader)
         (void)heads_get(replica->heads, company);
 }
 
+/*
+ * An owner that does not know of a later one, and of that one we know no more: the two numbered apart. What this one numbered is
+ * not to be numbered again.
+ */
+static void hear_stale(struct replica *replica, const struct live_header *header, int64_t received_ns)
+{
+    bool is_of_owner = header->type == LIVE_OWNER || header->type == LIVE_FRAMES;
+
+    if (is_of_owner && !ownership_has_owner(replica->ownership))
+        replica_miss(replica, received_ns);
+}
+
 /* What the message says is done. Returns whether it is a batch to be kept. */
 static bool hear(struct replica *replica, struct live_header *header, struct live_reader *reader, int64_t received_ns)
 {
@@ -274,8 +289,11 @@ static bool hear(struct replica *replica, struct live_header *header, struct liv
     if (is_own && header->type == LIVE_OWNER && ownership_is_owner(replica->ownership) &&
         header->epoch == ownership_epoch(replica->ownership))
         fanout_hear(replica->fanout, header->batch);
-    if (hearing == OWNERSHIP_STALE)
+    if (hearing == OWNERSHIP_STALE) {
+        if (!is_own)
+            hear_stale(replica, header, received_ns);
         return false;
+    }
     switch (header->type) {
     case LIVE_FRAMES:
         hear_frames(replica, header, reader, received_ns);
@@ -315,6 +333,7 @@ void replica_take_live(struct replica *replica, const struct source_item *item)
     size_t size;
     const char *payload;
 
+    replica_note_turn(replica, clock_monotonic_ns());
     if (!item->message) {
         /* An owner finds the same among the events. */
         if (!ownership_is_owner(replica->ownership))

@@ -46,7 +46,9 @@ struct replica {
         refused_ns;   /* of an owner: the first hello that it did not answer since the last one that it did; 0: none */
     int64_t asked_ns; /* when it was asked first for what is missing; 0: not yet */
     int64_t run_ns;   /* the last turn */
+    int64_t late_ns;  /* what was received until then may have waited for this process, which had no turn for a while */
     int64_t owner_ns; /* when an owner that had seen everything was heard last */
+    uint64_t hole_ms; /* the last for all companies that an owner told of; the store may know of it before us */
     int64_t taken_ns; /* when what was taken last from the source was received */
 };
 
@@ -64,6 +66,9 @@ bool replica_is_in_doubt(const struct replica *replica);
  * numbered had reached us before.
  */
 void replica_miss(struct replica *replica, int64_t received_ns);
+
+/* To be called before anything is taken: notes whether this process had no turn for a while. */
+void replica_note_turn(struct replica *replica, int64_t now_ns);
 
 /* Sends a header of the ownership's, with what it does not know. */
 void replica_send_header(void *replica, struct live_header *header);

@@ -539,6 +539,20 @@ static void upkeep_that_may_not_have_been_done_is_repeated(void **state)
     assert_false(next_has_upkeep(6));
 }
 
+static void what_is_forgotten_is_no_backlog(void **state)
+{
+    (void)state;
+    begin(&(struct bridge_rig_options){.state = STORE_READY});
+    have("acme", 1);
+    fake_store_lose(rig.store, 0);
+    publish("acme", 2, 3);
+    appender_forget(rig.appender, bridge_rig_company(&rig, "acme"));
+    assert_int_equal(metrics_get(rig.metrics, METRIC_REPLAY_BACKLOG_BYTES), 0);
+    fake_store_restore(rig.store);
+    bridge_rig_settle(&rig);
+    assert_told("LR");
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void)
@@ -569,6 +583,7 @@ int main(void)
         TEST(the_first_append_has_upkeep_and_then_one_at_least_so_often),
         TEST(a_clock_that_was_set_back_brings_upkeep_at_once),
         TEST(upkeep_that_may_not_have_been_done_is_repeated),
+        TEST(what_is_forgotten_is_no_backlog),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

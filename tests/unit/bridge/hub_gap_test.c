@@ -1,4 +1,5 @@
 /* What a client is told that resumes where something is missing: bridge/hub.c over a store on a script. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -175,6 +176,23 @@ static void a_hole_in_front_of_the_first_event_is_told_to_a_start_id(void **stat
     hub_rig_assert_page(page, 1, 5);
 }
 
+/* In the same millisecond, and of a company that was not in memory and whose head could not be read. */
+static void a_hole_in_front_of_the_first_event_is_told_though_the_head_is_not_known(void **state)
+{
+    struct hub_page *page;
+
+    (void)state;
+    hub_rig_begin(&(struct bridge_rig_options){.state = STORE_READY});
+    bridge_rig_hole(&hub_rig);
+    bridge_rig_publish(&hub_rig, "acme", 1);
+    assert_int_equal(fake_store_first(hub_rig.store), FAKE_LOAD);
+    fake_store_fail(hub_rig.store, false, -EAGAIN);
+    bridge_rig_settle(&hub_rig);
+    page = hub_rig_resume("start-0-1700000000000");
+    assert_non_null(page->gap);
+    hub_rig_assert_page(page, 1, 1);
+}
+
 static void sharing_streams_are_told_their_own_id(void **state)
 {
     struct hub_read one;
@@ -211,6 +229,7 @@ int main(void)
         HUB_TEST(a_member_that_cannot_be_read_is_a_gap_in_the_page),
         HUB_TEST(further_pages_do_not_judge_the_place),
         HUB_TEST(a_hole_in_front_of_the_first_event_is_told_to_a_start_id),
+        HUB_TEST(a_hole_in_front_of_the_first_event_is_told_though_the_head_is_not_known),
         HUB_TEST(sharing_streams_are_told_their_own_id),
     };
 

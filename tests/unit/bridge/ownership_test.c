@@ -287,6 +287,9 @@ static void an_owner_that_was_stopped_ends_before_it_numbers(void **state)
     fake_clock_advance_ms(20000);
     assert_false(ownership_may_number(ownership, clock_monotonic_ns()));
     assert_int_equal(ended, 1);
+    /* Others may claim the lease first. */
+    pass(200, false);
+    assert_int_equal(fake_store_waiting(fake), 0);
 }
 
 static void an_owner_that_was_stopped_ends_before_it_forgets_its_peers(void **state)
@@ -296,7 +299,7 @@ static void an_owner_that_was_stopped_ends_before_it_forgets_its_peers(void **st
     hear(LIVE_PEER, low_id, 1, 0);
     run_after(20000);
     assert_int_equal(ended, 1);
-    assert_false(ownership_is_owner(ownership));
+    assert_true(ownership_may_have_peers(ownership));
 }
 
 static void a_renewal_that_comes_after_the_end_begins_nothing(void **state)
@@ -310,6 +313,8 @@ static void a_renewal_that_comes_after_the_end_begins_nothing(void **state)
     grant(1);
     fake_store_answer(fake);
     assert_false(ownership_is_salvaging(ownership));
+    pass(200, false);
+    assert_int_equal(fake_store_claim(fake)->epoch, 1);
     pass(100, false);
     assert_int_equal(fake_store_claim(fake)->epoch, 2);
 }

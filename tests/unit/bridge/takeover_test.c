@@ -497,6 +497,44 @@ static void clocks_that_are_wrong_change_nothing(void **state)
     }
 }
 
+/* Nobody else could number until it ends. */
+static void who_leaves_gives_back_the_lease_that_it_has_asked_for(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_start(&world, 2);
+    world_pass(&world, 2500);
+    world_kill(owner, 0, 0);
+    fake_redis_lose_lease(world.redis);
+    for (int ms = 0; ms < 5000 && fake_redis_waiting(follower->store) == 0; ms += 10)
+        world_pass(&world, 10);
+    world_leave(follower);
+    world_turn(follower, 512);
+    assert_false(follower->alive);
+    assert_null(fake_redis_holder(world.redis));
+    end_schedule();
+}
+
+/* It asked for the lease before it had missed anything. */
+static void who_misses_messages_while_it_asks_for_the_lease_lets_others_go_on(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_start(&world, 2);
+    world_pass(&world, 2500);
+    world_kill(owner, 0, 0);
+    fake_redis_lose_lease(world.redis);
+    for (int ms = 0; ms < 5000 && fake_redis_waiting(follower->store) == 0; ms += 10)
+        world_pass(&world, 10);
+    world_publish(&world, 0, 0, false);
+    world_cut_nats(follower, 0);
+    world_restore_nats(follower);
+    world_confirm(follower);
+    world_pass(&world, 4000);
+    assert_true(world_is_owner(&world.replicas[2]));
+    end_schedule();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,6 +560,8 @@ int main(void)
         cmocka_unit_test(what_was_numbered_before_one_came_is_not_numbered_again),
         cmocka_unit_test(the_first_event_of_a_company_is_told_at_once),
         cmocka_unit_test(clocks_that_are_wrong_change_nothing),
+        cmocka_unit_test(who_leaves_gives_back_the_lease_that_it_has_asked_for),
+        cmocka_unit_test(who_misses_messages_while_it_asks_for_the_lease_lets_others_go_on),
     };
 
     if (getenv("REPLICA_TEST"))

@@ -312,6 +312,125 @@ static void a_late_append_of_a_former_owner_is_refused(void **state)
     end_schedule();
 }
 
+/* It came while the other was stopped, for less than others wait, and was gone before it had heard of it. */
+static void who_has_just_come_does_not_number_as_if_it_were_alone(void **state)
+{
+    struct world_replica *next = &world.replicas[2];
+
+    (void)state;
+    begin_pair();
+    publish_and_pass(0, 400);
+    world_stop(follower, 0);
+    world_leave(owner);
+    world_turn(owner, 512);
+    assert_false(owner->alive);
+    world_start(&world, 2);
+    world_pass(&world, 500);
+    assert_true(world_is_owner(next));
+    publish_and_pass(0, 50);
+    world_leave(next);
+    world_pass(&world, 100);
+    assert_false(next->alive);
+    world_continue(follower);
+    world_pass(&world, 4000);
+    end_schedule();
+}
+
+/* The store told it of the hole before the owner did, which had missed what it has itself. */
+static void what_an_owner_missed_is_not_numbered_behind_it_by_who_read_of_the_hole(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_cut_store(follower, 0);
+    world_pass(&world, 400);
+    world_stop(follower, 1);
+    world_publish(&world, 0, 0, false);
+    world_cut_nats(owner, 0);
+    world_restore_nats(owner);
+    world_confirm(owner);
+    world_pass(&world, 1000);
+    assert_true(world_is_owner(owner));
+    publish_and_pass(0, 100);
+    world_restore_store(follower);
+    world_continue(follower);
+    world_pass(&world, 100);
+    world_kill(owner, SIZE_MAX, SIZE_MAX);
+    world_pass(&world, 4000);
+    end_schedule();
+}
+
+/* The first of them was heard as an event in the message that told of a hole, by which its own message was given up. */
+static void an_equal_message_behind_a_hole_is_not_taken_for_the_one_before(void **state)
+{
+    (void)state;
+    begin_pair();
+    publish_and_pass(0, 400);
+    world_cut_store(follower, 0);
+    world_pass(&world, 400);
+    world_cut_nats(owner, 0);
+    world_restore_nats(owner);
+    world_confirm(owner);
+    world_restore_store(follower);
+    world_publish(&world, 0, 0, false);
+    publish_and_pass(0, 1000);
+    world_publish(&world, 0, 0, true);
+    world_kill(owner, 0, 0);
+    world_pass(&world, 4000);
+    assert_true(world_is_owner(follower));
+    end_schedule();
+}
+
+/* What the owner said while it was stopped, it hears late: the owner had not told what this one has given up. */
+static void who_was_stopped_for_a_moment_still_knows_that_it_misses_something(void **state)
+{
+    struct world_replica *next = &world.replicas[2];
+
+    (void)state;
+    begin_pair();
+    publish_and_pass(0, 400);
+    world_set_store(&world, true);
+    publish_and_pass(0, 400);
+    world_leave(owner);
+    world_pass(&world, 50);
+    world_start(&world, 2);
+    publish_and_pass(0, 300);
+    world_stop(next, 0);
+    world_pass(&world, 1600);
+    world_continue(next);
+    world_turn(next, 512);
+    world_pass(&world, 20);
+    world_kill(follower, 0, 0);
+    world_kill(owner, 0, 0);
+    world_set_store(&world, false);
+    world_pass(&world, 5000);
+    assert_true(world_is_owner(next));
+    end_schedule();
+}
+
+/* One began without the store, and one with it that had not heard of that: the later epoch stays, and knows what it missed. */
+static void what_another_numbered_apart_is_not_numbered_again(void **state)
+{
+    (void)state;
+    begin_pair();
+    publish_and_pass(0, 400);
+    world_set_store(&world, true);
+    world_stop(owner, 0);
+    world_cut_nats(owner, 0);
+    world_pass(&world, 4000);
+    assert_true(world_is_owner(follower));
+    world_stop(follower, 2);
+    world_set_store(&world, false);
+    world_continue(owner);
+    world_restore_nats(owner);
+    world_pass(&world, 1500);
+    assert_true(world_is_owner(owner));
+    publish_and_pass(0, 50);
+    publish_and_pass(0, 50);
+    world_continue(follower);
+    world_pass(&world, 4000);
+    end_schedule();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,6 +445,11 @@ int main(void)
         cmocka_unit_test(a_hole_that_the_store_lost_is_stored_again),
         cmocka_unit_test(what_is_heard_only_as_repeated_is_not_numbered_again),
         cmocka_unit_test(a_late_append_of_a_former_owner_is_refused),
+        cmocka_unit_test(who_has_just_come_does_not_number_as_if_it_were_alone),
+        cmocka_unit_test(what_an_owner_missed_is_not_numbered_behind_it_by_who_read_of_the_hole),
+        cmocka_unit_test(an_equal_message_behind_a_hole_is_not_taken_for_the_one_before),
+        cmocka_unit_test(who_was_stopped_for_a_moment_still_knows_that_it_misses_something),
+        cmocka_unit_test(what_another_numbered_apart_is_not_numbered_again),
     };
 
     if (getenv("REPLICA_TEST"))

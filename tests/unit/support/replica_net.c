@@ -166,8 +166,8 @@ void world_restore_nats(struct world_replica *replica)
 
 static void show_live(const struct world_replica *replica, const char *payload, size_t size)
 {
-    static const char *const types[] = {"",       "OWNER",   "PEER",     "HELLO",   "WELCOME",
-                                        "FRAMES", "SALVAGE", "SALVAGED", "RELEASE", "LOAD"};
+    static const char *const types[] = {"",         "OWNER",   "PEER", "HELLO", "WELCOME", "FRAMES", "SALVAGE",
+                                        "SALVAGED", "RELEASE", "LOAD", "ASK",   "COUNTS",  "GONE"};
     struct live_reader reader;
     struct live_header header;
 

@@ -11,12 +11,13 @@
 
 #include "support/fake_source.h"
 
-enum { KINDS_MAX = 16 };
+enum { KINDS_MAX = 16, SEEDS_MAX = 20 };
 
 /* What went wrong, each kind with its shortest schedule. */
 struct finding {
     const char *what;
     int count;
+    uint64_t seeds[SEEDS_MAX]; /* the first ones */
     uint64_t seed;
     int steps;
     char detail[512];
@@ -45,6 +46,8 @@ void replica_report_note(const struct replica_world *world, uint64_t seed)
         kinds++;
         *finding = (struct finding){.what = world->model.violation, .steps = INT32_MAX};
     }
+    if (finding->count < SEEDS_MAX)
+        finding->seeds[finding->count] = seed;
     finding->count++;
     if (world->steps >= finding->steps)
         return;
@@ -56,9 +59,13 @@ void replica_report_note(const struct replica_world *world, uint64_t seed)
 
 void replica_report_end(void)
 {
-    for (int i = 0; i < kinds; i++)
-        print_error("VIOLATION (%d times): %s: %s\n  seed %" PRIu64 ":%s\n", findings[i].count, findings[i].what,
-                    findings[i].detail, findings[i].seed, findings[i].trace);
+    for (int i = 0; i < kinds; i++) {
+        print_error("VIOLATION (%d times, seeds", findings[i].count);
+        for (int j = 0; j < findings[i].count && j < SEEDS_MAX; j++)
+            print_error(" %" PRIu64, findings[i].seeds[j]);
+        print_error("): %s: %s\n  seed %" PRIu64 ":%s\n", findings[i].what, findings[i].detail, findings[i].seed,
+                    findings[i].trace);
+    }
     assert_int_equal(kinds, 0);
     assert_int_equal(fake_messages_alive(), 0);
 }

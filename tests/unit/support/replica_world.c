@@ -310,7 +310,7 @@ void world_leave(struct world_replica *replica)
     world_trace(replica->world, " leave%u", replica->number);
     replica->leaving = true;
     replica->leave_end_ns = clock_monotonic_ns() + DRAIN_MS * MS;
-    if (metrics_get(replica->metrics, METRIC_PEERS) > 0)
+    if (replica_may_have_peers(replica->replica))
         return;
     world_send(replica, SIZE_MAX);
     world_deliver(replica, SIZE_MAX);

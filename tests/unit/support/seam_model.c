@@ -80,7 +80,7 @@ int seam_truth_up_to(const struct seam_model *model, int company, struct event_p
     int count = 0;
 
     while (count < model->truth_count[company] &&
-           event_position_compare(model->truth[company][count].position, position) < (position.seq > 0))
+           event_position_compare(model->truth[company][count].position, position) <= 0)
         count++;
     return count;
 }
@@ -313,8 +313,6 @@ static void see_bare_id(struct seam_view *view, const char *id)
         return;
     }
     to = seam_truth_up_to(model, view->company, position);
-    if (position.seq == 0 && strncmp(id, "start-", 6) != 0)
-        to++;
     if (strncmp(id, "start-0-", 8) != 0 && (to == 0 || strcmp(model->truth[view->company][to - 1].id, id) != 0))
         seam_violate(model, "an id that never was", "%s", id);
     if (is_hole && view->gap_count > 0 && strcmp(view->gaps[view->gap_count - 1].reason, "source") == 0)

@@ -74,7 +74,7 @@ void seam_model_doubt(struct seam_model *model);
 void seam_violate(struct seam_model *model, const char *what, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Entries of the truth up to that place; of a `start` id, before it: it is only given while there is nothing. */
+/* Entries of the truth up to that place; of a `start` id, holes that have its time are in front of it. */
 int seam_truth_up_to(const struct seam_model *model, int company, struct event_position position);
 
 /* A client that has not connected yet. */
