@@ -77,10 +77,12 @@ static bool is_name(const char *text, size_t size)
 /* A carriage return alone, for one, which others take for the end of a line (RFC 9112, 2.2). */
 static bool has_control(const char *text, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
-        if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7f)
-            return true;
-    return false;
+    static const char controls[] =
+        "\x01\x02\x03\x04\x05\x06\x07\x08\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19"
+        "\x1a\x1b\x1c\x1d\x1e\x1f\x7f";
+
+    /* The end of the text is one, too, where it is not that of the value. */
+    return strcspn(text, controls) < size;
 }
 
 #if MHD_VERSION < 0x00097701

@@ -223,8 +223,8 @@ int redis_nodes_run(struct redis_nodes *nodes, char ret_reason[REDIS_REASON_SIZE
         if (!node->line || redis_line_run(node->line, reason) == 0)
             continue;
         if (node->slots > 0) {
-            snprintf(ret_reason, REDIS_REASON_SIZE, "node %.100s port %.5s: %.130s", node->server.host, node->server.port,
-                     reason);
+            snprintf(ret_reason, REDIS_REASON_SIZE, "node %.100s port %.5s: %.130s", node->server.host,
+                     node->server.port, reason);
             return -ENOTCONN;
         }
         end_line(node);
