@@ -3,7 +3,7 @@
 // Findings are `{kind, …}`:
 //   missing       certain events that never came; `told` says whether a gap stood in their place
 //   skipped       numbers of ids that were passed over without a gap
-//   duplicate     the same event twice; `told` where a gap of the same connection stood in between
+//   duplicate     the same event twice; `told` where a gap of the same connection stood in between, or the client was set back by one
 //   reordered     an event that came after later ones of its publisher
 //   foreign       an event of another company
 //   unpublished   an event that nobody has published
@@ -32,6 +32,7 @@ export class SequenceChecker {
     this.gaps = 0; // told so far
     this.gapsAtPosition = 0;
     this.marks = undefined; // by publisher: the last number when this connection told its last gap
+    this.isBack = false; // the last id is one from before others that have come
     this.delivered = 0;
   }
 
@@ -42,9 +43,9 @@ export class SequenceChecker {
     return finding;
   }
 
-  /** A new response has begun. */
+  /** A new response has begun. Where the client's last id was set back behind a gap, what follows that id comes again. */
   connected() {
-    this.marks = undefined;
+    if (!this.isBack) this.marks = undefined;
   }
 
   /** A stream without a cursor is live: events that are published from now on have to come. */
@@ -79,6 +80,7 @@ export class SequenceChecker {
     // Behind a gap a stream may go on from further back: its numbers are dense from there.
     if (place === 'told') this.#moveTo(id, position);
     if (place !== 'new') return;
+    this.isBack = false;
     if (this.position && comparePositions(this.position, position) >= 0) this.#find('id_order', { id });
     else if (this.position) this.#checkNumbers(id, position);
     this.#moveTo(id, position);
@@ -130,6 +132,7 @@ export class SequenceChecker {
   }
 
   #moveTo(id, position) {
+    if (this.position && comparePositions(position, this.position) < 0) this.isBack = true;
     this.position = position;
     this.lastId = id;
     this.gapsAtPosition = this.gaps;

@@ -68,6 +68,16 @@ describe('the checker finds', () => {
     ['an event twice with the same id', sequence().events(1).event(2, { ms: 2000 }).event(2, { ms: 2000 }), ['duplicate']],
     ['an event twice behind a reconnect', sequence().events(1, 2).reconnect().events(2), ['duplicate']],
     ['an event twice behind a gap, told', sequence().events(1, 2).reconnect().gap().event(2, { seq: 3 }), ['duplicate told']],
+    [
+      'an event twice on the next connection, from an id further back that stood behind a gap',
+      sequence().events(1, 2, 3).gap().cursor(2, 1002).reconnect().event(3, { seq: 3, ms: 1003 }).event(4),
+      ['duplicate told'],
+    ],
+    [
+      'an event twice on the connection behind that',
+      sequence().events(1, 2, 3).gap().cursor(2, 1002).reconnect().event(3, { ms: 1003 }).event(4).reconnect().event(4),
+      ['duplicate told', 'duplicate'],
+    ],
     ['an event twice, the gap told on an earlier connection', sequence().events(1).gap().reconnect().event(1), ['duplicate']],
     ['an event twice that came behind the gap', sequence().events(1).gap().events(2).event(2), ['duplicate']],
     ['a reorder', sequence().event(1).event(3, { seq: 2 }).event(2, { seq: 3 }), ['reordered']],
