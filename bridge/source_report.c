@@ -24,26 +24,33 @@ static const char *advice(natsStatus status)
     }
 }
 
-static void tell(struct source_report *report, enum log_level level, const char *message, natsStatus status,
-                 const char *detail)
+/* Whether the reason is to be told now. One that is refused after it was only away is news, so each has its own memory. */
+static bool is_news(struct source_reason *reason, natsStatus status)
 {
     int64_t now_ns = clock_monotonic_ns();
 
-    if (status == report->last && now_ns < report->next_ns)
-        return;
-    report->last = status;
-    report->next_ns = now_ns + REPEAT_NS;
-    log_write(report->log, level, message,
+    if (status == reason->last && now_ns < reason->next_ns)
+        return false;
+    reason->last = status;
+    reason->next_ns = now_ns + REPEAT_NS;
+    return true;
+}
+
+static void tell(struct log *log, enum log_level level, const char *message, natsStatus status, const char *detail)
+{
+    log_write(log, level, message,
               LOG_FIELDS(log_text("error", natsStatus_GetText(status)), log_text("detail", detail),
                          log_text("advice", advice(status))));
 }
 
 void source_report_refusal(struct source_report *report, natsStatus status, const char *detail)
 {
+    if (!is_news(&report->refusal, status))
+        return;
     if (status == NATS_NO_SERVER)
-        tell(report, LOG_LEVEL_WARN, "NATS is not there yet: trying for ever", status, detail);
+        tell(report->log, LOG_LEVEL_WARN, "NATS is not there yet: trying for ever", status, detail);
     else
-        tell(report, LOG_LEVEL_ERROR, "NATS cannot be used", status, detail);
+        tell(report->log, LOG_LEVEL_ERROR, "NATS cannot be used", status, detail);
 }
 
 void source_report_absence(struct source_report *report, natsConnection *connection)
@@ -54,5 +61,6 @@ void source_report_absence(struct source_report *report, natsConnection *connect
     if (natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED)
         return;
     status = natsConnection_GetLastError(connection, &detail);
-    tell(report, LOG_LEVEL_WARN, "NATS is still not connected", status, detail);
+    if (is_news(&report->absence, status))
+        tell(report->log, LOG_LEVEL_WARN, "NATS is still not connected", status, detail);
 }

@@ -12,8 +12,10 @@
  */
 struct source_report {
     struct log *log;
-    natsStatus last;
-    int64_t next_ns; /* when the same reason is told again */
+    struct source_reason {
+        natsStatus last;
+        int64_t next_ns; /* when the same reason is told again */
+    } refusal, absence;
 };
 
 /* A connection could not be made, or ended for good. detail: the library's words. */
