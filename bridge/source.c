@@ -115,16 +115,6 @@ static void on_live(natsConnection *connection, natsSubscription *subscription, 
     take_message(context, connection, message, SOURCE_LIVE);
 }
 
-static void on_control(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
-{
-    const struct source_control *control = context;
-
-    (void)connection;
-    (void)subscription;
-    control->callback(control->context, natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message));
-    natsMsg_Destroy(message);
-}
-
 /* The library has connected again. Our thread goes on from here. */
 static void on_reconnected(natsConnection *connection, void *context)
 {
@@ -175,18 +165,24 @@ static void confirm(struct source *source, natsConnection *connection)
     log_write(source->log, LOG_LEVEL_INFO, "NATS connected", NULL);
 }
 
+static bool is_ending(struct source *source)
+{
+    bool ending;
+
+    pthread_mutex_lock(&source->lock);
+    ending = source->stopping || source->draining;
+    pthread_mutex_unlock(&source->lock);
+    return ending;
+}
+
 static void on_disconnected(natsConnection *connection, void *context)
 {
     struct source *source = context;
-    bool expected;
 
     (void)connection;
     atomic_store_explicit(&source->unsettled, true, memory_order_relaxed);
-    pthread_mutex_lock(&source->lock);
-    expected = source->stopping || source->draining;
-    pthread_mutex_unlock(&source->lock);
     set_connected(source, false);
-    if (expected)
+    if (is_ending(source))
         return;
     metrics_add(source->metrics, METRIC_NATS_DISCONNECTS, 1);
     log_write(source->log, LOG_LEVEL_WARN, "NATS connection lost: reconnecting", NULL);
@@ -239,6 +235,9 @@ static natsStatus connect_nats(struct source *source, natsConnection **ret_conne
         status = natsOptions_SetClosedCB(options, on_closed, source);
     if (status == NATS_OK)
         status = natsOptions_SetErrorHandler(options, on_error, source);
+    /* The library may never come back from there, and the settings go: asked here, the lock tells that they are not read any more. */
+    if (status == NATS_OK && is_ending(source))
+        status = NATS_CONNECTION_CLOSED;
     if (status == NATS_OK)
         status = natsConnection_Connect(ret_connection, options);
     natsOptions_Destroy(options);
@@ -251,8 +250,7 @@ static natsStatus subscribe_all(struct source *source, natsConnection *connectio
     natsStatus status = NATS_OK;
 
     if (source->control.subject)
-        status =
-            source_subscriptions_add(subscriptions, connection, source->control.subject, on_control, &source->control);
+        status = source_subscriptions_add_control(subscriptions, connection, &source->control);
     if (status == NATS_OK && source->live_subject)
         status = source_subscriptions_add(subscriptions, connection, source->live_subject, on_live, source);
     if (status == NATS_OK && source->stream)
@@ -384,7 +382,8 @@ static natsStatus run_connection(struct source *source)
         return status;
     if (status == NATS_OK)
         return use_connection(source, connection);
-    source_report_refusal(&source->report, status, nats_GetLastError(NULL));
+    if (!is_ending(source))
+        source_report_refusal(&source->report, status, nats_GetLastError(NULL));
     return status;
 }
 

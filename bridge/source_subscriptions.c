@@ -56,6 +56,22 @@ natsStatus source_subscriptions_add(struct source_subscriptions *subscriptions, 
     return status;
 }
 
+static void on_control(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *context)
+{
+    const struct source_control *control = context;
+
+    (void)connection;
+    (void)subscription;
+    control->callback(control->context, natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message));
+    natsMsg_Destroy(message);
+}
+
+natsStatus source_subscriptions_add_control(struct source_subscriptions *subscriptions, natsConnection *connection,
+                                            struct source_control *control)
+{
+    return source_subscriptions_add(subscriptions, connection, control->subject, on_control, control);
+}
+
 natsStatus source_subscriptions_add_list(struct source_subscriptions *subscriptions, natsConnection *connection,
                                          const char *subjects, natsMsgHandler callback, void *context)
 {

@@ -4,6 +4,8 @@
 #include <nats/nats.h>
 #include <pthread.h>
 
+#include "bridge/source.h"
+
 /*
  * The subscriptions of one connection at a time, from their making to the moment at which the library is done with the last of
  * them. A value that must not move and must outlive the library's use of it; one thread calls the functions below.
@@ -28,6 +30,10 @@ void source_subscriptions_release(struct source_subscriptions *subscriptions);
  */
 natsStatus source_subscriptions_add(struct source_subscriptions *subscriptions, natsConnection *connection,
                                     const char *subject, natsMsgHandler callback, void *context);
+
+/* The same for messages that are no events: they are the callback's during the call alone. */
+natsStatus source_subscriptions_add_control(struct source_subscriptions *subscriptions, natsConnection *connection,
+                                            struct source_control *control);
 
 /* The same for each subject of a comma-separated list. */
 natsStatus source_subscriptions_add_list(struct source_subscriptions *subscriptions, natsConnection *connection,
