@@ -262,11 +262,11 @@ static bool is_napping(const struct bridge *bridge)
     return clock_monotonic_ns() < bridge->nap_end_ns;
 }
 
-/* Events are looked at again when it ends. Where there are other replicas, what they tell must not wait for that. */
+/* Events are looked at again when it ends. Where there may be other replicas, what they tell must not wait for that. */
 static void nap(struct bridge *bridge)
 {
     bridge->nap_end_ns = clock_monotonic_ns() + bridge->nap_ns;
-    if (!replica_has_peers(bridge->replica))
+    if (!replica_may_have_peers(bridge->replica))
         source_rest(bridge->source, bridge->nap_end_ns);
 }
 

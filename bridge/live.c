@@ -30,7 +30,7 @@ enum { KIND_EVENT = 1, KIND_HOLE = 2 };
 
 static void put_number(struct buffer *message, uint64_t number, size_t size)
 {
-    unsigned char bytes[8];
+    unsigned char bytes[8] = {0};
 
     for (size_t i = size; i-- > 0; number >>= 8)
         bytes[i] = (unsigned char)number;
