@@ -168,10 +168,11 @@ static void on_append(void *context, int status)
     company->lacks_hole = false;
     set_stored(appender, company, company->sent);
     trim_to_limits(appender, company);
-    /* Another full append has gathered: it has no more to wait for, or the store would fall behind a busy company. */
-    company->urgent |= ring_end(company->recent) - company->sent >= STORE_APPEND_MAX;
     if (company->sent < ring_end(company->recent))
         set_due(appender, company);
+    /* Another full append has gathered: it has no more to wait for, or the store would fall behind a busy company. */
+    if (ring_end(company->recent) - company->sent >= STORE_APPEND_MAX)
+        appender->flush_ns = 0;
     update_replay_state(appender);
 }
 

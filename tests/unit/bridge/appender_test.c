@@ -451,6 +451,27 @@ static void much_at_once_does_not_gather(void **state)
     bridge_rig_settle(&rig);
 }
 
+/* Else the store would take one append in each window, and fall behind. */
+static void what_fills_another_append_does_not_gather(void **state)
+{
+    (void)state;
+    begin_quietly();
+    publish("acme", 2, 2 * STORE_APPEND_MAX + 11);
+    for (int i = 0; i < 2; i++) {
+        bridge_rig_flush(&rig);
+        assert_int_equal(fake_store_waiting(rig.store), 1);
+        fake_store_answer(rig.store);
+    }
+    /* The ten that are left are not many. */
+    bridge_rig_flush(&rig);
+    assert_int_equal(fake_store_waiting(rig.store), 0);
+    fake_clock_advance_ms(BRIDGE_RIG_GATHER_MS);
+    bridge_rig_flush(&rig);
+    assert_int_equal(fake_store_waiting(rig.store), 1);
+    fake_store_answer(rig.store);
+    assert_stored("acme", 1, 2 * STORE_APPEND_MAX + 11);
+}
+
 static void what_others_need_from_the_store_does_not_gather(void **state)
 {
     struct company *company;
@@ -579,6 +600,7 @@ int main(void)
         TEST(without_the_lease_nothing_is_appended),
         TEST(what_comes_alone_is_appended_at_once_and_what_follows_gathers),
         TEST(much_at_once_does_not_gather),
+        TEST(what_fills_another_append_does_not_gather),
         TEST(what_others_need_from_the_store_does_not_gather),
         TEST(the_first_append_has_upkeep_and_then_one_at_least_so_often),
         TEST(a_clock_that_was_set_back_brings_upkeep_at_once),
