@@ -25,13 +25,11 @@ async function withHistory(world, count, { events: shape, ...options }) {
   const live = await world.liveStream(bridge.sluice, { company: 'acme' });
   const start = live.lastEventId;
   await bridge.publisher.publishPaced('acme', 1, count, [live], shape);
-  if (bridge.redis) {
-    await eventually(async () => {
-      const bytes = (await bridge.sluice.metrics()).value('sluice_replay_backlog_bytes');
-      if (bytes !== 0) throw new Error(`${bytes} bytes wait for Redis`);
-      return true;
-    }, 'everything to be stored');
-  }
+  await eventually(async () => {
+    const bytes = (await bridge.sluice.metrics()).value('sluice_replay_backlog_bytes');
+    if (bytes !== 0) throw new Error(`${bytes} bytes wait for the store`);
+    return true;
+  }, 'everything to be stored');
   return { ...bridge, live, start, events: live.events };
 }
 
