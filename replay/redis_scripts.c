@@ -90,7 +90,7 @@ static const char append_text[] =
     "local excess = redis.call('ZCARD', log) - max_events\n"
     "local oldest = redis.call('ZRANGE', log, 0, 0, 'WITHSCORES')\n"
     "local due = tonumber(oldest[2]) < cutoff or excess > 0 or bytes > max_bytes\n"
-    "for _ = 1, due and 8 or 0 do\n"
+    "for _ = 1, due and 16 or 0 do\n"
     "  local old = redis.call('ZRANGE', log, 0, 63, 'WITHSCORES')\n"
     "  local gone = 0\n"
     "  if #old == 0 then bytes = 0 end\n"

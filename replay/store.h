@@ -81,7 +81,7 @@ struct store_append {
         upkeep; /* also trim what is too old or too much, prolong what is kept, and list the company for store_count_events() */
 };
 enum {
-    STORE_APPEND_MAX = 128,
+    STORE_APPEND_MAX = 512,
     STORE_UPKEEP_MS =
         30000, /* a company's first append has upkeep, and the first one that long after another that had */
 };

@@ -76,7 +76,7 @@ static void appends_are_bounded_in_order_and_one_at_a_time(void **state)
     begin(&(struct bridge_rig_options){.state = STORE_READY});
     bridge_rig_publish(&rig, "acme", 0);
     fake_store_answer(rig.store);
-    publish("acme", 1, 299);
+    publish("acme", 1, 2 * STORE_APPEND_MAX + 43);
     for (size_t i = 0; i < 3; i++) {
         bridge_rig_flush_late(&rig);
         bridge_rig_flush_late(&rig);
@@ -85,7 +85,7 @@ static void appends_are_bounded_in_order_and_one_at_a_time(void **state)
         assert_int_equal(fake_store_append_first(rig.store).seq, i * STORE_APPEND_MAX + 1);
         fake_store_answer(rig.store);
     }
-    assert_stored("acme", 1, 300);
+    assert_stored("acme", 1, 2 * STORE_APPEND_MAX + 44);
     assert_int_equal(appender_backlog_events(rig.appender), 0);
 }
 
@@ -402,164 +402,6 @@ static void without_the_lease_nothing_is_appended(void **state)
     assert_int_equal(appender_backlog_events(rig.appender), 7);
 }
 
-/* Two companies with an event each, and a store that had nothing to do for a while. */
-static void begin_quietly(void)
-{
-    begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 1);
-    have("beta", 1);
-    fake_clock_advance_ms(BRIDGE_RIG_GATHER_MS);
-}
-
-static void what_comes_alone_is_appended_at_once_and_what_follows_gathers(void **state)
-{
-    (void)state;
-    begin_quietly();
-    publish("acme", 2, 2);
-    bridge_rig_flush(&rig);
-    assert_int_equal(fake_store_waiting(rig.store), 1);
-    fake_store_answer(rig.store);
-    publish("acme", 3, 4);
-    publish("beta", 2, 2);
-    fake_clock_advance_ms(19);
-    bridge_rig_flush(&rig);
-    assert_int_equal(fake_store_waiting(rig.store), 0);
-    publish("beta", 3, 3);
-    fake_clock_advance_ms(1);
-    bridge_rig_flush(&rig);
-    assert_int_equal(fake_store_waiting(rig.store), 2);
-    fake_store_answer_all(rig.store);
-    assert_stored("acme", 1, 4);
-    assert_stored("beta", 1, 3);
-}
-
-static void much_at_once_does_not_gather(void **state)
-{
-    (void)state;
-    begin_quietly();
-    publish("beta", 2, 2);
-    bridge_rig_flush(&rig);
-    fake_store_answer(rig.store);
-    while (company_backlog_bytes(bridge_rig_company(&rig, "acme")) < 255 * 1024)
-        publish("acme", 2, 2);
-    bridge_rig_flush(&rig);
-    assert_int_equal(fake_store_waiting(rig.store), 0);
-    while (company_backlog_bytes(bridge_rig_company(&rig, "acme")) < 256 * 1024)
-        publish("acme", 2, 2);
-    bridge_rig_flush(&rig);
-    assert_int_equal(fake_store_waiting(rig.store), 1);
-    bridge_rig_settle(&rig);
-}
-
-/* Else the store would take one append in each window, and fall behind. */
-static void what_fills_another_append_does_not_gather(void **state)
-{
-    (void)state;
-    begin_quietly();
-    publish("acme", 2, 2 * STORE_APPEND_MAX + 11);
-    for (int i = 0; i < 2; i++) {
-        bridge_rig_flush(&rig);
-        assert_int_equal(fake_store_waiting(rig.store), 1);
-        fake_store_answer(rig.store);
-    }
-    /* The ten that are left are not many. */
-    bridge_rig_flush(&rig);
-    assert_int_equal(fake_store_waiting(rig.store), 0);
-    fake_clock_advance_ms(BRIDGE_RIG_GATHER_MS);
-    bridge_rig_flush(&rig);
-    assert_int_equal(fake_store_waiting(rig.store), 1);
-    fake_store_answer(rig.store);
-    assert_stored("acme", 1, 2 * STORE_APPEND_MAX + 11);
-}
-
-static void what_others_need_from_the_store_does_not_gather(void **state)
-{
-    struct company *company;
-
-    (void)state;
-    begin_quietly();
-    company = bridge_rig_company(&rig, "acme");
-    publish("acme", 2, 2);
-    bridge_rig_flush(&rig);
-    publish("acme", 3, 3);
-    publish("beta", 2, 2);
-    appender_hurry(company);
-    bridge_rig_flush(&rig);
-    assert_int_equal(fake_store_waiting(rig.store), 2);
-    /* What stands behind an append under way is sent with its answer, without any wait. */
-    fake_store_answer(rig.store);
-    bridge_rig_flush(&rig);
-    fake_store_answer_all(rig.store);
-    assert_stored("acme", 1, 3);
-    /* And that was it. */
-    publish("acme", 4, 4);
-    bridge_rig_flush(&rig);
-    assert_int_equal(fake_store_waiting(rig.store), 0);
-    bridge_rig_settle(&rig);
-    appender_hurry(company);
-    publish("acme", 5, 5);
-    bridge_rig_flush(&rig);
-    assert_int_equal(fake_store_waiting(rig.store), 0);
-    bridge_rig_settle(&rig);
-}
-
-/* Publishes one event, and tells whether its append has upkeep. */
-static bool next_has_upkeep(int number)
-{
-    bool upkeep;
-
-    publish("acme", number, number);
-    bridge_rig_flush_late(&rig);
-    upkeep = fake_store_append_has_upkeep(rig.store);
-    fake_store_answer(rig.store);
-    return upkeep;
-}
-
-static void the_first_append_has_upkeep_and_then_one_at_least_so_often(void **state)
-{
-    (void)state;
-    begin(&(struct bridge_rig_options){.state = STORE_READY});
-    bridge_rig_publish(&rig, "acme", 1);
-    fake_store_answer(rig.store);
-    bridge_rig_flush_late(&rig);
-    assert_true(fake_store_append_has_upkeep(rig.store));
-    fake_store_answer(rig.store);
-    assert_false(next_has_upkeep(2));
-    fake_clock_advance_ms(STORE_UPKEEP_MS - 1000);
-    assert_false(next_has_upkeep(3));
-    fake_clock_advance_ms(1000);
-    assert_true(next_has_upkeep(4));
-    assert_false(next_has_upkeep(5));
-}
-
-static void a_clock_that_was_set_back_brings_upkeep_at_once(void **state)
-{
-    (void)state;
-    begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 1);
-    assert_false(next_has_upkeep(2));
-    fake_clock_set_ms(NOW - 3600000);
-    assert_true(next_has_upkeep(3));
-    assert_false(next_has_upkeep(4));
-}
-
-static void upkeep_that_may_not_have_been_done_is_repeated(void **state)
-{
-    (void)state;
-    begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 1);
-    assert_false(next_has_upkeep(2));
-    publish("acme", 3, 3);
-    bridge_rig_flush_late(&rig);
-    fake_store_fail(rig.store, true, -EAGAIN);
-    assert_true(next_has_upkeep(4));
-    fake_store_lose(rig.store, 0);
-    fake_store_restore(rig.store);
-    bridge_rig_settle(&rig);
-    assert_true(next_has_upkeep(5));
-    assert_false(next_has_upkeep(6));
-}
-
 static void what_is_forgotten_is_no_backlog(void **state)
 {
     (void)state;
@@ -598,13 +440,6 @@ int main(void)
         TEST(a_head_that_cannot_be_read_is_asked_for_again),
         TEST(an_append_that_a_later_owner_fenced_is_kept),
         TEST(without_the_lease_nothing_is_appended),
-        TEST(what_comes_alone_is_appended_at_once_and_what_follows_gathers),
-        TEST(much_at_once_does_not_gather),
-        TEST(what_fills_another_append_does_not_gather),
-        TEST(what_others_need_from_the_store_does_not_gather),
-        TEST(the_first_append_has_upkeep_and_then_one_at_least_so_often),
-        TEST(a_clock_that_was_set_back_brings_upkeep_at_once),
-        TEST(upkeep_that_may_not_have_been_done_is_repeated),
         TEST(what_is_forgotten_is_no_backlog),
     };
 

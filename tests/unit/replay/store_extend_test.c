@@ -239,6 +239,22 @@ static void too_many_events_are_trimmed_with_every_64th(void **state)
     assert_int_equal(held(), 10);
 }
 
+/* Else a log that is too long would stay so under a flood of one company. */
+static void a_full_append_trims_more_than_it_adds(void **state)
+{
+    static const struct store_limits few = {.ttl_ms = 3600000, .max_events = 10, .max_bytes = 1 << 28};
+    enum { FULL = STORE_APPEND_MAX };
+
+    (void)state;
+    events_append(store, &events, 4 * (size_t)FULL);
+    store_free(store);
+    store = redis_store_connect(&server, &few, 10000, metrics);
+    add(4 * (size_t)FULL, FULL);
+    assert_int_equal(held(), 3 * FULL);
+    add(5 * (size_t)FULL, FULL);
+    assert_int_equal(held(), 2 * FULL);
+}
+
 static void assert_prolonged(void)
 {
     /* All that come without upkeep until the next one that has it find a log that outlives them by the retention. */
@@ -334,6 +350,7 @@ int main(void)
         TEST(a_hole_is_kept_as_one),
         TEST(too_many_bytes_are_trimmed_at_once),
         TEST(too_many_events_are_trimmed_with_every_64th),
+        TEST(a_full_append_trims_more_than_it_adds),
         TEST(upkeep_prolongs_what_is_held_even_if_nothing_is_new),
         TEST(upkeep_trims),
         TEST(of_a_stream_the_place_tells_too_what_is_behind_the_head),

@@ -384,7 +384,7 @@ static void test_the_oldest_events_beyond_the_number_are_trimmed(void **state)
     struct events events = events_at(minutes_ago(1));
     const struct store_suite *suite = *state;
 
-    events_append(store, &events, 512);
+    events_append(store, &events, 3 * (size_t)STORE_APPEND_MAX);
     assert_trimmed(store, 100 + suite->trim_slack, 100);
     store_free(store);
 }
