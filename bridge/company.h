@@ -80,13 +80,12 @@ struct company {
     struct ring *recent;
     uint64_t stored; /* slots below are in the store, or given up */
     uint64_t sent;   /* slots below were sent to the store */
-    uint64_t
-        unsent;     /* slots below that are not stored hold a frame that other replicas can have from the store alone */
-    bool appending; /* an append is under way */
-    bool unsynced;  /* the store's head is not known, or not since the store was lost */
-    bool asking;    /* for that head */
-    bool due;       /* in the appender's list of those with something to append */
-    bool urgent;    /* which does not wait for others */
+    uint64_t unsent; /* slots below that are not stored: other replicas can have one of them from the store alone */
+    bool appending;  /* an append is under way */
+    bool unsynced;   /* the store's head is not known, or not since the store was lost */
+    bool asking;     /* for that head */
+    bool due;        /* in the appender's list of those with something to append */
+    bool urgent;     /* which does not wait for others */
     bool lacks_hole; /* the store lost a hole in front of what is to be appended, and no number tells */
     struct company *next_due;
     int64_t upkeep_ms; /* when its last append with upkeep was sent, by the system's clock; 0: the next one has it */

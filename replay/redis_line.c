@@ -88,8 +88,16 @@ static void finish_login(struct redis_line *line)
 }
 
 /* One step of the login is over; without a failure its last one is the end of the login. */
-static void end_step(struct redis_line *line, const redisReply *reply)
+static void end_step(struct redis_line *line)
 {
+    if (--line->login_steps == 0 && !line->failure[0])
+        finish_login(line);
+}
+
+static void on_step(void *context, const redisReply *reply)
+{
+    struct redis_line *line = context;
+
     if (!reply)
         return;
     /* Redis repeats the arguments of a command that it does not know: of a refused login only the code is told. */
@@ -100,13 +108,7 @@ static void end_step(struct redis_line *line, const redisReply *reply)
                  (int)strcspn(reply->str, " "), reply->str);
         redis_line_give_up(line, "Redis refused the login", detail);
     }
-    if (--line->login_steps == 0 && !line->failure[0])
-        finish_login(line);
-}
-
-static void on_step(void *context, const redisReply *reply)
-{
-    end_step(context, reply);
+    end_step(line);
 }
 
 static void on_role(void *context, const redisReply *reply)
@@ -118,7 +120,7 @@ static void on_role(void *context, const redisReply *reply)
         !(role && role->type == REDIS_REPLY_STRING && strcmp(role->str, "master") == 0))
         redis_line_give_up(line, "Redis is not the master that it was said to be",
                            role && role->type == REDIS_REPLY_STRING ? role->str : "it does not say what it is");
-    end_step(line, reply);
+    on_step(line, reply);
 }
 
 static void on_probed(void *context, const redisReply *reply)
@@ -131,8 +133,7 @@ static void on_probed(void *context, const redisReply *reply)
     if (reply->type == REDIS_REPLY_ERROR &&
         redis_redirect_read(reply->str, &line->options.server).kind == REDIS_NO_REDIRECT)
         redis_line_give_up(line, "Redis refused a write", reply->str);
-    if (--line->login_steps == 0 && !line->failure[0])
-        finish_login(line);
+    end_step(line);
 }
 
 static int send_step(struct redis_line *line, struct redis_command *command, redis_reply_done done)

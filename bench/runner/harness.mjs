@@ -14,6 +14,7 @@ const OTHER_DESCRIPTORS = 200;
 export const OPEN_RATE = 5000; // streams a second, except where all come at once
 export const AT_ONCE_RATE = 1_000_000;
 export const SETTLE_MS = 500; // before the load, so that the start isn't in it
+export const ALONE_MS = 3500; // after its start Sluice is not sure to be alone: events go through NATS once more
 export const AFTERWORK_MS = 300; // after the last delivery: what the server still does for the load belongs to it
 export const LINGER_MS = 700; // longer than the afterwork, so that closing the streams is never in the figure
 export const GRACE_SECONDS = 20; // for deliveries that are late
@@ -71,6 +72,7 @@ export async function startSubject(bench, row) {
   const port = await freePort();
   const server = startSluice(bench, row, port);
   await untilReady(server, port);
+  if (!bench.quick) await sleep(ALONE_MS);
   return { processes: [server], load: { port } };
 }
 
