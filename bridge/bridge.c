@@ -65,8 +65,7 @@ struct bridge {
     atomic_bool drained;
     atomic_int_fast64_t unstored;
     bool is_refilling;
-    atomic_bool open;  /* replica_is_open() */
-    atomic_bool alone; /* not replica_may_have_peers() */
+    atomic_bool open; /* replica_is_open() */
     atomic_bool at_end;
     atomic_int_fast64_t numbered_companies;
 };
@@ -391,7 +390,6 @@ static void *run(void *context)
             taken = take(bridge, SOURCE_EVENTS, replica_take_event);
         replica_run(bridge->replica);
         atomic_store(&bridge->open, replica_is_open(bridge->replica));
-        atomic_store(&bridge->alone, !replica_may_have_peers(bridge->replica));
         if (is_open(bridge))
             handle_held(bridge);
         /* Streams first: the store is not what people wait for. */
@@ -557,8 +555,8 @@ int64_t bridge_drain(struct bridge *bridge, int64_t deadline_ns)
 {
     int64_t left_ms = (deadline_ns - clock_monotonic_ns()) / NS_PER_MS;
 
-    /* With other replicas there is nothing to hurry for: what this one has not numbered, they have, too, or the stream has. */
-    if (atomic_load(&bridge->alone) && !bridge->stream)
+    /* What this replica has not numbered, others have, too, or the stream has: where there is neither, it takes all that it can get. */
+    if (bridge_peers(bridge) == 0 && !bridge->stream)
         source_drain(bridge->source, left_ms > 0 ? (int)left_ms : 0);
     atomic_store(&bridge->draining, true);
     while (!atomic_load(&bridge->drained) && clock_monotonic_ns() < deadline_ns) {

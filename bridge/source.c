@@ -45,6 +45,7 @@ struct source {
     natsStatistics *delivery_statistics; /* of the delivery thread alone */
     natsStatistics *confirm_statistics;  /* of our thread alone */
     struct source_subscriptions subscriptions;
+    int first_of_events; /* among them; they are the last */
     /* Guards what follows, between the threads of NATS, ours, and the taker of the inbox. */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -56,7 +57,9 @@ struct source {
     bool useless;     /* the present connection is to be given up; nothing more is taken from it */
     bool stopping;
     bool draining;
-    bool ended; /* our thread is done */
+    bool drained;
+    int drain_ms; /* the time that a drain has */
+    bool ended;   /* our thread is done */
     /* Nobody but our thread knows the source any more, and log and metrics are gone. Never reset. */
     atomic_bool abandoned;
 };
@@ -253,6 +256,7 @@ static natsStatus subscribe_all(struct source *source, natsConnection *connectio
         status = source_subscriptions_add_control(subscriptions, connection, &source->control);
     if (status == NATS_OK && source->live_subject)
         status = source_subscriptions_add(subscriptions, connection, source->live_subject, on_live, source);
+    source->first_of_events = subscriptions->count;
     if (status == NATS_OK && source->stream)
         return stream_link_attach(source->stream, connection, subscriptions);
     if (status == NATS_OK)
@@ -284,7 +288,6 @@ static void look_after(struct source *source, natsConnection *connection)
  */
 static natsStatus wait_for_end(struct source *source, natsConnection *connection)
 {
-    bool draining = false;
     bool refused;
 
     pthread_mutex_lock(&source->lock);
@@ -296,13 +299,12 @@ static natsStatus wait_for_end(struct source *source, natsConnection *connection
             pthread_mutex_lock(&source->lock);
             continue;
         }
-        if (source->draining && !draining) {
-            draining = true;
+        if (source->draining && !source->drained) {
             pthread_mutex_unlock(&source->lock);
-            /* Not connected: then there is nothing to drain. */
-            if (natsConnection_Drain(connection) != NATS_OK)
-                natsConnection_Close(connection);
+            source_subscriptions_drain(&source->subscriptions, source->first_of_events, source->drain_ms);
             pthread_mutex_lock(&source->lock);
+            source->drained = true;
+            pthread_cond_broadcast(&source->changed);
             continue;
         }
         if (!thread_wait_until(&source->changed, &source->lock, thread_deadline_ns(LOOK_INTERVAL_MS))) {
@@ -311,7 +313,7 @@ static natsStatus wait_for_end(struct source *source, natsConnection *connection
             pthread_mutex_lock(&source->lock);
         }
     }
-    refused = (source->closed || source->useless) && !source->stopping && !draining;
+    refused = (source->closed || source->useless) && !source->stopping && !source->draining;
     pthread_mutex_unlock(&source->lock);
     return refused ? NATS_CONNECTION_CLOSED : NATS_OK;
 }
@@ -473,13 +475,12 @@ void source_drain(struct source *source, int timeout_ms)
 
     pthread_mutex_lock(&source->lock);
     source->draining = true;
+    source->drain_ms = timeout_ms;
     pthread_cond_broadcast(&source->changed);
     /* Without a connection there is nothing to drain. */
-    while (!source->stopping && source->connection)
+    while (!source->stopping && source->connection && !source->drained)
         if (!thread_wait_until(&source->changed, &source->lock, until_ns))
             break;
-    source->stopping = true;
-    pthread_cond_broadcast(&source->changed);
     pthread_mutex_unlock(&source->lock);
 }
 

@@ -71,7 +71,10 @@ struct source_item {
 /* Starts to connect. NULL: no memory, descriptor or thread. The strings must outlive the source. */
 struct source *source_new(const struct source_options *options);
 
-/* Stops taking messages: what NATS had sent is in the inbox when this returns, at most timeout_ms later. */
+/*
+ * Stops taking events: what NATS had for us is in the inbox when this returns, at most timeout_ms later. What replicas tell each
+ * other goes on, and no connection is made any more.
+ */
 void source_drain(struct source *source, int timeout_ms);
 
 /*

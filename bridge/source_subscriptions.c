@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/thread.h"
+#include "core/clock.h"
 #include "core/config_value.h"
+#include "core/thread.h"
 
 enum { COMPLETE_TIMEOUT_MS = 2000, SETTLE_MS = 20 };
 
@@ -88,6 +89,19 @@ natsStatus source_subscriptions_add_list(struct source_subscriptions *subscripti
         free(subject);
     }
     return status;
+}
+
+void source_subscriptions_drain(struct source_subscriptions *subscriptions, int first, int timeout_ms)
+{
+    int64_t until_ns = thread_deadline_ns(timeout_ms);
+
+    for (int i = first; i < subscriptions->count; i++)
+        natsSubscription_DrainTimeout(subscriptions->list[i], timeout_ms);
+    for (int i = first; i < subscriptions->count; i++) {
+        int64_t left_ms = (until_ns - clock_monotonic_ns()) / 1000000;
+
+        natsSubscription_WaitForDrainCompletion(subscriptions->list[i], left_ms > 0 ? left_ms : 1);
+    }
 }
 
 /* What the library still has to do with the subscriptions of a closed connection would leak if it ended before. */

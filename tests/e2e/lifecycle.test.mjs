@@ -8,7 +8,7 @@ import { requestBytes } from '../support/http.mjs';
 import { freePort } from '../support/process.mjs';
 import { runSluice } from '../support/sluice.mjs';
 import { SseClient } from '../support/sse.mjs';
-import { eventually } from '../support/wait.mjs';
+import { eventually, pause } from '../support/wait.mjs';
 import { e2e } from '../support/world.mjs';
 
 const wide = { more: { text: 'w'.repeat(1000) } };
@@ -131,6 +131,23 @@ e2e('events that NATS had taken before the stop are in the replay after the next
   const back = await world.liveStream(next, { company: 'acme', lastEventId: start });
   await back.untilEvents(500);
   assert.deepEqual(back.events.map((event) => event.position.seq), range(1, 500));
+});
+
+e2e('what NATS has not sent yet when the stop comes is waited for, also by a replica that has just begun', async (world) => {
+  const [nats, redis] = await Promise.all([world.nats(), world.redis()]);
+  const proxy = await world.proxy(nats.port);
+  const sluice = await world.sluice({ nats: { url: `nats://127.0.0.1:${proxy.port}` }, redis });
+  const publisher = await world.publisher(nats);
+  await world.liveStream(sluice, { company: 'acme' });
+  proxy.stall();
+  await publisher.publishRange('acme', 1, 500);
+  sluice.child.signal('SIGTERM');
+  await sluice.untilLog((line) => line.message === 'Draining', 'the drain');
+  await pause(300); // It has no reason to be here still but what NATS has for it.
+  assert.equal(sluice.isRunning, true);
+  proxy.resume();
+  await sluice.checkExit();
+  await redis.untilStored('acme', 500);
 });
 
 e2e('a second signal during the drain does no harm', async (world) => {
