@@ -19,6 +19,7 @@ enum algorithm {
     ALGORITHM_ES512,
     ALGORITHM_EDDSA,
     ALGORITHM_COUNT,
+    ALGORITHM_HMAC_COUNT = ALGORITHM_HS512 + 1, /* the first ones */
 };
 
 /* A set of algorithms: a bit for each. */

@@ -7,9 +7,9 @@
 #include "auth/key_set.h"
 
 /*
- * Whether the key made the signature. The caller has seen to it that the token's algorithm is among those of the key, and
- * that `token` (which ends with a NUL) is what `text` was parsed from. False also when memory runs out. Any thread.
+ * Whether the key made the signature. The caller has seen to it that the token's algorithm is among those of the key. False also
+ * when memory runs out. Any thread.
  */
-bool jwt_signature_is_good(const struct jwt_text *text, const char *token, const struct key *key);
+bool jwt_signature_is_good(const struct jwt_text *text, const struct key *key);
 
 #endif

@@ -1,8 +1,9 @@
 #include "auth/key_set.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -68,6 +69,14 @@ static int check_kid(const struct key_set *set, const char *kid, struct key_erro
     return 0;
 }
 
+static void release_key(struct key *key)
+{
+    free(key->kid);
+    EVP_PKEY_free(key->public_key);
+    for (int i = 0; i < ALGORITHM_HMAC_COUNT; i++)
+        EVP_MAC_CTX_free(key->macs[i]);
+}
+
 /* Takes over what the key holds, also upon failure. */
 static int add(struct key_set *set, struct key key, const char *kid, struct key_error *ret_error)
 {
@@ -82,8 +91,7 @@ static int add(struct key_set *set, struct key key, const char *kid, struct key_
             status = out_of_memory(ret_error);
     }
     if (status < 0) {
-        EVP_PKEY_free(key.public_key);
-        OPENSSL_clear_free(key.secret, key.secret_size);
+        release_key(&key);
         return status;
     }
     set->has_kids = set->has_kids || kid;
@@ -169,10 +177,40 @@ int key_set_add_public(struct key_set *set, EVP_PKEY *public_key, const char *ki
     return add(set, key, kid, ret_error);
 }
 
+/* NULL: no memory. */
+static EVP_MAC_CTX *make_mac(EVP_MAC *hmac, char *digest, const unsigned char *secret, size_t size)
+{
+    OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_END};
+    EVP_MAC_CTX *mac = EVP_MAC_CTX_new(hmac);
+
+    if (mac && EVP_MAC_init(mac, secret, size, parameters) == 1)
+        return mac;
+    EVP_MAC_CTX_free(mac);
+    return NULL;
+}
+
+static int make_macs(struct key *key, const unsigned char *secret, size_t size, struct key_error *ret_error)
+{
+    char digests[ALGORITHM_HMAC_COUNT][8] = {
+        [ALGORITHM_HS256] = "SHA256", [ALGORITHM_HS384] = "SHA384", [ALGORITHM_HS512] = "SHA512"};
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    int status = hmac ? 0 : out_of_memory(ret_error);
+
+    for (int i = 0; i < ALGORITHM_HMAC_COUNT && status == 0; i++) {
+        if (!(key->algorithms & ALGORITHM_BIT(i)))
+            continue;
+        key->macs[i] = make_mac(hmac, digests[i], secret, size);
+        if (!key->macs[i])
+            status = out_of_memory(ret_error);
+    }
+    EVP_MAC_free(hmac);
+    return status;
+}
+
 int key_set_add_secret(struct key_set *set, const unsigned char *secret, size_t size, const char *kid,
                        algorithm_set allowed, struct key_error *ret_error)
 {
-    struct key key = {.type = KEY_SECRET, .algorithms = ALGORITHM_HMAC, .secret_size = size};
+    struct key key = {.type = KEY_SECRET, .algorithms = ALGORITHM_HMAC};
     int status;
 
     /* A shorter one can be found by trying, from a single token: RFC 7518 §3.2 asks for the size of the hash. */
@@ -182,11 +220,12 @@ int key_set_add_secret(struct key_set *set, const unsigned char *secret, size_t 
                              "of: openssl rand -base64 48",
                              size, KEY_MIN_SECRET_BYTES);
     status = restrict_algorithms(&key, allowed, ret_error);
-    if (status < 0)
+    if (status == 0)
+        status = make_macs(&key, secret, size, ret_error);
+    if (status < 0) {
+        release_key(&key);
         return status;
-    key.secret = OPENSSL_memdup(secret, size);
-    if (!key.secret)
-        return out_of_memory(ret_error);
+    }
     return add(set, key, kid, ret_error);
 }
 
@@ -225,11 +264,8 @@ void key_set_unref(struct key_set *set)
     /* Release and acquire: the last one frees after all others have read. */
     if (!set || atomic_fetch_sub_explicit(&set->references, 1, memory_order_acq_rel) != 1)
         return;
-    for (size_t i = 0; i < set->count; i++) {
-        free(set->keys[i].kid);
-        EVP_PKEY_free(set->keys[i].public_key);
-        OPENSSL_clear_free(set->keys[i].secret, set->keys[i].secret_size);
-    }
+    for (size_t i = 0; i < set->count; i++)
+        release_key(&set->keys[i]);
     free(set);
 }
 

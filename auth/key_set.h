@@ -30,8 +30,8 @@ struct key {
     enum key_type type;
     algorithm_set algorithms; /* those that fit the type and the curve, and that the key's own alg allows */
     EVP_PKEY *public_key;     /* NULL for a secret */
-    unsigned char *secret;    /* of KEY_SECRET */
-    size_t secret_size;
+    /* Of a secret, for each HMAC algorithm of its own one that is keyed with it, to be copied (EVP_MAC_CTX_dup()); else NULL. */
+    EVP_MAC_CTX *macs[ALGORITHM_HMAC_COUNT];
 };
 
 /* What is wrong with a key and what to do; without any of the key's bytes. */

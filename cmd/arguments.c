@@ -17,6 +17,23 @@ static const struct {
     {"--probe", COMMAND_PROBE},     {"--write-docs", COMMAND_WRITE_DOCS},
 };
 
+enum command arguments_take_word(int *argc, char ***argv)
+{
+    static const struct {
+        const char *word;
+        enum command command;
+    } words[] = {{"keygen", COMMAND_KEYGEN}, {"replay", COMMAND_REPLAY}, {"token", COMMAND_TOKEN}};
+
+    for (size_t i = 0; *argc > 0 && i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp((*argv)[0], words[i].word) != 0)
+            continue;
+        (*argc)--;
+        (*argv)++;
+        return words[i].command;
+    }
+    return COMMAND_RUN;
+}
+
 enum command arguments_take_command(int *argc, char **argv)
 {
     enum command command = COMMAND_RUN;
@@ -51,6 +68,8 @@ void arguments_print_help(void)
                               "Commands:\n"
                               "  (none)          run until SIGTERM or SIGINT\n"
                               "  keygen          make an API key: keygen --company COMPANY [--id ID] [--expires TIME]\n"
+                              "  token           make a token to try it out: token --company COMPANY [--user USER]\n"
+                              "                  [--lifetime SECONDS], with the secret that the settings name\n"
                               "  replay          refill a lost Redis from NATS_STREAM: replay --from TIME|24h\n"
                               "  --check-config  check the settings and say what is wrong with them\n"
                               "  --probe         ask the Sluice on this machine whether it lives: 0 if so\n"

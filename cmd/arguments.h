@@ -9,8 +9,13 @@ enum command {
     COMMAND_CHECK_CONFIG,
     COMMAND_PROBE,
     COMMAND_WRITE_DOCS,
-    COMMAND_REPLAY, /* the first word, with an argument of its own */
+    COMMAND_KEYGEN, /* this and what follows: by the first word, with arguments of their own */
+    COMMAND_REPLAY,
+    COMMAND_TOKEN,
 };
+
+/* Takes the first word out of the arguments if it names a command; COMMAND_RUN: it does not. */
+enum command arguments_take_word(int *argc, char ***argv);
 
 /* Takes the command out of the arguments, which leaves those that are settings. The first command counts. */
 enum command arguments_take_command(int *argc, char **argv);

@@ -1,15 +1,15 @@
 #include "cmd/keygen.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "auth/api_key.h"
 #include "auth/random_text.h"
+#include "cmd/flags.h"
 #include "core/config_value.h"
 
-enum { EXIT_BAD_USAGE = 2, OPTIONS = 3 };
+enum { EXIT_BAD_USAGE = 2 };
 
 struct request {
     const char *company;
@@ -26,32 +26,16 @@ static int complain(FILE *errors, const char *what, const char *problem)
     return EXIT_BAD_USAGE;
 }
 
-/* Reads `--name value` and `--name=value`. */
 static int read_arguments(int argc, char **argv, struct request *request, FILE *errors)
 {
-    const struct {
-        const char *name;
-        const char **value;
-    } options[OPTIONS] = {{"--company", &request->company}, {"--id", &request->id}, {"--expires", &request->expires}};
+    const struct flag flags[] = {
+        {"--company", &request->company}, {"--id", &request->id}, {"--expires", &request->expires}};
+    const char *name;
+    const char *problem = flags_take(flags, sizeof flags / sizeof flags[0], &argc, argv, &name);
 
-    for (int i = 0; i < argc; i++) {
-        size_t size = strcspn(argv[i], "=");
-        int at = 0;
-
-        while (at < OPTIONS && (strlen(options[at].name) != size || memcmp(argv[i], options[at].name, size) != 0))
-            at++;
-        if (at == OPTIONS)
-            return complain(errors, argv[i], "unknown argument");
-        if (*options[at].value)
-            return complain(errors, options[at].name, "is there twice");
-        if (argv[i][size] == '=')
-            *options[at].value = argv[i] + size + 1;
-        else if (i + 1 < argc)
-            *options[at].value = argv[++i];
-        else
-            return complain(errors, options[at].name, "a value is missing behind it");
-    }
-    return 0;
+    if (problem)
+        return complain(errors, name, problem);
+    return argc > 0 ? complain(errors, argv[0], "unknown argument") : 0;
 }
 
 static int check_request(const struct request *request, FILE *errors)

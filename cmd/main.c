@@ -13,6 +13,7 @@
 #include "cmd/arguments.h"
 #include "cmd/keygen.h"
 #include "cmd/replay.h"
+#include "cmd/token.h"
 #include "core/clock.h"
 #include "core/config.h"
 #include "core/log.h"
@@ -378,7 +379,26 @@ static int run_replay(const struct config *config, int64_t from_ms)
     return status;
 }
 
-static int run_command(enum command command, const struct config *config, int64_t replay_from_ms)
+/* What stands behind a command's word. */
+struct wishes {
+    int64_t replay_from_ms;
+    struct token_request token;
+};
+
+/* Takes it out of the arguments, which leaves the settings. Returns 0 or the exit status. */
+static int take_wishes(enum command command, int *argc, char **argv, struct wishes *ret_wishes)
+{
+    switch (command) {
+    case COMMAND_REPLAY:
+        return replay_take_arguments(argc, argv, &ret_wishes->replay_from_ms);
+    case COMMAND_TOKEN:
+        return token_take_arguments(argc, argv, &ret_wishes->token, stderr);
+    default:
+        return 0;
+    }
+}
+
+static int run_command(enum command command, const struct config *config, const struct wishes *wishes)
 {
     switch (command) {
     case COMMAND_CHECK_CONFIG:
@@ -387,7 +407,9 @@ static int run_command(enum command command, const struct config *config, int64_
     case COMMAND_PROBE:
         return probe_live(config->bind_address, config->port) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     case COMMAND_REPLAY:
-        return run_replay(config, replay_from_ms);
+        return run_replay(config, wishes->replay_from_ms);
+    case COMMAND_TOKEN:
+        return token_run(config, &wishes->token, stdout, stderr);
     default:
         return run(config);
     }
@@ -397,19 +419,17 @@ int main(int argc, char **argv)
 {
     struct config config;
     struct buffer errors = buffer_make(ERRORS_MAX_BYTES);
+    struct wishes wishes = {0};
+    enum command word;
     enum command command;
-    int64_t replay_from_ms = 0;
-    bool is_replay;
     bool usable;
     int status;
 
     argc--;
     argv++;
-    if (argc > 0 && strcmp(argv[0], "keygen") == 0)
-        return keygen_run(argc - 1, argv + 1, stdout, stderr);
-    is_replay = argc > 0 && strcmp(argv[0], "replay") == 0;
-    argc -= is_replay;
-    argv += is_replay;
+    word = arguments_take_word(&argc, &argv);
+    if (word == COMMAND_KEYGEN)
+        return keygen_run(argc, argv, stdout, stderr);
     command = arguments_take_command(&argc, argv);
     if (command == COMMAND_HELP) {
         arguments_print_help();
@@ -423,12 +443,11 @@ int main(int argc, char **argv)
         puts("sluice " SLUICE_VERSION);
         return EXIT_SUCCESS;
     }
-    if (is_replay) {
-        status = replay_take_arguments(&argc, argv, &replay_from_ms);
-        if (status != 0)
-            return status;
-        command = COMMAND_REPLAY;
-    }
+    if (word != COMMAND_RUN)
+        command = word;
+    status = take_wishes(command, &argc, argv, &wishes);
+    if (status != 0)
+        return status;
     status = config_load(&config, argc, argv, lookup_environment, NULL, &errors);
     /* The probe runs beside the process that has all the settings: address and port are all that it needs. */
     usable = status == 0 || (command == COMMAND_PROBE && config.bind_address);
@@ -437,7 +456,7 @@ int main(int argc, char **argv)
                 status == -ENOMEM ? "out of memory" : "the configuration is not valid");
         status = EXIT_BAD_CONFIG;
     } else {
-        status = run_command(command, &config, replay_from_ms);
+        status = run_command(command, &config, &wishes);
     }
     buffer_release(&errors);
     config_release(&config);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bridge/bridge.h"
+#include "cmd/flags.h"
 #include "core/clock.h"
 #include "core/metrics.h"
 #include "core/since.h"
@@ -30,7 +31,7 @@ struct replay {
 static int complain(const char *problem)
 {
     fprintf(stderr,
-            "sluice replay: %s\n"
+            "sluice replay: --from: %s\n"
             "Usage: sluice replay --from 2026-01-31T12:00:00+01:00|MILLISECONDS|24h [--setting value]...\n",
             problem);
     return EXIT_BAD_USAGE;
@@ -40,22 +41,17 @@ int replay_take_arguments(int *argc, char **argv, int64_t *ret_from_ms)
 {
     int64_t now_ms = clock_unix_ms();
     const char *from = NULL;
+    const struct flag flags[] = {{"--from", &from}};
+    const char *name;
+    const char *problem = flags_take(flags, 1, argc, argv, &name);
     int64_t from_ms;
-    int kept = 0;
 
-    for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], "--from") == 0 && i + 1 < *argc)
-            from = argv[++i];
-        else if (strncmp(argv[i], "--from=", strlen("--from=")) == 0)
-            from = argv[i] + strlen("--from=");
-        else
-            argv[kept++] = argv[i];
-    }
-    *argc = kept;
+    if (problem)
+        return complain(problem);
     if (!from)
-        return complain("--from is required");
+        return complain("is required");
     if (since_parse(from, strlen(from), now_ms, &from_ms) < 0 || from_ms <= 0 || from_ms > now_ms)
-        return complain("--from: expected, in the past, " SINCE_EXPECTED);
+        return complain("expected, in the past, " SINCE_EXPECTED);
     *ret_from_ms = from_ms;
     return 0;
 }

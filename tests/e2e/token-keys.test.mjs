@@ -59,6 +59,19 @@ async function assertFollows(world, sluice, { file, texts, tokens, bad }) {
   assert.equal(await statusOf(sluice, tokens[1]), 401);
 }
 
+e2e('what `sluice token` prints opens streams of that company, and of no other', async (world) => {
+  const file = place(world, 'secret');
+  writeFileSync(file, `${SECRET}\n`);
+  const settings = { AUTH_MODE: 'jwt', JWT_SECRET_FILE: file, JWT_ISSUER: 'https://issuer.example' };
+  const { sluice } = await withTokens(world, settings);
+  const made = await runSluice({ args: ['token', '--company', 'acme', '--user', 'u1'], env: settings });
+  assert.equal(made.code, 0, made.stderr);
+  const text = made.stdout.trim();
+  assert.equal(await statusOf(sluice, text), 200);
+  assertRefused(await ask(sluice, { company: 'globex', headers: [bearer(text)] }), 403);
+  await assertUnseen(sluice, [text]);
+});
+
 e2e('JWT_SECRET_FILE is read again when it changes', async (world) => {
   const file = place(world, 'secret');
   const texts = [`${SECRET}\n`, `${SECRET_2}\n`];

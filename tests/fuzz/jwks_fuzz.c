@@ -9,7 +9,8 @@ static void check_key(const struct key *key)
     MUST(key->algorithms != 0);
     MUST((key->type == KEY_SECRET) == (key->public_key == NULL));
     MUST((key->type == KEY_SECRET) == ((key->algorithms & ALGORITHM_HMAC) != 0));
-    MUST(key->type != KEY_SECRET || key->secret_size >= KEY_MIN_SECRET_BYTES);
+    for (int i = 0; i < ALGORITHM_HMAC_COUNT; i++)
+        MUST((key->macs[i] != NULL) == ((key->algorithms & ALGORITHM_BIT(i)) != 0));
 }
 
 /* What is accepted holds usable keys only; what is refused says why. */

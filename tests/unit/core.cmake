@@ -34,7 +34,9 @@ sluice_unit_test(auth/api_key_set_test sluice_auth sluice_core)
 sluice_unit_test(auth/api_keys_test sluice_auth sluice_core Threads::Threads)
 
 sluice_unit_test(cmd/keygen_test sluice_auth sluice_core)
-target_sources(cmd_keygen_test PRIVATE ${CMAKE_SOURCE_DIR}/cmd/keygen.c)
+target_sources(cmd_keygen_test PRIVATE ${CMAKE_SOURCE_DIR}/cmd/keygen.c ${CMAKE_SOURCE_DIR}/cmd/flags.c)
+sluice_unit_test(cmd/token_test sluice_auth sluice_core)
+target_sources(cmd_token_test PRIVATE ${CMAKE_SOURCE_DIR}/cmd/token.c ${CMAKE_SOURCE_DIR}/cmd/flags.c)
 
 sluice_unit_test(http/cors_test sluice_http sluice_core)
 sluice_unit_test(http/credentials_test sluice_http lib_microhttpd)

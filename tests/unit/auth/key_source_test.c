@@ -1,6 +1,7 @@
 #include "auth/key_source.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,7 +63,16 @@ static bool holds_secret(struct key_source *source, const char *secret)
 {
     struct key_set *set = key_source_get(source);
     const struct key *key = key_set_at(set, 0);
-    bool holds = key->secret_size == strlen(secret) && memcmp(key->secret, secret, key->secret_size) == 0;
+    EVP_MAC_CTX *mac = EVP_MAC_CTX_dup(key->macs[ALGORITHM_HS256]);
+    unsigned char expected[32];
+    unsigned char made[32];
+    size_t size;
+    bool holds;
+
+    assert_non_null(HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)"text", 4, expected, NULL));
+    assert_true(EVP_MAC_update(mac, (const unsigned char *)"text", 4) && EVP_MAC_final(mac, made, &size, sizeof made));
+    holds = memcmp(made, expected, sizeof made) == 0;
+    EVP_MAC_CTX_free(mac);
 
     key_set_unref(set);
     return holds;

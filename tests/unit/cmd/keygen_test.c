@@ -20,13 +20,15 @@ static int run(int argc, const char *const *arguments)
 {
     FILE *out = fmemopen(output, sizeof output, "w");
     FILE *err = fmemopen(errors, sizeof errors, "w");
+    char *own[8];
     int status;
 
     assert_non_null(out);
     assert_non_null(err);
+    memcpy(own, arguments, (size_t)argc * sizeof own[0]);
     memset(output, 0, sizeof output);
     memset(errors, 0, sizeof errors);
-    status = keygen_run(argc, (char **)(void *)arguments, out, err);
+    status = keygen_run(argc, own, out, err);
     fclose(out);
     fclose(err);
     return status;
