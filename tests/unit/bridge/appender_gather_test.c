@@ -27,33 +27,12 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void publish(const char *company, int from, int to)
-{
-    for (int i = from; i <= to; i++)
-        bridge_rig_publish(&rig, company, i);
-}
-
-/* A company that is loaded and has `count` events in the store. */
-static void have(const char *company, int count)
-{
-    publish(company, 1, count);
-    bridge_rig_settle(&rig);
-    assert_int_equal(fake_store_count(rig.store, company), count);
-}
-
-static void assert_stored(const char *company, uint64_t first_seq, uint64_t last_seq)
-{
-    assert_int_equal(fake_store_count(rig.store, company), last_seq - first_seq + 1);
-    for (uint64_t i = 0; i <= last_seq - first_seq; i++)
-        assert_int_equal(fake_store_at(rig.store, company, i).seq, first_seq + i);
-}
-
 /* Two companies with an event each, and a store that had nothing to do for a while. */
 static void begin_quietly(void)
 {
     begin();
-    have("acme", 1);
-    have("beta", 1);
+    bridge_rig_have(&rig, "acme", 1);
+    bridge_rig_have(&rig, "beta", 1);
     fake_clock_advance_ms(BRIDGE_RIG_GATHER_MS);
 }
 
@@ -61,37 +40,37 @@ static void what_comes_alone_is_appended_at_once_and_what_follows_gathers(void *
 {
     (void)state;
     begin_quietly();
-    publish("acme", 2, 2);
+    bridge_rig_publish_all(&rig, "acme", 2, 2);
     bridge_rig_flush(&rig);
     assert_int_equal(fake_store_waiting(rig.store), 1);
     fake_store_answer(rig.store);
-    publish("acme", 3, 4);
-    publish("beta", 2, 2);
+    bridge_rig_publish_all(&rig, "acme", 3, 4);
+    bridge_rig_publish_all(&rig, "beta", 2, 2);
     fake_clock_advance_ms(19);
     bridge_rig_flush(&rig);
     assert_int_equal(fake_store_waiting(rig.store), 0);
-    publish("beta", 3, 3);
+    bridge_rig_publish_all(&rig, "beta", 3, 3);
     fake_clock_advance_ms(1);
     bridge_rig_flush(&rig);
     assert_int_equal(fake_store_waiting(rig.store), 2);
     fake_store_answer_all(rig.store);
-    assert_stored("acme", 1, 4);
-    assert_stored("beta", 1, 3);
+    bridge_rig_assert_stored(&rig, "acme", 1, 4);
+    bridge_rig_assert_stored(&rig, "beta", 1, 3);
 }
 
 static void much_at_once_does_not_gather(void **state)
 {
     (void)state;
     begin_quietly();
-    publish("beta", 2, 2);
+    bridge_rig_publish_all(&rig, "beta", 2, 2);
     bridge_rig_flush(&rig);
     fake_store_answer(rig.store);
     while (company_backlog_bytes(bridge_rig_company(&rig, "acme")) < 255 * 1024)
-        publish("acme", 2, 2);
+        bridge_rig_publish_all(&rig, "acme", 2, 2);
     bridge_rig_flush(&rig);
     assert_int_equal(fake_store_waiting(rig.store), 0);
     while (company_backlog_bytes(bridge_rig_company(&rig, "acme")) < 256 * 1024)
-        publish("acme", 2, 2);
+        bridge_rig_publish_all(&rig, "acme", 2, 2);
     bridge_rig_flush(&rig);
     assert_int_equal(fake_store_waiting(rig.store), 1);
     bridge_rig_settle(&rig);
@@ -102,7 +81,7 @@ static void what_fills_another_append_does_not_gather(void **state)
 {
     (void)state;
     begin_quietly();
-    publish("acme", 2, 2 * STORE_APPEND_MAX + 11);
+    bridge_rig_publish_all(&rig, "acme", 2, 2 * STORE_APPEND_MAX + 11);
     for (int i = 0; i < 2; i++) {
         bridge_rig_flush(&rig);
         assert_int_equal(fake_store_waiting(rig.store), 1);
@@ -115,7 +94,7 @@ static void what_fills_another_append_does_not_gather(void **state)
     bridge_rig_flush(&rig);
     assert_int_equal(fake_store_waiting(rig.store), 1);
     fake_store_answer(rig.store);
-    assert_stored("acme", 1, 2 * STORE_APPEND_MAX + 11);
+    bridge_rig_assert_stored(&rig, "acme", 1, 2 * STORE_APPEND_MAX + 11);
 }
 
 /* An answer is seen by the window behind the one in which it came: a company may publish that much in two of them. */
@@ -127,14 +106,14 @@ static void fifty_thousand_events_a_second_of_one_company_leave_no_growing_backl
     (void)state;
     begin_quietly();
     for (int i = 0; i < ROUNDS; i++) {
-        publish("acme", 2 + i * IN_A_ROUND, 1 + (i + 1) * IN_A_ROUND);
+        bridge_rig_publish_all(&rig, "acme", 2 + i * IN_A_ROUND, 1 + (i + 1) * IN_A_ROUND);
         bridge_rig_flush(&rig);
         fake_store_answer_all(rig.store);
         fake_clock_advance_ms(ROUND_MS);
     }
     assert_in_range(appender_backlog_events(rig.appender), 0, (GATHER_ROUNDS + 1) * IN_A_ROUND);
     bridge_rig_settle(&rig);
-    assert_stored("acme", 1, 1 + ROUNDS * IN_A_ROUND);
+    bridge_rig_assert_stored(&rig, "acme", 1, 1 + ROUNDS * IN_A_ROUND);
 }
 
 static void what_others_need_from_the_store_does_not_gather(void **state)
@@ -144,10 +123,10 @@ static void what_others_need_from_the_store_does_not_gather(void **state)
     (void)state;
     begin_quietly();
     company = bridge_rig_company(&rig, "acme");
-    publish("acme", 2, 2);
+    bridge_rig_publish_all(&rig, "acme", 2, 2);
     bridge_rig_flush(&rig);
-    publish("acme", 3, 3);
-    publish("beta", 2, 2);
+    bridge_rig_publish_all(&rig, "acme", 3, 3);
+    bridge_rig_publish_all(&rig, "beta", 2, 2);
     appender_hurry(company);
     bridge_rig_flush(&rig);
     assert_int_equal(fake_store_waiting(rig.store), 2);
@@ -155,14 +134,14 @@ static void what_others_need_from_the_store_does_not_gather(void **state)
     fake_store_answer(rig.store);
     bridge_rig_flush(&rig);
     fake_store_answer_all(rig.store);
-    assert_stored("acme", 1, 3);
+    bridge_rig_assert_stored(&rig, "acme", 1, 3);
     /* And that was it. */
-    publish("acme", 4, 4);
+    bridge_rig_publish_all(&rig, "acme", 4, 4);
     bridge_rig_flush(&rig);
     assert_int_equal(fake_store_waiting(rig.store), 0);
     bridge_rig_settle(&rig);
     appender_hurry(company);
-    publish("acme", 5, 5);
+    bridge_rig_publish_all(&rig, "acme", 5, 5);
     bridge_rig_flush(&rig);
     assert_int_equal(fake_store_waiting(rig.store), 0);
     bridge_rig_settle(&rig);
@@ -173,7 +152,7 @@ static bool next_has_upkeep(int number)
 {
     bool upkeep;
 
-    publish("acme", number, number);
+    bridge_rig_publish_all(&rig, "acme", number, number);
     bridge_rig_flush_late(&rig);
     upkeep = fake_store_append_has_upkeep(rig.store);
     fake_store_answer(rig.store);
@@ -201,7 +180,7 @@ static void a_clock_that_was_set_back_brings_upkeep_at_once(void **state)
 {
     (void)state;
     begin();
-    have("acme", 1);
+    bridge_rig_have(&rig, "acme", 1);
     assert_false(next_has_upkeep(2));
     fake_clock_set_ms(NOW - 3600000);
     assert_true(next_has_upkeep(3));
@@ -212,9 +191,9 @@ static void upkeep_that_may_not_have_been_done_is_repeated(void **state)
 {
     (void)state;
     begin();
-    have("acme", 1);
+    bridge_rig_have(&rig, "acme", 1);
     assert_false(next_has_upkeep(2));
-    publish("acme", 3, 3);
+    bridge_rig_publish_all(&rig, "acme", 3, 3);
     bridge_rig_flush_late(&rig);
     fake_store_fail(rig.store, true, -EAGAIN);
     assert_true(next_has_upkeep(4));

@@ -31,27 +31,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void publish(const char *company, int from, int to)
-{
-    for (int i = from; i <= to; i++)
-        bridge_rig_publish(&rig, company, i);
-}
-
-/* A company that is loaded and has `count` events in the store. */
-static void have(const char *company, int count)
-{
-    publish(company, 1, count);
-    bridge_rig_settle(&rig);
-    assert_int_equal(fake_store_count(rig.store, company), count);
-}
-
-static void assert_stored(const char *company, uint64_t first_seq, uint64_t last_seq)
-{
-    assert_int_equal(fake_store_count(rig.store, company), last_seq - first_seq + 1);
-    for (uint64_t i = 0; i <= last_seq - first_seq; i++)
-        assert_int_equal(fake_store_at(rig.store, company, i).seq, first_seq + i);
-}
-
 /* The states that a worker was told since the last call, as letters. */
 static void assert_told(const char *expected)
 {
@@ -76,7 +55,7 @@ static void appends_are_bounded_in_order_and_one_at_a_time(void **state)
     begin(&(struct bridge_rig_options){.state = STORE_READY});
     bridge_rig_publish(&rig, "acme", 0);
     fake_store_answer(rig.store);
-    publish("acme", 1, 2 * STORE_APPEND_MAX + 43);
+    bridge_rig_publish_all(&rig, "acme", 1, 2 * STORE_APPEND_MAX + 43);
     for (size_t i = 0; i < 3; i++) {
         bridge_rig_flush_late(&rig);
         bridge_rig_flush_late(&rig);
@@ -85,7 +64,7 @@ static void appends_are_bounded_in_order_and_one_at_a_time(void **state)
         assert_int_equal(fake_store_append_first(rig.store).seq, i * STORE_APPEND_MAX + 1);
         fake_store_answer(rig.store);
     }
-    assert_stored("acme", 1, 2 * STORE_APPEND_MAX + 44);
+    bridge_rig_assert_stored(&rig, "acme", 1, 2 * STORE_APPEND_MAX + 44);
     assert_int_equal(appender_backlog_events(rig.appender), 0);
 }
 
@@ -93,32 +72,32 @@ static void companies_do_not_wait_for_each_other(void **state)
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 1);
-    have("beta", 1);
+    bridge_rig_have(&rig, "acme", 1);
+    bridge_rig_have(&rig, "beta", 1);
     bridge_rig_publish(&rig, "acme", 2);
     bridge_rig_publish(&rig, "beta", 2);
     bridge_rig_flush_late(&rig);
     assert_int_equal(fake_store_waiting(rig.store), 2);
     bridge_rig_settle(&rig);
-    assert_stored("acme", 1, 2);
-    assert_stored("beta", 1, 2);
+    bridge_rig_assert_stored(&rig, "acme", 1, 2);
+    bridge_rig_assert_stored(&rig, "beta", 1, 2);
 }
 
 static void fail_and_repeat(bool carried_out)
 {
     begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 3);
-    publish("acme", 4, 6);
+    bridge_rig_have(&rig, "acme", 3);
+    bridge_rig_publish_all(&rig, "acme", 4, 6);
     bridge_rig_flush_late(&rig);
     fake_store_fail(rig.store, carried_out, -EAGAIN);
     assert_int_equal(appender_backlog_events(rig.appender), 3);
-    publish("acme", 7, 7);
+    bridge_rig_publish_all(&rig, "acme", 7, 7);
     appender_tick(rig.appender);
     bridge_rig_flush_late(&rig);
     assert_int_equal(fake_store_append_first(rig.store).seq, 4);
     assert_int_equal(fake_store_append_count(rig.store), 4);
     bridge_rig_settle(&rig);
-    assert_stored("acme", 1, 7);
+    bridge_rig_assert_stored(&rig, "acme", 1, 7);
 }
 
 static void an_append_that_failed_is_repeated(void **state)
@@ -137,42 +116,42 @@ static void what_came_while_the_store_was_away_is_appended(void **state)
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 2);
-    publish("acme", 3, 4);
+    bridge_rig_have(&rig, "acme", 2);
+    bridge_rig_publish_all(&rig, "acme", 3, 4);
     bridge_rig_flush_late(&rig);
     fake_store_lose(rig.store, 0);
-    publish("acme", 5, 6);
+    bridge_rig_publish_all(&rig, "acme", 5, 6);
     bridge_rig_settle(&rig);
-    assert_stored("acme", 1, 2);
+    bridge_rig_assert_stored(&rig, "acme", 1, 2);
     assert_int_equal(appender_backlog_events(rig.appender), 4);
     fake_store_restore(rig.store);
     bridge_rig_settle(&rig);
-    assert_stored("acme", 1, 6);
+    bridge_rig_assert_stored(&rig, "acme", 1, 6);
 }
 
 static void a_tail_that_the_store_lost_is_appended_again(void **state)
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 10);
+    bridge_rig_have(&rig, "acme", 10);
     fake_store_lose(rig.store, 0);
     fake_store_drop_tail(rig.store, "acme", 4);
     fake_store_restore(rig.store);
     bridge_rig_settle(&rig);
-    assert_stored("acme", 1, 10);
+    bridge_rig_assert_stored(&rig, "acme", 1, 10);
 }
 
 static void all_that_is_in_memory_is_appended_to_a_store_that_lost_everything(void **state)
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY, .recent_events = 4});
-    have("acme", 10);
+    bridge_rig_have(&rig, "acme", 10);
     fake_store_lose(rig.store, 0);
     fake_store_drop_everything(rig.store);
     fake_store_restore(rig.store);
-    publish("acme", 11, 11);
+    bridge_rig_publish_all(&rig, "acme", 11, 11);
     bridge_rig_settle(&rig);
-    assert_stored("acme", 7, 11);
+    bridge_rig_assert_stored(&rig, "acme", 7, 11);
 }
 
 static void a_company_without_events_leaves_nothing_in_the_store(void **state)
@@ -192,11 +171,11 @@ static void recent_frames_are_kept_to_their_number_once_stored(void **state)
 
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY, .recent_events = 5});
-    have("acme", 20);
+    bridge_rig_have(&rig, "acme", 20);
     recent = bridge_rig_company(&rig, "acme")->recent;
     assert_int_equal(ring_end(recent) - ring_begin(recent), 5);
     fake_store_lose(rig.store, 0);
-    publish("acme", 21, 40);
+    bridge_rig_publish_all(&rig, "acme", 21, 40);
     assert_true(ring_end(recent) - ring_begin(recent) >= 20);
     fake_store_restore(rig.store);
     bridge_rig_settle(&rig);
@@ -207,9 +186,9 @@ static void recent_frames_are_kept_to_their_number_once_stored(void **state)
 static void overflow(void)
 {
     begin(&(struct bridge_rig_options){.state = STORE_READY, .backlog_bytes = 4000, .recent_events = 3});
-    have("acme", 5);
+    bridge_rig_have(&rig, "acme", 5);
     fake_store_lose(rig.store, 0);
-    publish("acme", 6, 105);
+    bridge_rig_publish_all(&rig, "acme", 6, 105);
 }
 
 static void a_full_backlog_gives_up_the_oldest(void **state)
@@ -269,7 +248,7 @@ static void what_is_given_up_ends_with_an_event(void **state)
 
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY, .backlog_bytes = 3000});
-    have("acme", 1);
+    bridge_rig_have(&rig, "acme", 1);
     fake_store_lose(rig.store, 0);
     for (int i = 0; i < 60; i++) {
         bridge_rig_publish(&rig, "acme", i);
@@ -285,14 +264,14 @@ static void the_largest_backlog_pays(void **state)
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY, .backlog_bytes = 20000});
-    have("quiet", 1);
-    have("noisy", 1);
+    bridge_rig_have(&rig, "quiet", 1);
+    bridge_rig_have(&rig, "noisy", 1);
     fake_store_lose(rig.store, 0);
-    publish("quiet", 2, 5);
-    publish("noisy", 2, 500);
+    bridge_rig_publish_all(&rig, "quiet", 2, 5);
+    bridge_rig_publish_all(&rig, "noisy", 2, 500);
     fake_store_restore(rig.store);
     bridge_rig_settle(&rig);
-    assert_stored("quiet", 1, 5);
+    bridge_rig_assert_stored(&rig, "quiet", 1, 5);
     assert_int_equal(fake_store_at(rig.store, "noisy", fake_store_count(rig.store, "noisy") - 1).seq, 500);
 }
 
@@ -300,11 +279,11 @@ static void a_lost_store_is_told_once(void **state)
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 1);
+    bridge_rig_have(&rig, "acme", 1);
     assert_told("");
     assert_true(hub_replay_ok(rig.hub));
     fake_store_lose(rig.store, 0);
-    publish("acme", 2, 9);
+    bridge_rig_publish_all(&rig, "acme", 2, 9);
     bridge_rig_settle(&rig);
     appender_tick(rig.appender);
     assert_told("L");
@@ -315,10 +294,10 @@ static void a_store_is_restored_once_and_only_when_heads_and_backlog_are_in(void
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 1);
-    have("beta", 1);
+    bridge_rig_have(&rig, "acme", 1);
+    bridge_rig_have(&rig, "beta", 1);
     fake_store_lose(rig.store, 0);
-    publish("acme", 2, 2000);
+    bridge_rig_publish_all(&rig, "acme", 2, 2000);
     assert_told("L");
     fake_store_restore(rig.store);
     assert_told("");
@@ -331,16 +310,16 @@ static void a_store_is_restored_once_and_only_when_heads_and_backlog_are_in(void
     assert_told("");
     bridge_rig_settle(&rig);
     assert_told("R");
-    assert_stored("acme", 1, 2000);
+    bridge_rig_assert_stored(&rig, "acme", 1, 2000);
 }
 
 static void a_store_that_refuses_appends_is_not_restored(void **state)
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 1);
+    bridge_rig_have(&rig, "acme", 1);
     fake_store_lose(rig.store, 0);
-    publish("acme", 2, 3);
+    bridge_rig_publish_all(&rig, "acme", 2, 3);
     fake_store_restore(rig.store);
     fake_store_answer(rig.store);
     assert_told("L");
@@ -360,7 +339,7 @@ static void a_head_that_cannot_be_read_is_asked_for_again(void **state)
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 1);
+    bridge_rig_have(&rig, "acme", 1);
     fake_store_lose(rig.store, 0);
     fake_store_restore(rig.store);
     fake_store_fail(rig.store, false, -EAGAIN);
@@ -376,29 +355,29 @@ static void an_append_that_a_later_owner_fenced_is_kept(void **state)
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 2);
+    bridge_rig_have(&rig, "acme", 2);
     fake_store_fence(rig.store, 2);
-    publish("acme", 3, 9);
+    bridge_rig_publish_all(&rig, "acme", 3, 9);
     bridge_rig_flush_late(&rig);
     fake_store_answer_all(rig.store);
-    assert_stored("acme", 1, 2);
+    bridge_rig_assert_stored(&rig, "acme", 1, 2);
     assert_int_equal(appender_backlog_events(rig.appender), 7);
     /* Whoever owns the intake again appends it. */
     store_set_epoch(fake_store_base(rig.store), 3);
     appender_tick(rig.appender);
     bridge_rig_settle(&rig);
-    assert_stored("acme", 1, 9);
+    bridge_rig_assert_stored(&rig, "acme", 1, 9);
 }
 
 static void without_the_lease_nothing_is_appended(void **state)
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 2);
+    bridge_rig_have(&rig, "acme", 2);
     store_set_epoch(fake_store_base(rig.store), 0);
-    publish("acme", 3, 9);
+    bridge_rig_publish_all(&rig, "acme", 3, 9);
     bridge_rig_settle(&rig);
-    assert_stored("acme", 1, 2);
+    bridge_rig_assert_stored(&rig, "acme", 1, 2);
     assert_int_equal(appender_backlog_events(rig.appender), 7);
 }
 
@@ -406,9 +385,9 @@ static void what_is_forgotten_is_no_backlog(void **state)
 {
     (void)state;
     begin(&(struct bridge_rig_options){.state = STORE_READY});
-    have("acme", 1);
+    bridge_rig_have(&rig, "acme", 1);
     fake_store_lose(rig.store, 0);
-    publish("acme", 2, 3);
+    bridge_rig_publish_all(&rig, "acme", 2, 3);
     appender_forget(rig.appender, bridge_rig_company(&rig, "acme"));
     assert_int_equal(metrics_get(rig.metrics, METRIC_REPLAY_BACKLOG_BYTES), 0);
     fake_store_restore(rig.store);

@@ -50,14 +50,6 @@ static void assert_story(int client, const char *expected)
     assert_string_equal(stream_rig_story(clients[client], is_chunked(client)), expected);
 }
 
-static void publish_one_by_one(int first, int last)
-{
-    for (int i = first; i <= last; i++) {
-        stream_rig_publish(&rig, "acme", i, i);
-        stream_rig_settle(&rig);
-    }
-}
-
 static void every_stream_gets_every_event(void **state)
 {
     (void)state;
@@ -107,7 +99,7 @@ static void a_full_socket_loses_the_oldest_and_its_neighbours_nothing(void **sta
     begin(&(struct stream_rig_options){.buffer_events = 4});
     open_clients(3);
     fake_socket_set_capacity(clients[1], 1);
-    publish_one_by_one(1, 9);
+    stream_rig_publish_singly(&rig, 1, 9);
     assert_story(0, "ready @0 1 2 3 4 5 6 7 8 9");
     assert_story(2, "ready @0 1 2 3 4 5 6 7 8 9");
     fake_socket_set_capacity(clients[1], LOTS_OF_ROOM);
@@ -121,7 +113,7 @@ static void as_many_as_the_buffer_takes_are_kept(void **state)
     begin(&(struct stream_rig_options){.buffer_events = 4});
     open_clients(1);
     fake_socket_set_capacity(clients[0], 1);
-    publish_one_by_one(1, 5);
+    stream_rig_publish_singly(&rig, 1, 5);
     fake_socket_set_capacity(clients[0], LOTS_OF_ROOM);
     stream_rig_settle(&rig);
     assert_story(0, "ready @0 1 2 3 4 5");
@@ -133,7 +125,7 @@ static void a_full_socket_is_held_to_the_bytes_too(void **state)
     begin(&(struct stream_rig_options){.buffer_bytes = 500});
     open_clients(2);
     fake_socket_set_capacity(clients[0], 1);
-    publish_one_by_one(1, 9);
+    stream_rig_publish_singly(&rig, 1, 9);
     fake_socket_set_capacity(clients[0], LOTS_OF_ROOM);
     stream_rig_settle(&rig);
     assert_story(0, "ready @0 1 gap(slow_consumer,6) 8 9");
@@ -146,7 +138,7 @@ static void a_socket_that_has_room_again_is_tried_before_anything_is_dropped(voi
     begin(&(struct stream_rig_options){.buffer_events = 4});
     open_clients(1);
     fake_socket_set_capacity(clients[0], 1);
-    publish_one_by_one(1, 4);
+    stream_rig_publish_singly(&rig, 1, 4);
     /* It was read empty, and the worker has not heard of it. */
     fake_socket_set_capacity(clients[0], LOTS_OF_ROOM);
     clients[0]->edge = false;
@@ -162,10 +154,10 @@ static void a_stream_that_is_told_a_gap_goes_on_without_loss(void **state)
     begin(&(struct stream_rig_options){.buffer_events = 2});
     open_clients(1);
     fake_socket_set_capacity(clients[0], 1);
-    publish_one_by_one(1, 5);
+    stream_rig_publish_singly(&rig, 1, 5);
     fake_socket_set_capacity(clients[0], LOTS_OF_ROOM);
     stream_rig_settle(&rig);
-    publish_one_by_one(6, 8);
+    stream_rig_publish_singly(&rig, 6, 8);
     assert_story(0, "ready @0 1 gap(slow_consumer,2) 4 5 6 7 8");
 }
 
@@ -182,7 +174,7 @@ static void close_in_the_middle(int broken)
     for (int i = 0; i < STREAMS; i++)
         if (i != broken)
             assert_story(i, "ready @0 1 2");
-    publish_one_by_one(3, 3);
+    stream_rig_publish_singly(&rig, 3, 3);
     for (int i = 0; i < STREAMS; i++)
         if (i != broken)
             assert_story(i, "ready @0 1 2 3");

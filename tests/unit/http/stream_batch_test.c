@@ -24,29 +24,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void assert_story(struct fake_socket *socket, bool chunked, const char *expected)
-{
-    stream_rig_read(socket);
-    assert_string_equal(stream_rig_story(socket, chunked), expected);
-}
-
-/* Lets a client that was held up read until nothing more comes. */
-static void read_to_the_end(struct fake_socket *socket)
-{
-    fake_socket_set_capacity(socket, LOTS_OF_ROOM);
-    stream_rig_settle(&rig);
-    stream_rig_read(socket);
-}
-
-static struct fake_socket *open_ready(bool chunked)
-{
-    struct fake_socket *client = stream_rig_open(&rig, "acme", chunked, NULL, LOTS_OF_ROOM);
-
-    stream_rig_settle(&rig);
-    stream_rig_read(client);
-    return client;
-}
-
 /* Several streams share the bytes of a burst, wherever in them the socket of one is full. */
 static void a_burst_is_whole_wherever_a_socket_is_full(void **state)
 {
@@ -58,15 +35,15 @@ static void a_burst_is_whole_wherever_a_socket_is_full(void **state)
 
         begin(&(struct stream_rig_options){0});
         for (size_t i = 0; i < 3; i++)
-            clients[i] = open_ready(i != 1);
+            clients[i] = stream_rig_open_ready(&rig, i != 1);
         fake_socket_set_capacity(clients[0], capacity);
         stream_rig_publish(&rig, "acme", 1, 8);
         stream_rig_settle(&rig);
         stream_rig_publish(&rig, "acme", 9, 10);
         stream_rig_settle(&rig);
-        read_to_the_end(clients[0]);
+        stream_rig_read_all(&rig, clients[0]);
         for (size_t i = 0; i < 3; i++)
-            assert_story(clients[i], i != 1, "ready @0 1 2 3 4 5 6 7 8 9 10");
+            stream_rig_assert_story(clients[i], i != 1, "ready @0 1 2 3 4 5 6 7 8 9 10");
         stream_rig_release(&rig);
     }
     begin(&(struct stream_rig_options){0});
@@ -86,14 +63,14 @@ static void a_burst_of_any_size_is_whole(void **state)
     (void)state;
     begin(&(struct stream_rig_options){.buffer_events = 10 * EVENTS});
     for (size_t i = 0; i < 2; i++)
-        clients[i] = open_ready(true);
+        clients[i] = stream_rig_open_ready(&rig, true);
     stream_rig_publish(&rig, "acme", 1, EVENTS);
     stream_rig_settle(&rig);
     for (int i = 1; i <= EVENTS; i++)
         sprintf(expected + strlen(expected), " %d", i);
     for (size_t i = 0; i < 2; i++) {
-        read_to_the_end(clients[i]);
-        assert_story(clients[i], true, expected);
+        stream_rig_read_all(&rig, clients[i]);
+        stream_rig_assert_story(clients[i], true, expected);
     }
     /* Side by side only what pays, and fits. */
     batch.flat = room;

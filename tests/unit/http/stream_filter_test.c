@@ -50,11 +50,6 @@ static void publish_one_by_one(const char *kinds)
         publish((const char[]){*kinds, '\0'});
 }
 
-static void id_of(int number, char id[EVENT_ID_SIZE])
-{
-    event_id_format("metrics.calculated", fake_store_at(rig.bridge.store, "acme", (size_t)number - 1), id);
-}
-
 /* A client connects that may have the events of that pattern. after: the number of the event that it has; 0: none. */
 static struct fake_socket *open_filtered(const char *pattern, bool chunked, int after, size_t capacity)
 {
@@ -62,7 +57,7 @@ static struct fake_socket *open_filtered(const char *pattern, bool chunked, int 
     char id[EVENT_ID_SIZE];
 
     if (after > 0)
-        id_of(after, id);
+        stream_rig_id_of(&rig, after, id);
     worker_rig_filter(rig.worker, pattern);
     client = stream_rig_open(&rig, "acme", chunked, after > 0 ? id : NULL, capacity);
     stream_rig_settle(&rig);
@@ -73,14 +68,6 @@ static struct fake_socket *open_filtered(const char *pattern, bool chunked, int 
 static struct fake_socket *open_ready(const char *pattern)
 {
     return open_filtered(pattern, true, 0, LOTS_OF_ROOM);
-}
-
-/* Lets a client that was held up read until nothing more comes. */
-static void read_to_the_end(struct fake_socket *socket)
-{
-    fake_socket_set_capacity(socket, LOTS_OF_ROOM);
-    stream_rig_settle(&rig);
-    stream_rig_read(socket);
 }
 
 static void assert_story(struct fake_socket *socket, const char *expected)
@@ -230,7 +217,7 @@ static void a_slow_client_loses_nothing_while_only_others_events_come(void **sta
     client = open_held_up();
     publish_one_by_one("mmmmmmmmmmmmmmm");
     publish("mmmmmmmmmmmmmmmmmmmm");
-    read_to_the_end(client);
+    stream_rig_read_all(&rig, client);
     assert_story(client, "ready @0 1");
     publish("v");
     assert_story(client, "ready @0 1 37");
@@ -247,7 +234,7 @@ static void what_waits_for_a_slow_client_outlasts_any_number_of_others_events(vo
     client = open_held_up();
     publish_one_by_one("vmmmmvmmmmmmmmmmmmmmm");
     publish("mmmmmmmmmmvmmmmmmmmmmmmmmmmmm");
-    read_to_the_end(client);
+    stream_rig_read_all(&rig, client);
     assert_story(client, "ready @0 1 2 7 33");
     assert_int_equal(metrics_get(rig.metrics, METRIC_DROPPED_SLOW_CONSUMER), 0);
 }
@@ -260,7 +247,7 @@ static void a_slow_client_is_told_only_of_its_own_events(void **state)
     begin(&(struct stream_rig_options){.buffer_events = 3, .ring_events = 1});
     client = open_held_up();
     publish_one_by_one("vmvmvmmvmvmm");
-    read_to_the_end(client);
+    stream_rig_read_all(&rig, client);
     assert_story(client, "ready @0 1 gap(slow_consumer,2) 6 9 11");
     assert_int_equal(metrics_get(rig.metrics, METRIC_DROPPED_SLOW_CONSUMER), 2);
     assert_int_equal(metrics_get(rig.metrics, METRIC_GAP_SLOW_CONSUMER), 1);
@@ -274,11 +261,11 @@ static void a_slow_client_is_held_to_the_bytes_of_its_own_events(void **state)
     begin(&(struct stream_rig_options){.buffer_bytes = 500, .ring_events = 1});
     client = open_held_up();
     publish_one_by_one("vmmmmmmmvmmmmmmm");
-    read_to_the_end(client);
+    stream_rig_read_all(&rig, client);
     assert_story(client, "ready @0 1 2 10");
     fake_socket_set_capacity(client, 1);
     publish_one_by_one("vvvvmvmmmmmmm");
-    read_to_the_end(client);
+    stream_rig_read_all(&rig, client);
     assert_story(client, "ready @0 1 2 10 18 gap(slow_consumer,2) 21 23");
 }
 
@@ -290,11 +277,11 @@ static void a_hole_that_waits_counts_and_is_told_when_it_is_dropped(void **state
     begin(&(struct stream_rig_options){.buffer_events = 2, .ring_events = 1});
     client = open_held_up();
     publish_one_by_one("mhmm");
-    read_to_the_end(client);
+    stream_rig_read_all(&rig, client);
     assert_story(client, "ready @0 1 gap(source,null) @2");
     fake_socket_set_capacity(client, 1);
     publish_one_by_one("vhmmvmmv");
-    read_to_the_end(client);
+    stream_rig_read_all(&rig, client);
     assert_story(client, "ready @0 1 gap(source,null) @2 5 gap(slow_consumer,null) 8 11");
 }
 
@@ -311,7 +298,7 @@ static void a_gap_stands_in_front_of_the_next_event_that_passes(void **state)
     fake_socket_set_capacity(client, 80);
     stream_rig_settle(&rig);
     publish_one_by_one("mmmm");
-    read_to_the_end(client);
+    stream_rig_read_all(&rig, client);
     publish_one_by_one("mmmmv");
     assert_story(client, "ready @0 1 gap(slow_consumer,3) 5 6 23");
     assert_int_equal(metrics_get(rig.metrics, METRIC_GAP_SLOW_CONSUMER), 1);
@@ -326,7 +313,7 @@ static void a_gap_waits_for_an_event_when_none_is_left(void **state)
     begin(&(struct stream_rig_options){.buffer_bytes = 30, .ring_events = 1});
     client = open_held_up();
     publish_one_by_one("vmmm");
-    read_to_the_end(client);
+    stream_rig_read_all(&rig, client);
     publish_one_by_one("mmm");
     assert_story(client, "ready @0 1");
     publish("mvmv");
@@ -349,7 +336,7 @@ static void a_slow_client_catches_up_in_order(void **state)
         if (i % 4 == 0)
             publish("mvm");
     }
-    read_to_the_end(client);
+    stream_rig_read_all(&rig, client);
     assert_story(client, "ready @0 1 2 4 7 10 13 16 19 22 25 28 31 34");
     assert_null(worker_rig_stream(rig.worker, client)->backlog);
 }

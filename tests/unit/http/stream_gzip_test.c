@@ -33,21 +33,12 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct fake_socket *open_ready(bool chunked)
-{
-    struct fake_socket *client = stream_rig_open(&rig, "acme", chunked, NULL, LOTS_OF_ROOM);
-
-    stream_rig_settle(&rig);
-    stream_rig_read(client);
-    return client;
-}
-
 static struct fake_socket *open_plain(void)
 {
     struct fake_socket *client;
 
     worker_rig_compress(rig.worker, false);
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     worker_rig_compress(rig.worker, true);
     return client;
 }
@@ -62,24 +53,6 @@ static void publish_one_by_one(int first, int last)
 {
     for (int i = first; i <= last; i++)
         publish(i, i);
-}
-
-static void read_to_the_end(struct fake_socket *socket)
-{
-    fake_socket_set_capacity(socket, LOTS_OF_ROOM);
-    stream_rig_settle(&rig);
-    stream_rig_read(socket);
-}
-
-static void assert_story(struct fake_socket *socket, bool chunked, const char *expected)
-{
-    stream_rig_read(socket);
-    assert_string_equal(stream_rig_story(socket, chunked), expected);
-}
-
-static void id_of(int number, char id[EVENT_ID_SIZE])
-{
-    event_id_format("metrics.calculated", fake_store_at(rig.bridge.store, "acme", (size_t)number - 1), id);
 }
 
 static int64_t compressed_bytes(void)
@@ -101,14 +74,14 @@ static void both_http_versions_get_the_same_blocks(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){0});
-    bare = open_ready(false);
-    chunked = open_ready(true);
+    bare = stream_rig_open_ready(&rig, false);
+    chunked = stream_rig_open_ready(&rig, true);
     plain = open_plain();
     publish(1, 10);
     publish(11, 11);
-    assert_story(bare, false, "ready @0 1 2 3 4 5 6 7 8 9 10 11");
-    assert_story(chunked, true, "ready @0 1 2 3 4 5 6 7 8 9 10 11");
-    assert_story(plain, true, "ready @0 1 2 3 4 5 6 7 8 9 10 11");
+    stream_rig_assert_story(bare, false, "ready @0 1 2 3 4 5 6 7 8 9 10 11");
+    stream_rig_assert_story(chunked, true, "ready @0 1 2 3 4 5 6 7 8 9 10 11");
+    stream_rig_assert_story(plain, true, "ready @0 1 2 3 4 5 6 7 8 9 10 11");
     assert_int_equal(metrics_get(rig.metrics, METRIC_EVENTS_DELIVERED), 33);
     assert_in_range(chunked->size, 1, plain->size - 500);
 }
@@ -124,15 +97,15 @@ static void a_batch_is_compressed_once_for_all_streams(void **state)
     begin(&(struct stream_rig_options){0});
     /* Both kinds take turns, and both HTTP versions do. */
     for (int i = 0; i < STREAMS / 2; i++)
-        clients[i] = i % 3 == 0 ? open_plain() : open_ready(i % 2 == 0);
+        clients[i] = i % 3 == 0 ? open_plain() : stream_rig_open_ready(&rig, i % 2 == 0);
     plain = open_plain();
     before = compressed_bytes();
     size = plain->size;
     publish(1, 20);
     assert_int_equal(compressed_bytes() - before, text_since(plain, size, 20));
     for (int i = 0; i < STREAMS / 2; i++)
-        assert_story(clients[i], i % 3 == 0 || i % 2 == 0,
-                     "ready @0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20");
+        stream_rig_assert_story(clients[i], i % 3 == 0 || i % 2 == 0,
+                                "ready @0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20");
 }
 
 static void what_comes_during_a_round_is_compressed_once_too(void **state)
@@ -145,7 +118,7 @@ static void what_comes_during_a_round_is_compressed_once_too(void **state)
     (void)state;
     begin(&(struct stream_rig_options){0});
     for (int i = 0; i < STREAMS; i++)
-        clients[i] = open_ready(true);
+        clients[i] = stream_rig_open_ready(&rig, true);
     plain = open_plain();
     /* So slow that the round takes several turns. */
     for (int i = 0; i < STREAMS; i += 8)
@@ -162,7 +135,7 @@ static void what_comes_during_a_round_is_compressed_once_too(void **state)
     stream_rig_settle(&rig);
     assert_int_equal(compressed_bytes() - before, text_since(plain, size, 20));
     for (int i = 0; i < STREAMS; i++)
-        assert_story(clients[i], true, "ready @0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20");
+        stream_rig_assert_story(clients[i], true, "ready @0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20");
 }
 
 static void companies_share_nothing(void **state)
@@ -172,7 +145,7 @@ static void companies_share_nothing(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){0});
-    (void)open_ready(true);
+    (void)stream_rig_open_ready(&rig, true);
     (void)stream_rig_open(&rig, "zinc", true, NULL, LOTS_OF_ROOM);
     stream_rig_settle(&rig);
     before = compressed_bytes();
@@ -181,7 +154,7 @@ static void companies_share_nothing(void **state)
     stream_rig_publish(&rig, "zinc", 1, 5);
     stream_rig_settle(&rig);
     assert_int_equal(compressed_bytes() - before, 2 * once);
-    assert_story(rig.sockets[1], true, "ready @0 1 2 3 4 5");
+    stream_rig_assert_story(rig.sockets[1], true, "ready @0 1 2 3 4 5");
 }
 
 static void streams_with_the_same_filter_share_what_they_get(void **state)
@@ -192,18 +165,18 @@ static void streams_with_the_same_filter_share_what_they_get(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){0});
-    all = open_ready(true);
+    all = stream_rig_open_ready(&rig, true);
     worker_rig_filter(rig.worker, "vis_*");
     for (int i = 0; i < 2; i++)
-        clients[i] = open_ready(true);
+        clients[i] = stream_rig_open_ready(&rig, true);
     before = compressed_bytes();
     for (int i = 1; i <= 8; i++)
         bridge_rig_publish_to(&rig.bridge, i % 2 ? "metrics.calculated" : "q2q.viewed", "acme", i);
     bridge_rig_flush(&rig.bridge);
     stream_rig_settle(&rig);
-    assert_story(all, true, "ready @0 1 2 3 4 5 6 7 8");
+    stream_rig_assert_story(all, true, "ready @0 1 2 3 4 5 6 7 8");
     for (int i = 0; i < 2; i++)
-        assert_story(clients[i], true, "ready @0 2 4 6 8");
+        stream_rig_assert_story(clients[i], true, "ready @0 2 4 6 8");
     assert_in_range(compressed_bytes() - before, 1, 13 * 120);
 }
 
@@ -213,12 +186,13 @@ static void a_half_written_piece_is_finished_first(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){.buffer_events = 12});
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_socket_set_capacity(client, 40);
     publish(1, 6);
     publish_one_by_one(7, 30);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 1 2 3 4 5 6 gap(slow_consumer,12) 19 20 21 22 23 24 25 26 27 28 29 30");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true,
+                            "ready @0 1 2 3 4 5 6 gap(slow_consumer,12) 19 20 21 22 23 24 25 26 27 28 29 30");
     assert_int_equal(metrics_get(rig.metrics, METRIC_DROPPED_SLOW_CONSUMER), 12);
 }
 
@@ -239,7 +213,7 @@ static void a_client_that_reads_byte_by_byte_gets_all_of_it(void **state)
             publish(7, 9);
     }
     stream_rig_settle(&rig);
-    assert_story(client, true, "1 2 3 4 5 6 ready @6 7 8 9");
+    stream_rig_assert_story(client, true, "1 2 3 4 5 6 ready @6 7 8 9");
 }
 
 static void a_client_that_does_not_read_holds_a_bounded_piece(void **state)
@@ -249,7 +223,7 @@ static void a_client_that_does_not_read_holds_a_bounded_piece(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){.buffer_events = 100000, .ring_events = 100000, .ring_bytes = LOTS_OF_ROOM});
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_socket_set_capacity(client, 10);
     publish(1, 1000);
     stream = worker_rig_stream(rig.worker, client);
@@ -308,11 +282,11 @@ static void a_replay_goes_over_into_live_events(void **state)
     begin(&(struct stream_rig_options){.recent_events = 2});
     fake_store_set_limits(rig.bridge.store, 7, 1000);
     publish(1, 40);
-    id_of(2, id);
+    stream_rig_id_of(&rig, 2, id);
     client = stream_rig_open(&rig, "acme", true, id, LOTS_OF_ROOM);
     stream_rig_settle(&rig);
     publish(41, 42);
-    assert_story(
+    stream_rig_assert_story(
         client, true,
         "3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 "
         "40 ready @40 41 42");
@@ -327,14 +301,14 @@ static void clients_that_come_back_to_the_same_place_share_what_they_get(void **
     (void)state;
     begin(&(struct stream_rig_options){0});
     publish(1, 40);
-    id_of(10, id);
+    stream_rig_id_of(&rig, 10, id);
     before = compressed_bytes();
     for (int i = 0; i < STREAMS; i++)
         clients[i] = stream_rig_open(&rig, "acme", true, id, LOTS_OF_ROOM);
     stream_rig_settle(&rig);
     assert_in_range(compressed_bytes() - before, 30 * 90, 30 * 150);
     for (int i = 0; i < STREAMS; i++)
-        assert_story(
+        stream_rig_assert_story(
             clients[i], true,
             "11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 ready @40");
 }
@@ -346,19 +320,19 @@ static void heartbeats_and_notices_come_at_once(void **state)
     (void)state;
     begin(&(struct stream_rig_options){0});
     worker_rig_expire(rig.worker, clock_unix_ms() + 100000);
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_clock_advance_ms(34000);
     stream_rig_settle(&rig);
-    assert_story(client, true, "ready @0 beat");
+    stream_rig_assert_story(client, true, "ready @0 beat");
     fake_store_lose(rig.bridge.store, 0);
     stream_rig_settle(&rig);
-    assert_story(client, true, "ready @0 beat lost");
+    stream_rig_assert_story(client, true, "ready @0 beat lost");
     fake_store_restore(rig.bridge.store);
     stream_rig_settle(&rig);
-    assert_story(client, true, "ready @0 beat lost restored");
+    stream_rig_assert_story(client, true, "ready @0 beat lost restored");
     fake_clock_advance_ms(7000);
     stream_rig_settle(&rig);
-    assert_story(client, true, "ready @0 beat lost restored expiring");
+    stream_rig_assert_story(client, true, "ready @0 beat lost restored expiring");
 }
 
 static void what_a_stream_is_told_alone_is_never_compressed(void **state)
@@ -372,7 +346,7 @@ static void what_a_stream_is_told_alone_is_never_compressed(void **state)
     begin(&(struct stream_rig_options){0});
     client = stream_rig_open(&rig, company, true, "nonsense/nonsense/nonsense/nonsense/nonsense", LOTS_OF_ROOM);
     stream_rig_settle(&rig);
-    assert_story(client, true, "gap(unknown_id,null) ready @0");
+    stream_rig_assert_story(client, true, "gap(unknown_id,null) ready @0");
     assert_non_null(memmem(client->bytes, client->size, company, strlen(company)));
     assert_non_null(memmem(client->bytes, client->size, "\",\"connectionId\":\"c0\",\"replayed\":0", 34));
     assert_int_equal(compressed_bytes(), 0);
@@ -385,15 +359,15 @@ static void a_drained_stream_ends_with_its_sum(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){0});
-    chunked = open_ready(true);
-    bare = open_ready(false);
+    chunked = stream_rig_open_ready(&rig, true);
+    bare = stream_rig_open_ready(&rig, false);
     publish(1, 9);
     stream_rig_publish(&rig, "acme", 10, 11);
     worker_rig_drain(rig.worker);
     stream_rig_turn(&rig);
     assert_true(chunked->closed);
-    assert_story(chunked, true, "ready @0 1 2 3 4 5 6 7 8 9 10 11 closing(shutdown) end");
-    assert_story(bare, false, "ready @0 1 2 3 4 5 6 7 8 9 10 11 closing(shutdown) end");
+    stream_rig_assert_story(chunked, true, "ready @0 1 2 3 4 5 6 7 8 9 10 11 closing(shutdown) end");
+    stream_rig_assert_story(bare, false, "ready @0 1 2 3 4 5 6 7 8 9 10 11 closing(shutdown) end");
 }
 
 static void a_drained_stream_that_is_full_ends_with_its_sum(void **state)
@@ -402,7 +376,7 @@ static void a_drained_stream_that_is_full_ends_with_its_sum(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){.buffer_events = 4});
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_socket_set_capacity(client, 20);
     publish_one_by_one(1, 9);
     worker_rig_drain(rig.worker);
@@ -411,7 +385,7 @@ static void a_drained_stream_that_is_full_ends_with_its_sum(void **state)
     fake_socket_set_capacity(client, LOTS_OF_ROOM);
     stream_rig_turn(&rig);
     assert_true(client->closed);
-    assert_story(client, true, "ready @0 1 gap(slow_consumer,4) 6 7 8 9 closing(shutdown) end");
+    stream_rig_assert_story(client, true, "ready @0 1 gap(slow_consumer,4) 6 7 8 9 closing(shutdown) end");
 }
 
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)

@@ -26,44 +26,13 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void publish_one_by_one(int first, int last)
-{
-    for (int i = first; i <= last; i++) {
-        stream_rig_publish(&rig, "acme", i, i);
-        stream_rig_settle(&rig);
-    }
-}
-
-static struct fake_socket *open_ready(bool chunked)
-{
-    struct fake_socket *client = stream_rig_open(&rig, "acme", chunked, NULL, LOTS_OF_ROOM);
-
-    stream_rig_settle(&rig);
-    stream_rig_read(client);
-    return client;
-}
-
-/* Lets a client that was held up read until nothing more comes. */
-static void read_to_the_end(struct fake_socket *socket)
-{
-    fake_socket_set_capacity(socket, LOTS_OF_ROOM);
-    stream_rig_settle(&rig);
-    stream_rig_read(socket);
-}
-
-static void assert_story(struct fake_socket *socket, bool chunked, const char *expected)
-{
-    stream_rig_read(socket);
-    assert_string_equal(stream_rig_story(socket, chunked), expected);
-}
-
 /* A client that has the first of the events 1 to `last`, in part, and waits for the rest. */
 static struct fake_socket *fall_behind(bool chunked, int last)
 {
-    struct fake_socket *client = open_ready(chunked);
+    struct fake_socket *client = stream_rig_open_ready(&rig, chunked);
 
     fake_socket_set_capacity(client, 10);
-    publish_one_by_one(1, last);
+    stream_rig_publish_singly(&rig, 1, last);
     return client;
 }
 
@@ -75,9 +44,9 @@ static void a_client_that_fell_behind_gets_everything_and_then_live_events(void 
     begin();
     client = fall_behind(true, 10);
     assert_int_equal(metrics_get(rig.metrics, METRIC_REFILLS), 0);
-    read_to_the_end(client);
-    publish_one_by_one(11, 12);
-    assert_story(client, true, "ready @0 1 2 3 4 5 6 7 8 9 10 11 12");
+    stream_rig_read_all(&rig, client);
+    stream_rig_publish_singly(&rig, 11, 12);
+    stream_rig_assert_story(client, true, "ready @0 1 2 3 4 5 6 7 8 9 10 11 12");
     assert_int_equal(metrics_get(rig.metrics, METRIC_REFILLS), 1);
     assert_int_equal(metrics_get(rig.metrics, METRIC_DROPPED_SLOW_CONSUMER), 0);
     assert_int_equal(metrics_get(rig.metrics, METRIC_GAP_SLOW_CONSUMER), 0);
@@ -91,9 +60,9 @@ static void what_memory_still_has_needs_no_refill(void **state)
     (void)state;
     stream_rig_init(&rig, &(struct stream_rig_options){.refill = true, .buffer_events = 2, .ring_events = 50});
     client = fall_behind(false, 30);
-    read_to_the_end(client);
-    assert_story(client, false,
-                 "ready @0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(
+        client, false, "ready @0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30");
     assert_int_equal(metrics_get(rig.metrics, METRIC_REFILLS), 0);
 }
 
@@ -111,8 +80,8 @@ static void events_that_come_while_a_client_is_caught_up_follow_in_order(void **
         if (i % 3 == 0)
             stream_rig_read(client);
     }
-    read_to_the_end(client);
-    assert_story(
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(
         client, true,
         "ready @0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 "
         "35 36 37 38 39 40");
@@ -126,9 +95,9 @@ static void holes_stand_in_their_place(void **state)
     begin();
     client = fall_behind(true, 3);
     bridge_rig_hole(&rig.bridge);
-    publish_one_by_one(4, 9);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 1 2 3 gap(source,null) @3 4 5 6 7 8 9");
+    stream_rig_publish_singly(&rig, 4, 9);
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "ready @0 1 2 3 gap(source,null) @3 4 5 6 7 8 9");
 }
 
 static void what_was_trimmed_is_told_exactly_and_in_its_place(void **state)
@@ -139,8 +108,8 @@ static void what_was_trimmed_is_told_exactly_and_in_its_place(void **state)
     begin();
     client = fall_behind(true, 20);
     fake_store_trim(rig.bridge.store, "acme", 6);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 1 gap(expired,13) 15 16 17 18 19 20");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "ready @0 1 gap(expired,13) 15 16 17 18 19 20");
     assert_int_equal(metrics_get(rig.metrics, METRIC_GAP_EXPIRED), 1);
 }
 
@@ -152,10 +121,10 @@ static void a_hole_that_was_trimmed_is_told(void **state)
     begin();
     client = fall_behind(true, 1);
     bridge_rig_hole(&rig.bridge);
-    publish_one_by_one(2, 9);
+    stream_rig_publish_singly(&rig, 2, 9);
     fake_store_trim(rig.bridge.store, "acme", 8);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 1 gap(expired,null) 2 3 4 5 6 7 8 9");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "ready @0 1 gap(expired,null) 2 3 4 5 6 7 8 9");
 }
 
 static void what_was_trimmed_before_the_first_event_is_told_too(void **state)
@@ -166,10 +135,10 @@ static void what_was_trimmed_before_the_first_event_is_told_too(void **state)
     begin();
     client = stream_rig_open(&rig, "acme", true, NULL, 300);
     stream_rig_settle(&rig);
-    publish_one_by_one(1, 20);
+    stream_rig_publish_singly(&rig, 1, 20);
     fake_store_trim(rig.bridge.store, "acme", 5);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 gap(expired,15) 16 17 18 19 20");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "ready @0 gap(expired,15) 16 17 18 19 20");
 }
 
 static void memory_goes_before_a_store_that_was_trimmed_further(void **state)
@@ -181,8 +150,8 @@ static void memory_goes_before_a_store_that_was_trimmed_further(void **state)
         &rig, &(struct stream_rig_options){.refill = true, .buffer_events = 2, .ring_events = 4, .recent_events = 8});
     client = fall_behind(true, 20);
     fake_store_trim(rig.bridge.store, "acme", 2);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 1 gap(expired,15) 17 18 19 20");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "ready @0 1 gap(expired,15) 17 18 19 20");
 }
 
 static void without_the_store_memory_serves_and_the_rest_is_a_gap_told_once(void **state)
@@ -193,15 +162,16 @@ static void without_the_store_memory_serves_and_the_rest_is_a_gap_told_once(void
     begin();
     client = fall_behind(true, 10);
     fake_store_lose(rig.bridge.store, 0);
-    publish_one_by_one(11, 20);
-    read_to_the_end(client);
+    stream_rig_publish_singly(&rig, 11, 20);
+    stream_rig_read_all(&rig, client);
     /* 9 and 10 are the newest that the hub keeps in any case; what the store lacks it keeps besides. */
-    assert_story(client, true, "ready @0 1 lost gap(replay_unavailable,7) 9 10 11 12 13 14 15 16 17 18 19 20");
+    stream_rig_assert_story(client, true,
+                            "ready @0 1 lost gap(replay_unavailable,7) 9 10 11 12 13 14 15 16 17 18 19 20");
     fake_store_restore(rig.bridge.store);
     stream_rig_settle(&rig);
-    publish_one_by_one(21, 22);
-    assert_story(client, true,
-                 "ready @0 1 lost gap(replay_unavailable,7) 9 10 11 12 13 14 15 16 17 18 19 20 restored 21 22");
+    stream_rig_publish_singly(&rig, 21, 22);
+    stream_rig_assert_story(
+        client, true, "ready @0 1 lost gap(replay_unavailable,7) 9 10 11 12 13 14 15 16 17 18 19 20 restored 21 22");
 }
 
 static void a_read_that_fails_is_a_gap_and_the_stream_goes_on(void **state)
@@ -217,8 +187,8 @@ static void a_read_that_fails_is_a_gap_and_the_stream_goes_on(void **state)
     worker_rig_answer(&rig.bridge);
     assert_int_equal(fake_store_first(rig.bridge.store), FAKE_READ);
     fake_store_fail(rig.bridge.store, false, -11);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 1 gap(replay_unavailable,7) 9 10");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "ready @0 1 gap(replay_unavailable,7) 9 10");
 }
 
 static void a_client_of_some_events_gets_all_of_those(void **state)
@@ -228,7 +198,7 @@ static void a_client_of_some_events_gets_all_of_those(void **state)
     (void)state;
     begin();
     worker_rig_filter(rig.worker, "metric_updated");
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_socket_set_capacity(client, 10);
     for (int i = 1; i <= 20; i++) {
         bridge_rig_publish_to(&rig.bridge, i % 3 == 0 ? "q2q.viewed" : "metrics.calculated", "acme", i);
@@ -236,8 +206,8 @@ static void a_client_of_some_events_gets_all_of_those(void **state)
         stream_rig_settle(&rig);
     }
     assert_null(worker_rig_stream(rig.worker, client)->backlog);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 1 2 4 5 7 8 10 11 13 14 16 17 19 20");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "ready @0 1 2 4 5 7 8 10 11 13 14 16 17 19 20");
 }
 
 static void a_client_that_never_reads_holds_a_page_for_a_short_time_only(void **state)
@@ -252,7 +222,7 @@ static void a_client_that_never_reads_holds_a_page_for_a_short_time_only(void **
     stream_rig_settle(&rig);
     stream = worker_rig_stream(rig.worker, client);
     assert_non_null(stream->page);
-    publish_one_by_one(11, 30);
+    stream_rig_publish_singly(&rig, 11, 30);
     assert_true(stream->blocked);
     for (int i = 0; i < 4; i++) {
         fake_clock_advance_ms(30000);
@@ -260,9 +230,9 @@ static void a_client_that_never_reads_holds_a_page_for_a_short_time_only(void **
     }
     assert_null(stream->page);
     assert_null(stream->reading);
-    read_to_the_end(client);
-    assert_story(client, true,
-                 "ready @0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(
+        client, true, "ready @0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30");
 }
 
 static void a_stream_that_is_caught_up_can_be_drained(void **state)
@@ -276,9 +246,9 @@ static void a_stream_that_is_caught_up_can_be_drained(void **state)
     stream_rig_settle(&rig);
     worker_rig_drain(rig.worker);
     stream_rig_settle(&rig);
-    read_to_the_end(client);
+    stream_rig_read_all(&rig, client);
     assert_true(client->closed);
-    assert_story(client, true, "ready @0 1 2 3 4 closing(shutdown) end");
+    stream_rig_assert_story(client, true, "ready @0 1 2 3 4 closing(shutdown) end");
 }
 
 static void a_heartbeat_comes_while_the_store_is_waited_for(void **state)
@@ -292,8 +262,8 @@ static void a_heartbeat_comes_while_the_store_is_waited_for(void **state)
     stream_rig_turn(&rig);
     fake_clock_advance_ms(34000);
     stream_rig_turn(&rig);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 1 beat 2 3 4 5 6 7 8 9 10");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "ready @0 1 beat 2 3 4 5 6 7 8 9 10");
 }
 
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)

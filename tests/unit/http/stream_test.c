@@ -27,25 +27,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void assert_story(struct fake_socket *socket, bool chunked, const char *expected)
-{
-    stream_rig_read(socket);
-    assert_string_equal(stream_rig_story(socket, chunked), expected);
-}
-
-/* Lets a client that was held up read until nothing more comes. */
-static void read_to_the_end(struct fake_socket *socket)
-{
-    fake_socket_set_capacity(socket, LOTS_OF_ROOM);
-    stream_rig_settle(&rig);
-    stream_rig_read(socket);
-}
-
-static void id_of(int number, char id[EVENT_ID_SIZE])
-{
-    event_id_format("metrics.calculated", fake_store_at(rig.bridge.store, "acme", (size_t)number - 1), id);
-}
-
 static void both_http_versions_get_the_same_blocks(void **state)
 {
     struct fake_socket *bare;
@@ -58,8 +39,8 @@ static void both_http_versions_get_the_same_blocks(void **state)
     stream_rig_settle(&rig);
     stream_rig_publish(&rig, "acme", 1, 3);
     stream_rig_settle(&rig);
-    assert_story(bare, false, "ready @0 1 2 3");
-    assert_story(chunked, true, "ready @0 1 2 3");
+    stream_rig_assert_story(bare, false, "ready @0 1 2 3");
+    stream_rig_assert_story(chunked, true, "ready @0 1 2 3");
 }
 
 static void without_an_id_there_are_live_events_only(void **state)
@@ -74,7 +55,7 @@ static void without_an_id_there_are_live_events_only(void **state)
     stream_rig_settle(&rig);
     stream_rig_publish(&rig, "acme", 6, 6);
     stream_rig_settle(&rig);
-    assert_story(client, true, "ready @5 6");
+    stream_rig_assert_story(client, true, "ready @5 6");
 }
 
 static void a_client_without_an_id_gets_no_history_however_slowly_it_begins(void **state)
@@ -91,8 +72,8 @@ static void a_client_without_an_id_gets_no_history_however_slowly_it_begins(void
         stream_rig_publish(&rig, "acme", i, i);
         stream_rig_settle(&rig);
     }
-    read_to_the_end(client);
-    assert_story(client, true, "6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 ready @20");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 ready @20");
 }
 
 static void a_malformed_id_is_a_gap_and_then_live(void **state)
@@ -107,7 +88,7 @@ static void a_malformed_id_is_a_gap_and_then_live(void **state)
     stream_rig_settle(&rig);
     stream_rig_publish(&rig, "acme", 6, 6);
     stream_rig_settle(&rig);
-    assert_story(client, false, "gap(unknown_id,null) ready @5 6");
+    stream_rig_assert_story(client, false, "gap(unknown_id,null) ready @5 6");
 }
 
 static void a_replay_goes_over_into_live_events(void **state)
@@ -120,14 +101,14 @@ static void a_replay_goes_over_into_live_events(void **state)
     fake_store_set_limits(rig.bridge.store, 3, 1000);
     stream_rig_publish(&rig, "acme", 1, 10);
     stream_rig_settle(&rig);
-    id_of(2, id);
+    stream_rig_id_of(&rig, 2, id);
     client = stream_rig_open(&rig, "acme", true, id, LOTS_OF_ROOM);
     stream_rig_turn(&rig);
     stream_rig_publish(&rig, "acme", 11, 11);
     stream_rig_settle(&rig);
     stream_rig_publish(&rig, "acme", 12, 12);
     stream_rig_settle(&rig);
-    assert_story(client, true, "3 4 5 6 7 8 9 10 11 ready @11 12");
+    stream_rig_assert_story(client, true, "3 4 5 6 7 8 9 10 11 ready @11 12");
 }
 
 static void a_replay_loses_nothing_however_slow_the_client_is(void **state)
@@ -139,33 +120,16 @@ static void a_replay_loses_nothing_however_slow_the_client_is(void **state)
     begin(&(struct stream_rig_options){.buffer_events = 2, .ring_events = 1, .recent_events = 2});
     stream_rig_publish(&rig, "acme", 1, 10);
     stream_rig_settle(&rig);
-    id_of(2, id);
+    stream_rig_id_of(&rig, 2, id);
     client = stream_rig_open(&rig, "acme", true, id, 100);
     stream_rig_settle(&rig);
     for (int i = 11; i <= 30; i++) {
         stream_rig_publish(&rig, "acme", i, i);
         stream_rig_settle(&rig);
     }
-    read_to_the_end(client);
-    assert_story(client, true,
-                 "3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 ready @30");
-}
-
-static struct fake_socket *open_ready(bool chunked)
-{
-    struct fake_socket *client = stream_rig_open(&rig, "acme", chunked, NULL, LOTS_OF_ROOM);
-
-    stream_rig_settle(&rig);
-    stream_rig_read(client);
-    return client;
-}
-
-static void publish_one_by_one(int first, int last)
-{
-    for (int i = first; i <= last; i++) {
-        stream_rig_publish(&rig, "acme", i, i);
-        stream_rig_settle(&rig);
-    }
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true,
+                            "3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 ready @30");
 }
 
 static void a_slow_client_is_told_exactly_what_it_missed(void **state)
@@ -174,11 +138,11 @@ static void a_slow_client_is_told_exactly_what_it_missed(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){.buffer_events = 4});
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_socket_set_capacity(client, 10);
-    publish_one_by_one(1, 10);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 1 gap(slow_consumer,5) 7 8 9 10");
+    stream_rig_publish_singly(&rig, 1, 10);
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "ready @0 1 gap(slow_consumer,5) 7 8 9 10");
     assert_int_equal(metrics_get(rig.metrics, METRIC_DROPPED_SLOW_CONSUMER), 5);
 }
 
@@ -188,17 +152,17 @@ static void a_client_held_up_by_a_heartbeat_is_told_exactly_what_it_missed(void 
 
     (void)state;
     begin(&(struct stream_rig_options){.buffer_events = 4, .ring_events = 1});
-    client = open_ready(false);
-    publish_one_by_one(1, 10);
+    client = stream_rig_open_ready(&rig, false);
+    stream_rig_publish_singly(&rig, 1, 10);
     stream_rig_read(client);
     fake_socket_set_capacity(client, 3);
     fake_clock_advance_ms(34000);
     stream_rig_settle(&rig);
-    publish_one_by_one(11, 12);
+    stream_rig_publish_singly(&rig, 11, 12);
     stream_rig_publish(&rig, "acme", 13, 18);
     stream_rig_settle(&rig);
-    read_to_the_end(client);
-    assert_story(client, false, "ready @0 1 2 3 4 5 6 7 8 9 10 beat gap(slow_consumer,4) 15 16 17 18");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, false, "ready @0 1 2 3 4 5 6 7 8 9 10 beat gap(slow_consumer,4) 15 16 17 18");
 }
 
 static void a_client_held_up_by_stream_ready_is_told_exactly_what_it_missed(void **state)
@@ -207,14 +171,14 @@ static void a_client_held_up_by_stream_ready_is_told_exactly_what_it_missed(void
 
     (void)state;
     begin(&(struct stream_rig_options){.buffer_events = 4, .ring_events = 1});
-    (void)open_ready(false);
-    publish_one_by_one(1, 10);
+    (void)stream_rig_open_ready(&rig, false);
+    stream_rig_publish_singly(&rig, 1, 10);
     client = stream_rig_open(&rig, "acme", false, NULL, 300);
     stream_rig_settle(&rig);
     stream_rig_publish(&rig, "acme", 11, 18);
     stream_rig_settle(&rig);
-    read_to_the_end(client);
-    assert_story(client, false, "ready @10 gap(slow_consumer,4) 15 16 17 18");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, false, "ready @10 gap(slow_consumer,4) 15 16 17 18");
 }
 
 static void hole(void)
@@ -230,15 +194,15 @@ static void a_dropped_hole_is_told(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){.buffer_events = 2});
-    client = open_ready(true);
-    publish_one_by_one(1, 1);
+    client = stream_rig_open_ready(&rig, true);
+    stream_rig_publish_singly(&rig, 1, 1);
     fake_socket_set_capacity(client, 10);
     stream_rig_read(client);
-    publish_one_by_one(2, 2);
+    stream_rig_publish_singly(&rig, 2, 2);
     hole();
-    publish_one_by_one(3, 4);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 1 2 gap(slow_consumer,null) 3 4");
+    stream_rig_publish_singly(&rig, 3, 4);
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "ready @0 1 2 gap(slow_consumer,null) 3 4");
 }
 
 static void a_dropped_hole_among_events_makes_the_number_unknown(void **state)
@@ -247,13 +211,13 @@ static void a_dropped_hole_among_events_makes_the_number_unknown(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){.buffer_events = 2});
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_socket_set_capacity(client, 10);
-    publish_one_by_one(1, 2);
+    stream_rig_publish_singly(&rig, 1, 2);
     hole();
-    publish_one_by_one(3, 9);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 1 gap(slow_consumer,null) 8 9");
+    stream_rig_publish_singly(&rig, 3, 9);
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "ready @0 1 gap(slow_consumer,null) 8 9");
 }
 
 static void holes_are_counted_by_their_reason(void **state)
@@ -264,17 +228,17 @@ static void holes_are_counted_by_their_reason(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){.events_per_second = 1});
-    live = open_ready(true);
+    live = stream_rig_open_ready(&rig, true);
     stream_rig_publish(&rig, "acme", 1, 3);
     stream_rig_settle(&rig);
     hole();
-    assert_story(live, true, "ready @0 1 2 gap(rate_limited,null) @2 gap(source,null) @2");
+    stream_rig_assert_story(live, true, "ready @0 1 2 gap(rate_limited,null) @2 gap(source,null) @2");
     assert_int_equal(metrics_get(rig.metrics, METRIC_GAP_RATE_LIMITED), 1);
     assert_int_equal(metrics_get(rig.metrics, METRIC_GAP_SOURCE), 1);
-    id_of(1, id);
+    stream_rig_id_of(&rig, 1, id);
     back = stream_rig_open(&rig, "acme", false, id, LOTS_OF_ROOM);
     stream_rig_settle(&rig);
-    assert_story(back, false, "2 gap(rate_limited,null) @2 gap(source,null) @2 ready @2");
+    stream_rig_assert_story(back, false, "2 gap(rate_limited,null) @2 gap(source,null) @2 ready @2");
     assert_int_equal(metrics_get(rig.metrics, METRIC_GAP_RATE_LIMITED), 2);
     assert_int_equal(metrics_get(rig.metrics, METRIC_GAP_SOURCE), 2);
 }
@@ -287,8 +251,8 @@ static void a_stream_that_opens_while_a_subscription_begins_anew_misses_nothing(
 
     (void)state;
     begin(&(struct stream_rig_options){.recent_events = 1});
-    first = open_ready(true);
-    publish_one_by_one(1, 5);
+    first = stream_rig_open_ready(&rig, true);
+    stream_rig_publish_singly(&rig, 1, 5);
     first->gone = true;
     stream_rig_turn(&rig);
     assert_true(first->closed);
@@ -304,8 +268,8 @@ static void a_stream_that_opens_while_a_subscription_begins_anew_misses_nothing(
     stream_rig_settle(&rig);
     stream_rig_publish(&rig, "acme", 6, 7);
     stream_rig_settle(&rig);
-    assert_story(second, true, "ready @5 6 7");
-    assert_story(third, true, "ready @5 6 7");
+    stream_rig_assert_story(second, true, "ready @5 6 7");
+    stream_rig_assert_story(third, true, "ready @5 6 7");
 }
 
 static void a_heartbeat_comes_between_blocks_and_in_time(void **state)
@@ -314,12 +278,12 @@ static void a_heartbeat_comes_between_blocks_and_in_time(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){0});
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     for (int i = 0; i < 4; i++) {
         fake_clock_advance_ms(34000);
         stream_rig_turn(&rig);
     }
-    assert_story(client, true, "ready @0 beat beat beat beat");
+    stream_rig_assert_story(client, true, "ready @0 beat beat beat beat");
 }
 
 static void a_half_written_event_is_finished_first(void **state)
@@ -328,13 +292,13 @@ static void a_half_written_event_is_finished_first(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){.buffer_events = 2});
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_socket_set_capacity(client, 30);
-    publish_one_by_one(1, 6);
+    stream_rig_publish_singly(&rig, 1, 6);
     fake_clock_advance_ms(34000);
     stream_rig_settle(&rig);
-    read_to_the_end(client);
-    assert_story(client, true, "ready @0 1 gap(slow_consumer,3) 5 6");
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "ready @0 1 gap(slow_consumer,3) 5 6");
 }
 
 static void a_token_that_expires_is_warned_of_and_ends_the_stream(void **state)
@@ -344,19 +308,19 @@ static void a_token_that_expires_is_warned_of_and_ends_the_stream(void **state)
     (void)state;
     begin(&(struct stream_rig_options){0});
     worker_rig_expire(rig.worker, clock_unix_ms() + 100000);
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_clock_advance_ms(39000);
     stream_rig_settle(&rig);
-    assert_story(client, true, "ready @0 beat");
+    stream_rig_assert_story(client, true, "ready @0 beat");
     fake_clock_advance_ms(1200);
     stream_rig_settle(&rig);
-    assert_story(client, true, "ready @0 beat expiring");
+    stream_rig_assert_story(client, true, "ready @0 beat expiring");
     fake_clock_advance_ms(58000);
     stream_rig_settle(&rig);
-    assert_story(client, true, "ready @0 beat expiring beat");
+    stream_rig_assert_story(client, true, "ready @0 beat expiring beat");
     fake_clock_advance_ms(2000);
     stream_rig_settle(&rig);
-    assert_story(client, true, "ready @0 beat expiring beat closing(expired_token) end");
+    stream_rig_assert_story(client, true, "ready @0 beat expiring beat closing(expired_token) end");
     assert_int_equal(metrics_get(rig.metrics, METRIC_CLOSED_EXPIRED), 1);
     assert_int_equal(registry_connections(rig.registry), 0);
 }
@@ -368,13 +332,13 @@ static void a_token_with_little_time_left_needs_no_warning(void **state)
     (void)state;
     begin(&(struct stream_rig_options){0});
     worker_rig_expire(rig.worker, clock_unix_ms() + 20000);
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_clock_advance_ms(19000);
     stream_rig_settle(&rig);
-    assert_story(client, true, "ready @0");
+    stream_rig_assert_story(client, true, "ready @0");
     fake_clock_advance_ms(1200);
     stream_rig_settle(&rig);
-    assert_story(client, true, "ready @0 closing(expired_token) end");
+    stream_rig_assert_story(client, true, "ready @0 closing(expired_token) end");
 }
 
 static void a_client_that_does_not_read_is_closed_when_its_token_expires(void **state)
@@ -384,9 +348,9 @@ static void a_client_that_does_not_read_is_closed_when_its_token_expires(void **
     (void)state;
     begin(&(struct stream_rig_options){0});
     worker_rig_expire(rig.worker, clock_unix_ms() + 20000);
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_socket_set_capacity(client, 30);
-    publish_one_by_one(1, 6);
+    stream_rig_publish_singly(&rig, 1, 6);
     fake_clock_advance_ms(20200);
     stream_rig_settle(&rig);
     assert_int_equal(metrics_get(rig.metrics, METRIC_CLOSED_EXPIRED), 1);
@@ -399,14 +363,14 @@ static void the_store_is_told_lost_and_restored(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){0});
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_store_lose(rig.bridge.store, 0);
     stream_rig_settle(&rig);
     stream_rig_publish(&rig, "acme", 1, 1);
     stream_rig_settle(&rig);
     fake_store_restore(rig.bridge.store);
     stream_rig_settle(&rig);
-    assert_story(client, true, "ready @0 lost 1 restored");
+    stream_rig_assert_story(client, true, "ready @0 lost 1 restored");
 }
 
 static void a_drained_stream_ends_in_order(void **state)
@@ -416,14 +380,14 @@ static void a_drained_stream_ends_in_order(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){0});
-    chunked = open_ready(true);
-    bare = open_ready(false);
+    chunked = stream_rig_open_ready(&rig, true);
+    bare = stream_rig_open_ready(&rig, false);
     stream_rig_publish(&rig, "acme", 1, 2);
     worker_rig_drain(rig.worker);
     stream_rig_turn(&rig);
     assert_true(chunked->closed);
-    assert_story(chunked, true, "ready @0 1 2 closing(shutdown) end");
-    assert_story(bare, false, "ready @0 1 2 closing(shutdown)");
+    stream_rig_assert_story(chunked, true, "ready @0 1 2 closing(shutdown) end");
+    stream_rig_assert_story(bare, false, "ready @0 1 2 closing(shutdown)");
 }
 
 static void a_drained_stream_that_is_full_ends_when_it_is_read(void **state)
@@ -432,16 +396,16 @@ static void a_drained_stream_that_is_full_ends_when_it_is_read(void **state)
 
     (void)state;
     begin(&(struct stream_rig_options){0});
-    client = open_ready(true);
+    client = stream_rig_open_ready(&rig, true);
     fake_socket_set_capacity(client, 20);
-    publish_one_by_one(1, 3);
+    stream_rig_publish_singly(&rig, 1, 3);
     worker_rig_drain(rig.worker);
     stream_rig_turn(&rig);
     assert_false(client->closed);
     fake_socket_set_capacity(client, LOTS_OF_ROOM);
     stream_rig_turn(&rig);
     assert_true(client->closed);
-    assert_story(client, true, "ready @0 1 2 3 closing(shutdown) end");
+    stream_rig_assert_story(client, true, "ready @0 1 2 3 closing(shutdown) end");
 }
 
 /* Eight events, of which memory holds the last, and the store, which lost its tail, the first five. */
@@ -452,7 +416,7 @@ static struct fake_socket *resume_from_three_after_a_loss(void)
     begin(&(struct stream_rig_options){.recent_events = 1});
     stream_rig_publish(&rig, "acme", 1, 8);
     stream_rig_settle(&rig);
-    id_of(3, id);
+    stream_rig_id_of(&rig, 3, id);
     fake_store_lose(rig.bridge.store, 0);
     fake_store_drop_tail(rig.bridge.store, "acme", 3);
     fake_store_restore(rig.bridge.store);
@@ -467,7 +431,7 @@ static void what_the_store_lost_is_a_gap_in_the_replay(void **state)
     (void)state;
     client = resume_from_three_after_a_loss();
     stream_rig_settle(&rig);
-    assert_story(client, true, "4 5 gap(replay_unavailable,2) 8 ready @8");
+    stream_rig_assert_story(client, true, "4 5 gap(replay_unavailable,2) 8 ready @8");
 }
 
 static void an_event_that_the_store_lacks_behind_the_id_is_a_gap(void **state)
@@ -479,11 +443,11 @@ static void an_event_that_the_store_lacks_behind_the_id_is_a_gap(void **state)
     begin(&(struct stream_rig_options){.recent_events = 1, .ring_events = 1});
     stream_rig_publish(&rig, "acme", 1, 8);
     stream_rig_settle(&rig);
-    id_of(3, id);
+    stream_rig_id_of(&rig, 3, id);
     fake_store_drop_frame(rig.bridge.store, "acme", 3);
     client = stream_rig_open(&rig, "acme", true, id, LOTS_OF_ROOM);
     stream_rig_settle(&rig);
-    assert_story(client, true, "gap(replay_unavailable,1) 5 6 7 8 ready @8");
+    stream_rig_assert_story(client, true, "gap(replay_unavailable,1) 5 6 7 8 ready @8");
 }
 
 static void what_lies_between_the_store_and_memory_is_a_gap(void **state)
@@ -499,7 +463,7 @@ static void what_lies_between_the_store_and_memory_is_a_gap(void **state)
         fake_store_answer_all(rig.bridge.store);
     }
     assert_int_equal(fake_store_count(rig.bridge.store, "acme"), 5);
-    assert_story(client, true, "4 5 gap(replay_unavailable,2) 8 ready @8 lost");
+    stream_rig_assert_story(client, true, "4 5 gap(replay_unavailable,2) 8 ready @8 lost");
 }
 
 static void what_the_store_lost_behind_an_empty_memory_is_a_gap(void **state)
@@ -511,18 +475,18 @@ static void what_the_store_lost_behind_an_empty_memory_is_a_gap(void **state)
     begin(&(struct stream_rig_options){0});
     stream_rig_publish(&rig, "acme", 1, 8);
     stream_rig_settle(&rig);
-    id_of(3, id);
+    stream_rig_id_of(&rig, 3, id);
     fake_clock_advance_ms(INT64_C(20) * 60 * 1000);
     bridge_rig_tick(&rig.bridge);
     assert_null(bridge_rig_company(&rig.bridge, "acme"));
-    (void)open_ready(true);
+    (void)stream_rig_open_ready(&rig, true);
     fake_store_lose(rig.bridge.store, 0);
     fake_store_drop_tail(rig.bridge.store, "acme", 3);
     fake_store_restore(rig.bridge.store);
     stream_rig_settle(&rig);
     client = stream_rig_open(&rig, "acme", true, id, LOTS_OF_ROOM);
     stream_rig_settle(&rig);
-    assert_story(client, true, "4 5 gap(replay_unavailable,3) ready @8");
+    stream_rig_assert_story(client, true, "4 5 gap(replay_unavailable,3) ready @8");
 }
 
 static void a_client_that_goes_while_its_history_is_read_is_forgotten(void **state)
@@ -534,7 +498,7 @@ static void a_client_that_goes_while_its_history_is_read_is_forgotten(void **sta
     begin(&(struct stream_rig_options){.recent_events = 1});
     stream_rig_publish(&rig, "acme", 1, 10);
     stream_rig_settle(&rig);
-    id_of(2, id);
+    stream_rig_id_of(&rig, 2, id);
     client = stream_rig_open(&rig, "acme", true, id, LOTS_OF_ROOM);
     stream_rig_turn(&rig);
     while (worker_rig_asked() > 0) {

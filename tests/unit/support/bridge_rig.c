@@ -1,8 +1,13 @@
 #include "support/bridge_rig.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "core/clock.h"
 #include "support/fake_clock.h"
@@ -157,6 +162,26 @@ void bridge_rig_publish_to(struct bridge_rig *rig, const char *subject, const ch
     snprintf(payload, sizeof payload, "{\"companyId\":\"%s\",\"n\":%d}", company, number);
     item.message = fake_message_new(subject, payload);
     intake_take(rig->intake, &item);
+}
+
+void bridge_rig_publish_all(struct bridge_rig *rig, const char *company, int from, int to)
+{
+    for (int i = from; i <= to; i++)
+        bridge_rig_publish(rig, company, i);
+}
+
+void bridge_rig_have(struct bridge_rig *rig, const char *company, int count)
+{
+    bridge_rig_publish_all(rig, company, 1, count);
+    bridge_rig_settle(rig);
+    assert_int_equal(fake_store_count(rig->store, company), count);
+}
+
+void bridge_rig_assert_stored(const struct bridge_rig *rig, const char *company, uint64_t first_seq, uint64_t last_seq)
+{
+    assert_int_equal(fake_store_count(rig->store, company), last_seq - first_seq + 1);
+    for (uint64_t i = 0; i <= last_seq - first_seq; i++)
+        assert_int_equal(fake_store_at(rig->store, company, i).seq, first_seq + i);
 }
 
 void bridge_rig_stream(struct bridge_rig *rig, const char *company, int number, uint64_t sequence, int64_t stamp_ms)

@@ -65,6 +65,15 @@ void bridge_rig_publish(struct bridge_rig *rig, const char *company, int number)
 void bridge_rig_publish_to(struct bridge_rig *rig, const char *subject, const char *company, int number);
 void bridge_rig_hole(struct bridge_rig *rig);
 
+/* Messages of the numbers from..to arrive. */
+void bridge_rig_publish_all(struct bridge_rig *rig, const char *company, int from, int to);
+
+/* A company that is loaded, with `count` events, all of them in the store. */
+void bridge_rig_have(struct bridge_rig *rig, const char *company, int count);
+
+/* Fails the test unless the store has the company's events first_seq..last_seq, and no others. */
+void bridge_rig_assert_stored(const struct bridge_rig *rig, const char *company, uint64_t first_seq, uint64_t last_seq);
+
 /* The same message comes from a stream, of that place and time. */
 void bridge_rig_stream(struct bridge_rig *rig, const char *company, int number, uint64_t sequence, int64_t stamp_ms);
 

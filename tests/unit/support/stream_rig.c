@@ -1,8 +1,13 @@
 #include "support/stream_rig.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "support/fake_clock.h"
 #include "support/sse_reader.h"
@@ -98,6 +103,35 @@ void stream_rig_read(struct fake_socket *socket)
     fake_socket_read(socket, SIZE_MAX, &bytes);
 }
 
+struct fake_socket *stream_rig_open_ready(struct stream_rig *rig, bool chunked)
+{
+    struct fake_socket *client = stream_rig_open(rig, "acme", chunked, NULL, LOTS_OF_ROOM);
+
+    stream_rig_settle(rig);
+    stream_rig_read(client);
+    return client;
+}
+
+void stream_rig_publish_singly(struct stream_rig *rig, int first, int last)
+{
+    for (int i = first; i <= last; i++) {
+        stream_rig_publish(rig, "acme", i, i);
+        stream_rig_settle(rig);
+    }
+}
+
+void stream_rig_id_of(struct stream_rig *rig, int number, char id[EVENT_ID_SIZE])
+{
+    event_id_format("metrics.calculated", fake_store_at(rig->bridge.store, "acme", (size_t)number - 1), id);
+}
+
+void stream_rig_read_all(struct stream_rig *rig, struct fake_socket *socket)
+{
+    fake_socket_set_capacity(socket, LOTS_OF_ROOM);
+    stream_rig_settle(rig);
+    stream_rig_read(socket);
+}
+
 /* The story. */
 
 static void tell(const char *word, const char *detail)
@@ -180,4 +214,10 @@ const char *stream_rig_story(const struct fake_socket *socket, bool chunked)
         tell("end", "");
     sse_reader_release(&reader);
     return story;
+}
+
+void stream_rig_assert_story(struct fake_socket *socket, bool chunked, const char *expected)
+{
+    stream_rig_read(socket);
+    assert_string_equal(stream_rig_story(socket, chunked), expected);
 }

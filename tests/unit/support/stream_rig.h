@@ -35,8 +35,17 @@ void stream_rig_release(struct stream_rig *rig);
 struct fake_socket *stream_rig_open(struct stream_rig *rig, const char *company, bool chunked, const char *requested,
                                     size_t capacity);
 
+/* The same to acme with all the room it wants; it is ready, and has read what that brings. */
+struct fake_socket *stream_rig_open_ready(struct stream_rig *rig, bool chunked);
+
 /* Events with the numbers first..last arrive and are flushed to the worker's mailbox. */
 void stream_rig_publish(struct stream_rig *rig, const char *company, int first, int last);
+
+/* The same to acme, with all that follows from each before the next one. */
+void stream_rig_publish_singly(struct stream_rig *rig, int first, int last);
+
+/* The id of acme's event of that number, which the store has. */
+void stream_rig_id_of(struct stream_rig *rig, int number, char id[EVENT_ID_SIZE]);
 
 /* One turn of the worker, with what its sockets have to say. */
 void stream_rig_turn(struct stream_rig *rig);
@@ -47,11 +56,17 @@ void stream_rig_settle(struct stream_rig *rig);
 /* The client reads all that waits. */
 void stream_rig_read(struct fake_socket *socket);
 
+/* Lets a client that was held up read until nothing more comes. */
+void stream_rig_read_all(struct stream_rig *rig, struct fake_socket *socket);
+
 /*
  * What the client has read, checked byte for byte by sse_reader and told in short: an event's number, `@seq` for a bare
  * id, `gap(reason,missed)`, `ready`, `lost`, `restored`, `beat`, `closing(reason)`, `end` (where a last chunk, or compression, tells of it); or `error: …`. Valid until the
  * next call.
  */
 const char *stream_rig_story(const struct fake_socket *socket, bool chunked);
+
+/* Lets it read all that waits, and fails the test unless that is its story then. */
+void stream_rig_assert_story(struct fake_socket *socket, bool chunked, const char *expected);
 
 #endif
