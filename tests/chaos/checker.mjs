@@ -112,15 +112,13 @@ export class SequenceChecker {
 
   /** An event that came before, or too late. Whether a gap of the same connection stood in between. */
   #again(seen, publisher, n, id) {
-    const hole = seen.missing.find(({ from, to, arrived }) => n >= from && n <= to && !arrived.has(n));
-    if (hole) {
-      hole.arrived.add(n);
-      hole.late++;
-      this.#find('reordered', { id, publisher, n });
-      return false;
-    }
     const told = this.marks !== undefined && n <= (this.marks.get(publisher) ?? 0);
-    this.#find('duplicate', { id, publisher, n, told });
+    const hole = seen.missing.find(({ from, to, arrived }) => n >= from && n <= to && !arrived.has(n));
+    hole?.arrived.add(n);
+    if (hole) hole.late++;
+    // What was missing comes where a gap has set the client back in front of it; anywhere else it is out of order.
+    if (!hole) this.#find('duplicate', { id, publisher, n, told });
+    else if (!told) this.#find('reordered', { id, publisher, n });
     return told;
   }
 

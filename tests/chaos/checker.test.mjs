@@ -100,6 +100,16 @@ describe('the checker finds', () => {
       sequence().events(1, 2, 3, 4).reconnect().gap().cursor(2, 1002).events(3, 4, 6),
       ['duplicate told', 'duplicate told', 'missing told', 'skipped'],
     ],
+    [
+      'events twice behind a gap that went back, told, and nothing at those among them that had been missing',
+      sequence().events(1).gap().events(4).reconnect().gap().cursor(1, 1001).events(2, 3, 4, 5),
+      ['duplicate told'],
+    ],
+    [
+      'a reorder of what had been missing, on a connection without a gap',
+      sequence().events(1).gap().events(4).reconnect().event(2, { seq: 5 }),
+      ['missing told', 'reordered'],
+    ],
     ['nothing at a bare id that stays where it was', sequence().events(1).cursor(1).events(2), []],
   ]) {
     test(what, () => assert.deepEqual(found, wanted));
