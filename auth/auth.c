@@ -111,11 +111,13 @@ static struct jwt_claims *verify(struct auth *auth, const char *token, size_t si
     *ret_fault = (struct fault){.reason = JWT_UNKNOWN_KEY, .has_keys = keys != NULL};
     if (!keys)
         return NULL;
-    pthread_mutex_lock(&auth->lock);
+    /* Outside the lock, which others wait for. */
     has_key = token_cache_key(auth->cache, keys, token, size, &key) == 0;
-    if (has_key)
+    if (has_key) {
+        pthread_mutex_lock(&auth->lock);
         claims = token_cache_get(auth->cache, &key, now_s);
-    pthread_mutex_unlock(&auth->lock);
+        pthread_mutex_unlock(&auth->lock);
+    }
     if (!claims) {
         ret_fault->reason = jwt_verify(&auth->rules, keys, token, size, now_s, &claims);
         if (ret_fault->reason == JWT_OK && has_key) {

@@ -16,8 +16,7 @@ struct entry {
 
 struct token_cache {
     struct metrics *metrics;
-    EVP_MD *sha256; /* fetched once: OpenSSL 3 searches its providers for EVP_sha256() each time */
-    EVP_MD_CTX *digest;
+    EVP_MD *sha256;        /* fetched once: OpenSSL 3 searches its providers for EVP_sha256() each time */
     struct entry *entries; /* a ring: the oldest is replaced */
     uint32_t *buckets;     /* the first entry of each */
     uint32_t capacity;
@@ -34,10 +33,9 @@ struct token_cache *token_cache_new(size_t max_tokens, struct metrics *metrics)
     cache->metrics = metrics;
     cache->capacity = max_tokens < 1 ? 1 : max_tokens < NOWHERE ? (uint32_t)max_tokens : NOWHERE - 1;
     cache->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    cache->digest = EVP_MD_CTX_new();
     cache->entries = calloc(cache->capacity, sizeof *cache->entries);
     cache->buckets = malloc(cache->capacity * sizeof *cache->buckets);
-    if (!cache->sha256 || !cache->digest || !cache->entries || !cache->buckets) {
+    if (!cache->sha256 || !cache->entries || !cache->buckets) {
         token_cache_free(cache);
         return NULL;
     }
@@ -51,21 +49,21 @@ void token_cache_free(struct token_cache *cache)
         return;
     for (uint32_t i = 0; cache->entries && i < cache->capacity; i++)
         jwt_claims_unref(cache->entries[i].claims);
-    EVP_MD_CTX_free(cache->digest);
     EVP_MD_free(cache->sha256);
     free(cache->entries);
     free(cache->buckets);
     free(cache);
 }
 
-int token_cache_key(struct token_cache *cache, const struct key_set *keys, const char *token, size_t size,
+int token_cache_key(const struct token_cache *cache, const struct key_set *keys, const char *token, size_t size,
                     struct token_key *ret_key)
 {
-    bool made = EVP_DigestInit_ex(cache->digest, cache->sha256, NULL) == 1 &&
-                EVP_DigestUpdate(cache->digest, key_set_identity(keys), KEY_SET_IDENTITY_SIZE) == 1 &&
-                EVP_DigestUpdate(cache->digest, token, size) == 1 &&
-                EVP_DigestFinal_ex(cache->digest, ret_key->hash, NULL) == 1;
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    bool made = digest && EVP_DigestInit_ex(digest, cache->sha256, NULL) == 1 &&
+                EVP_DigestUpdate(digest, key_set_identity(keys), KEY_SET_IDENTITY_SIZE) == 1 &&
+                EVP_DigestUpdate(digest, token, size) == 1 && EVP_DigestFinal_ex(digest, ret_key->hash, NULL) == 1;
 
+    EVP_MD_CTX_free(digest);
     return made ? 0 : -ENOMEM;
 }
 

@@ -11,7 +11,7 @@
 /*
  * Tokens that were verified, so that a client's next request with the same token costs one hash and no signature. It holds
  * hashes of tokens, never tokens. What was verified with other keys than today's is not found; what has expired neither.
- * The oldest makes room for the newest. One owner thread.
+ * The oldest makes room for the newest. For one thread at a time, but where something else is said.
  */
 struct token_cache;
 
@@ -24,8 +24,8 @@ struct token_key {
     unsigned char hash[32];
 };
 
-/* Makes it. Returns 0, or -ENOMEM. */
-int token_cache_key(struct token_cache *cache, const struct key_set *keys, const char *token, size_t size,
+/* Makes it. Returns 0, or -ENOMEM. Any thread. */
+int token_cache_key(const struct token_cache *cache, const struct key_set *keys, const char *token, size_t size,
                     struct token_key *ret_key);
 
 /* The claims of a token that those keys have verified, with a reference for the caller; or NULL. */
