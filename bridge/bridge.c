@@ -54,6 +54,7 @@ struct bridge {
     int64_t next_tick_ns;
     int64_t nap_end_ns; /* only requests are looked at before: what comes closely is dealt with together */
     int64_t nap_ns;
+    int64_t taken_ns; /* when there was something the last time */
     bool memory_store;
     char live_subject[LIVE_SUBJECT_SIZE];
     pthread_t thread;
@@ -261,10 +262,19 @@ static bool is_napping(const struct bridge *bridge)
     return clock_monotonic_ns() < bridge->nap_end_ns;
 }
 
-/* Events are looked at again when it ends. Where there may be other replicas, what they tell must not wait for that. */
+/*
+ * Events that come closely are looked at again when it ends. Where there may be other replicas, what they tell must not wait for
+ * that.
+ */
 static void nap(struct bridge *bridge)
 {
-    bridge->nap_end_ns = clock_monotonic_ns() + bridge->nap_ns;
+    int64_t now_ns = clock_monotonic_ns();
+    bool closely = now_ns - bridge->taken_ns < 2 * bridge->nap_ns;
+
+    bridge->taken_ns = now_ns;
+    if (!closely)
+        return;
+    bridge->nap_end_ns = now_ns + bridge->nap_ns;
     if (!replica_may_have_peers(bridge->replica))
         source_rest(bridge->source, bridge->nap_end_ns);
 }

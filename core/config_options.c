@@ -205,7 +205,7 @@ const struct option config_options[] = {
         "its own speed, and tells only what is gone there too"),
     NUMBER("SOCKET_BUFFER_BYTES", socket_buffer_bytes, "131072", 4 * KIB, 64 * MIB,
            "send buffer of a client's socket in the kernel"),
-    NUMBER("FLUSH_WINDOW_MS", flush_window_ms, "7", 0, 1000,
+    NUMBER("FLUSH_WINDOW_MS", flush_window_ms, "8", 0, 1000,
            "time in which events that follow another are gathered into one write; 0: none"),
     CHOICE("COMPRESSION", compression, "gzip", "off,gzip",
            "gzip: streams are compressed for clients whose Accept-Encoding takes it, once for all that get the same"),

@@ -75,7 +75,7 @@ static void test_the_defaults_are_those_of_the_documentation(void **state)
     assert_int_equal(config->replay_max_events, 1000000);
     assert_int_equal(config->replay_max_bytes, 268435456);
     assert_int_equal(config->max_event_bytes, 262144);
-    assert_int_equal(config->flush_window_ms, 7);
+    assert_int_equal(config->flush_window_ms, 8);
     assert_int_equal(config->drain_seconds, 10);
     assert_int_equal(config->request_head_seconds, 10);
     assert_string_equal(config->log_level, "info");
