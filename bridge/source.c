@@ -301,7 +301,7 @@ static natsStatus wait_for_end(struct source *source, natsConnection *connection
         }
         if (source->draining && !source->drained) {
             pthread_mutex_unlock(&source->lock);
-            source_subscriptions_drain(&source->subscriptions, source->first_of_events, source->drain_ms);
+            source_subscriptions_drain(&source->subscriptions, connection, source->first_of_events, source->drain_ms);
             pthread_mutex_lock(&source->lock);
             source->drained = true;
             pthread_cond_broadcast(&source->changed);

@@ -7,7 +7,7 @@
 #include "core/config_value.h"
 #include "core/thread.h"
 
-enum { COMPLETE_TIMEOUT_MS = 2000, SETTLE_MS = 20 };
+enum { COMPLETE_TIMEOUT_MS = 2000, SETTLE_MS = 20, DRAIN_LOOK_MS = 100 };
 
 void source_subscriptions_init(struct source_subscriptions *subscriptions)
 {
@@ -91,17 +91,27 @@ natsStatus source_subscriptions_add_list(struct source_subscriptions *subscripti
     return status;
 }
 
-void source_subscriptions_drain(struct source_subscriptions *subscriptions, int first, int timeout_ms)
+/* Waits until it is drained, as long as there is somebody to drain it from: the library would wait for its time to be over. */
+static void wait_until_drained(natsSubscription *subscription, natsConnection *connection, int64_t until_ns)
+{
+    natsStatus status = NATS_TIMEOUT;
+
+    while (status == NATS_TIMEOUT && clock_monotonic_ns() < until_ns &&
+           natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED)
+        status = natsSubscription_WaitForDrainCompletion(subscription, DRAIN_LOOK_MS);
+}
+
+void source_subscriptions_drain(struct source_subscriptions *subscriptions, natsConnection *connection, int first,
+                                int timeout_ms)
 {
     int64_t until_ns = thread_deadline_ns(timeout_ms);
 
+    if (natsConnection_Status(connection) != NATS_CONN_STATUS_CONNECTED)
+        return;
     for (int i = first; i < subscriptions->count; i++)
         natsSubscription_DrainTimeout(subscriptions->list[i], timeout_ms);
-    for (int i = first; i < subscriptions->count; i++) {
-        int64_t left_ms = (until_ns - clock_monotonic_ns()) / 1000000;
-
-        natsSubscription_WaitForDrainCompletion(subscriptions->list[i], left_ms > 0 ? left_ms : 1);
-    }
+    for (int i = first; i < subscriptions->count; i++)
+        wait_until_drained(subscriptions->list[i], connection, until_ns);
 }
 
 /* What the library still has to do with the subscriptions of a closed connection would leak if it ended before. */

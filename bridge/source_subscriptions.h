@@ -41,9 +41,10 @@ natsStatus source_subscriptions_add_list(struct source_subscriptions *subscripti
 
 /*
  * Ends the `first`th and all that were added behind it: what the server had sent for them has been given to their callbacks when
- * this returns, at most timeout_ms later. The others go on.
+ * this returns, at most timeout_ms later. The others go on. Without a connection there is nothing to wait for.
  */
-void source_subscriptions_drain(struct source_subscriptions *subscriptions, int first, int timeout_ms);
+void source_subscriptions_drain(struct source_subscriptions *subscriptions, natsConnection *connection, int first,
+                                int timeout_ms);
 
 /*
  * Waits until no callback runs any more, and frees them all: others may be added then, of another connection. This one must be
