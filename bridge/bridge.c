@@ -9,6 +9,7 @@
 
 #include "bridge/appender.h"
 #include "bridge/live.h"
+#include "bridge/nap.h"
 #include "bridge/replica.h"
 #include "bridge/source.h"
 #include "bridge/stream_reader.h"
@@ -52,9 +53,7 @@ struct bridge {
     struct appender *appender;
     struct replica *replica;
     int64_t next_tick_ns;
-    int64_t nap_end_ns; /* only requests are looked at before: what comes closely is dealt with together */
-    int64_t nap_ns;
-    int64_t taken_ns; /* when there was something the last time */
+    struct nap nap; /* only requests are looked at before its end: what comes closely is dealt with together */
     bool memory_store;
     char live_subject[LIVE_SUBJECT_SIZE];
     pthread_t thread;
@@ -257,26 +256,11 @@ static void handle_held(struct bridge *bridge)
     }
 }
 
-static bool is_napping(const struct bridge *bridge)
+/* Where there may be other replicas, what they tell must not wait for the end of it. */
+static void take_nap(struct bridge *bridge)
 {
-    return clock_monotonic_ns() < bridge->nap_end_ns;
-}
-
-/*
- * Events that come closely are looked at again when it ends. Where there may be other replicas, what they tell must not wait for
- * that.
- */
-static void nap(struct bridge *bridge)
-{
-    int64_t now_ns = clock_monotonic_ns();
-    bool closely = now_ns - bridge->taken_ns < 2 * bridge->nap_ns;
-
-    bridge->taken_ns = now_ns;
-    if (!closely)
-        return;
-    bridge->nap_end_ns = now_ns + bridge->nap_ns;
-    if (!replica_may_have_peers(bridge->replica))
-        source_rest(bridge->source, bridge->nap_end_ns);
+    if (nap_after_events(&bridge->nap) && !replica_may_have_peers(bridge->replica))
+        source_rest(bridge->source, bridge->nap.end_ns);
 }
 
 static size_t take(struct bridge *bridge, enum source_lane lane,
@@ -306,8 +290,8 @@ static struct timespec timeout(const struct bridge *bridge)
     for (size_t i = 0; i < sizeof deadlines_ns / sizeof deadlines_ns[0]; i++)
         if (deadlines_ns[i] < deadline_ns)
             deadline_ns = deadlines_ns[i];
-    if (is_napping(bridge))
-        deadline_ns = bridge->nap_end_ns;
+    if (nap_lasts(&bridge->nap))
+        deadline_ns = bridge->nap.end_ns;
     return timespec_of(deadline_ns - clock_monotonic_ns());
 }
 
@@ -378,7 +362,7 @@ static void *run(void *context)
         };
         bool takes_live = !hub_is_behind(bridge->hub);
         bool takes_events = takes_live && replica_may_take(bridge->replica);
-        bool naps = is_napping(bridge);
+        bool naps = nap_lasts(&bridge->nap);
         struct timespec wait = timeout(bridge);
         size_t taken = 0;
 
@@ -395,7 +379,7 @@ static void *run(void *context)
         if (fds[LIVE].revents)
             (void)take(bridge, SOURCE_LIVE, replica_take_live);
         /* Behind a nap there mostly is something: it is looked for without another wait. */
-        takes_events = takes_events && !is_napping(bridge);
+        takes_events = takes_events && !nap_lasts(&bridge->nap);
         if (fds[EVENTS].revents || (takes_events && naps))
             taken = take(bridge, SOURCE_EVENTS, replica_take_event);
         replica_run(bridge->replica);
@@ -409,7 +393,7 @@ static void *run(void *context)
         hub_flush(bridge->hub);
         /* A full hand means that more wait already. */
         if (taken > 0 && taken < TAKE_MAX)
-            nap(bridge);
+            take_nap(bridge);
         tick(bridge);
         note_end(bridge);
         if (replica_has_begun(bridge->replica) && replica_is_open(bridge->replica))
@@ -468,7 +452,7 @@ static int make_parts(struct bridge *bridge, const struct bridge_options *option
         return -ENOMEM;
     live_subject(config->replica_group, bridge->live_subject);
     /* Half of what a busy company's events wait for each other: another company's event wakes nobody, and waits for it. */
-    bridge->nap_ns = config->flush_window_ms * NS_PER_MS / 2;
+    bridge->nap = nap_of(config->flush_window_ms * NS_PER_MS);
     bridge->memory_store = store_is_memory(bridge->store);
     bridge->hub = hub_new(&(struct hub_options){
         .workers = options->workers,
