@@ -188,7 +188,7 @@ e2e('messages that overflow the intake are counted and told as a source gap', as
     }, 'each message to be delivered or counted as dropped');
   for (let round = 0; round < 20 && !dropped; round++) {
     // A process that was stopped finds a heap of messages in its socket at once.
-    sluice.child.signal('SIGSTOP');
+    await sluice.child.halt();
     await publisher.publishRange('acme', published + 1, published + 1000);
     sluice.child.signal('SIGCONT');
     published += 1000;

@@ -65,7 +65,7 @@ e2e('an owner that was stopped for a while finds another, and its clients miss n
   const here = await world.liveStream(followers[0], { company: 'acme' });
   await publisher.publishRange('acme', 1, 50);
   await Promise.all([there.untilEvents(50), here.untilEvents(50)]);
-  owner.child.signal('SIGSTOP');
+  await owner.child.halt();
   await publisher.publishRange('acme', 51, 150);
   await here.untilEvents(150);
   owner.child.signal('SIGCONT');

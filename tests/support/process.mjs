@@ -2,11 +2,11 @@
 
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { within } from './wait.mjs';
+import { eventually, within } from './wait.mjs';
 
 const running = new Set();
 const directories = new Set();
@@ -87,6 +87,18 @@ export class Child {
 
   signal(name) {
     if (!this.exit) this.process.kill(name);
+  }
+
+  /** SIGSTOP, which takes hold of each thread when it is next looked at: until it has of all of them. */
+  async halt() {
+    this.signal('SIGSTOP');
+    await eventually(() => {
+      const states = readdirSync(`/proc/${this.pid}/task`).map((thread) => {
+        const stat = readFileSync(`/proc/${this.pid}/task/${thread}/stat`, 'latin1');
+        return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3);
+      });
+      return states.every((state) => state === 'T');
+    }, `${this.command} (pid ${this.pid}) to stop`);
   }
 
   waitForExit() {
