@@ -26,14 +26,8 @@ int api_key_generate(char ret_key[API_KEY_TEXT_SIZE])
 
 int api_key_generate_id(char ret_id[API_KEY_ID_SIZE])
 {
-    unsigned char bytes[(API_KEY_ID_SIZE - 3) / 2];
-    int status = random_bytes(bytes, sizeof bytes);
-
-    if (status < 0)
-        return status;
     strcpy(ret_id, "k_");
-    hex_format(bytes, sizeof bytes, ret_id + 2);
-    return 0;
+    return random_id(ret_id + 2);
 }
 
 int api_key_hash(const char *key, size_t size, unsigned char ret_hash[API_KEY_HASH_BYTES])
@@ -58,7 +52,7 @@ static const char *read_name(const json_t *value, const char *problem, char **re
 
 static const char *read_id(const json_t *value, struct api_key *key)
 {
-    return read_name(value, "id must be 1 to 128 characters of A-Za-z0-9._:-, the first a letter or a digit", &key->id);
+    return read_name(value, "id must be " COMPANY_ID_EXPECTED, &key->id);
 }
 
 static const char *read_company(const json_t *value, struct api_key *key)

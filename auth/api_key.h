@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/random_text.h"
+
 /*
  * One API key, as it is stored: never the key itself, only its SHA-256. A key is 32 random bytes, so that one fast hash is
  * enough; nobody can guess what it is the hash of. Any thread.
@@ -16,9 +18,9 @@
  */
 enum {
     API_KEY_HASH_BYTES = 32,
-    API_KEY_TEXT_SIZE = 4 + 43 + 1, /* slk_, 32 bytes in base64url, NUL */
-    API_KEY_ID_SIZE = 2 + 16 + 1,   /* of one made here: k_, 16 hex digits, NUL */
-    API_KEY_MIN_BYTES = 20,         /* of a presented key */
+    API_KEY_TEXT_SIZE = 4 + 43 + 1,       /* slk_, 32 bytes in base64url, NUL */
+    API_KEY_ID_SIZE = 2 + RANDOM_ID_SIZE, /* of one made here: k_ and a random id */
+    API_KEY_MIN_BYTES = 20,               /* of a presented key */
     API_KEY_MAX_BYTES = 256,
     API_KEY_MAX_LINE_BYTES = 16384,
     API_KEY_MAX_EVENTS = 32,

@@ -58,6 +58,16 @@ void hex_format(const unsigned char *bytes, size_t size, char *ret_text)
     *ret_text = '\0';
 }
 
+int random_id(char ret_id[RANDOM_ID_SIZE])
+{
+    unsigned char bytes[(RANDOM_ID_SIZE - 1) / 2];
+    int status = random_bytes(bytes, sizeof bytes);
+
+    if (status == 0)
+        hex_format(bytes, sizeof bytes, ret_id);
+    return status;
+}
+
 static int hexadecimal(char c)
 {
     if (c >= '0' && c <= '9')

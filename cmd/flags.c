@@ -35,3 +35,10 @@ const char *flags_take(const struct flag *flags, size_t count, int *argc, char *
     *argc = kept;
     return NULL;
 }
+
+int flags_complain(FILE *errors, const char *usage, const char *name, const char *problem)
+{
+    fprintf(errors, "sluice %.*s: %.64s: %s\nUsage: sluice %s\n", (int)strcspn(usage, " "), usage, name, problem,
+            usage);
+    return FLAGS_BAD_USAGE;
+}

@@ -9,21 +9,15 @@
 #include "cmd/flags.h"
 #include "core/config_value.h"
 
-enum { EXIT_BAD_USAGE = 2 };
-
 struct request {
     const char *company;
     const char *id;
     const char *expires;
 };
 
-static int complain(FILE *errors, const char *what, const char *problem)
+static int complain(FILE *errors, const char *name, const char *problem)
 {
-    fprintf(errors,
-            "sluice keygen: %.64s: %s\n"
-            "Usage: sluice keygen --company COMPANY [--id ID] [--expires 2027-01-01T00:00:00Z]\n",
-            what, problem);
-    return EXIT_BAD_USAGE;
+    return flags_complain(errors, "keygen --company COMPANY [--id ID] [--expires 2027-01-01T00:00:00Z]", name, problem);
 }
 
 static int read_arguments(int argc, char **argv, struct request *request, FILE *errors)
@@ -45,10 +39,9 @@ static int check_request(const struct request *request, FILE *errors)
     if (!request->company)
         return complain(errors, "--company", "is required");
     if (!config_is_company_id(request->company, strlen(request->company)))
-        return complain(errors, "--company",
-                        "expected 1 to 128 characters of A-Za-z0-9._:-, the first a letter or a digit");
+        return complain(errors, "--company", "expected " COMPANY_ID_EXPECTED);
     if (request->id && !config_is_company_id(request->id, strlen(request->id)))
-        return complain(errors, "--id", "expected 1 to 128 characters of A-Za-z0-9._:-, the first a letter or a digit");
+        return complain(errors, "--id", "expected " COMPANY_ID_EXPECTED);
     if (request->expires && api_key_parse_expiry(request->expires, &expires_ms) < 0)
         return complain(errors, "--expires", "expected a time in UTC such as 2027-01-01T00:00:00Z");
     return 0;

@@ -16,7 +16,6 @@
 #define NS_PER_S INT64_C(1000000000)
 
 enum {
-    EXIT_BAD_USAGE = 2,
     BEGIN_S = 10, /* for NATS, Redis and the lease, which may be that of a replica that died just now */
     DRAIN_S = 30,
     POLL_US = 10000,
@@ -30,11 +29,8 @@ struct replay {
 
 static int complain(const char *problem)
 {
-    fprintf(stderr,
-            "sluice replay: --from: %s\n"
-            "Usage: sluice replay --from 2026-01-31T12:00:00+01:00|MILLISECONDS|24h [--setting value]...\n",
-            problem);
-    return EXIT_BAD_USAGE;
+    return flags_complain(stderr, "replay --from 2026-01-31T12:00:00+01:00|MILLISECONDS|24h [--setting value]...",
+                          "--from", problem);
 }
 
 int replay_take_arguments(int *argc, char **argv, int64_t *ret_from_ms)

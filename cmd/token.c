@@ -14,15 +14,12 @@
 #include "core/config_secret.h"
 #include "core/config_value.h"
 
-enum { EXIT_BAD_USAGE = 2, ID_BYTES = 8, USUAL_LIFETIME_S = 600, LIFETIME_MAX_S = 366 * 86400 };
+enum { USUAL_LIFETIME_S = 600, LIFETIME_MAX_S = 366 * 86400 };
 
-static int complain(FILE *errors, const char *what, const char *problem)
+static int complain(FILE *errors, const char *name, const char *problem)
 {
-    fprintf(errors,
-            "sluice token: %.64s: %s\n"
-            "Usage: sluice token --company COMPANY [--user USER] [--lifetime SECONDS] [--setting value]...\n",
-            what, problem);
-    return EXIT_BAD_USAGE;
+    return flags_complain(errors, "token --company COMPANY [--user USER] [--lifetime SECONDS] [--setting value]...",
+                          name, problem);
 }
 
 static bool read_lifetime(const char *text, int64_t *ret_seconds)
@@ -49,8 +46,7 @@ int token_take_arguments(int *argc, char **argv, struct token_request *ret_reque
     if (!request.company)
         return complain(errors, "--company", "is required");
     if (!config_is_company_id(request.company, strlen(request.company)))
-        return complain(errors, "--company",
-                        "expected 1 to 128 characters of A-Za-z0-9._:-, the first a letter or a digit");
+        return complain(errors, "--company", "expected " COMPANY_ID_EXPECTED);
     if (request.user && (!*request.user || strlen(request.user) >= JWT_NAME_SIZE))
         return complain(errors, "--user", "expected 1 to 128 bytes");
     if (lifetime && !read_lifetime(lifetime, &request.lifetime_s))
@@ -68,12 +64,14 @@ static int read_secret(const struct config *config, char **ret_secret, FILE *err
         fputs("sluice token: needs AUTH_MODE=jwt and JWT_SECRET or JWT_SECRET_FILE; "
               "with public keys whoever has the private one makes the tokens\n",
               errors);
-        return EXIT_BAD_USAGE;
+        return FLAGS_BAD_USAGE;
     }
-    if (*config->jwt_secret)
+    if (*config->jwt_secret) {
         *ret_secret = strdup(config->jwt_secret);
-    status =
-        *config->jwt_secret ? (*ret_secret ? 0 : -ENOMEM) : config_secret_read(config->jwt_secret_file, ret_secret);
+        status = *ret_secret ? 0 : -ENOMEM;
+    } else {
+        status = config_secret_read(config->jwt_secret_file, ret_secret);
+    }
     if (status == 0)
         return 0;
     fprintf(errors, "sluice token: JWT_SECRET_FILE: %s\n", config_secret_error(status));
@@ -95,8 +93,7 @@ static int make(const struct config *config, const struct token_request *request
                 FILE *errors)
 {
     int64_t now_s = clock_unix_ms() / 1000;
-    unsigned char number[ID_BYTES];
-    char id[2 * ID_BYTES + 1];
+    char id[RANDOM_ID_SIZE];
     struct token_content content = {.algorithm = choose_algorithm(config),
                                     .company_claim = config->jwt_company_claim,
                                     .company = request->company,
@@ -111,13 +108,12 @@ static int make(const struct config *config, const struct token_request *request
 
     if (content.algorithm == ALGORITHM_COUNT) {
         fputs("sluice token: JWT_ALGORITHMS allows none of HS256, HS384 and HS512\n", errors);
-        return EXIT_BAD_USAGE;
+        return FLAGS_BAD_USAGE;
     }
-    if (random_bytes(number, sizeof number) < 0) {
+    if (random_id(id) < 0) {
         fputs("sluice token: there are no random numbers\n", errors);
         return EXIT_FAILURE;
     }
-    hex_format(number, sizeof number, id);
     if (token_make(&content, secret, strlen(secret), &token) < 0) {
         fputs("sluice token: out of memory, or a text that is not UTF-8\n", errors);
         return EXIT_FAILURE;
@@ -145,7 +141,7 @@ int token_run(const struct config *config, const struct token_request *request, 
         status = make(config, request, secret, output, errors);
     } else {
         fprintf(errors, "sluice token: JWT_SECRET_FILE: %s\n", error.text);
-        status = EXIT_BAD_USAGE;
+        status = FLAGS_BAD_USAGE;
     }
     key_set_unref(keys);
     config_secret_free(secret);

@@ -30,6 +30,9 @@ const char *config_url_userinfo(const char *url, size_t size, size_t *ret_size);
 /* A company id: [A-Za-z0-9][A-Za-z0-9._:-]{0,127}. */
 bool config_is_company_id(const char *text, size_t size);
 
+/* What it takes, for people. */
+#define COMPANY_ID_EXPECTED "1 to 128 characters of A-Za-z0-9._:-, the first a letter or a digit"
+
 /* An event name that EVENT_NAMES may give: [A-Za-z0-9._:-]{1,64}, and none that means something to browsers or to us. */
 enum { CONFIG_EVENT_NAME_MAX = 64 };
 bool config_is_event_name(const char *text, size_t size);
