@@ -62,7 +62,7 @@ export class Replica {
   }
 
   hang() {
-    this.sluice.child.signal('SIGSTOP');
+    return this.sluice.child.halt();
   }
 
   wake() {

@@ -349,7 +349,7 @@ e2e('a client that leaves while Redis is asked leaves no place behind', async (w
   const env = { ...JWT_ENV, MAX_CONNECTIONS_PER_USER: '2', REDIS_TIMEOUT_MS: '20000' };
   const { sluices, redis } = await replicas(world, 2, { env });
   const [sluice] = sluices;
-  redis.hang();
+  await redis.hang();
   const { headers } = user('u1');
   const waiting = [];
   for (const _ of range(1, 2)) {
@@ -369,7 +369,7 @@ e2e('a stop does not wait for a Redis that hangs longer than its time-out', asyn
   const { sluices, redis } = await replicas(world, 2, { env });
   const [sluice] = sluices;
   const stays = await world.liveStream(sluice, user('u1'));
-  redis.hang();
+  await redis.hang();
   const connection = await world.connection(sluice);
   connection.send(requestBytes({ target: '/stream/updates', headers: user('u2').headers }));
   await sluice.stop();
@@ -381,7 +381,7 @@ for (const count of [1, 2]) {
     const env = { ...JWT_ENV, MAX_CONNECTIONS_PER_USER: '2', REDIS_TIMEOUT_MS: '200' };
     const { sluices, redis } = await replicas(world, count, { env });
     const [sluice] = sluices;
-    redis.hang();
+    await redis.hang();
     for (const _ of range(1, 2)) await world.liveStream(sluice, user('u1'));
     assertRefused(await askForStream(sluice, user('u1')), 429);
     redis.wake();

@@ -82,7 +82,7 @@ e2e('Redis hangs: live events, new streams and all pages go on; later everything
   const start = client.lastEventId;
   await goOn({ publisher, clients: [client] }, 1, 10);
   await redis.untilStored('acme', 10);
-  redis.hang();
+  await redis.hang();
   world.own(() => redis.wake());
   await goOn({ publisher, clients: [client] }, 11, 40);
   const newcomer = await world.liveStream(sluice, { company: 'acme' });

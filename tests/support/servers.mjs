@@ -47,7 +47,7 @@ export class Server {
 
   /** Stops the process without ending it: its connections stay open and answer nothing. */
   hang() {
-    this.child.signal('SIGSTOP');
+    return this.child.halt();
   }
 
   wake() {

@@ -32,7 +32,7 @@ export const natsFaults = {
   'nats-hang': {
     possible: wantsLoneServer,
     async run({ nats, hold }) {
-      nats.hang();
+      await nats.hang();
       await pause(hold(10_000));
       nats.wake();
     },

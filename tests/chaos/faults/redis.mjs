@@ -41,7 +41,7 @@ export const redisFaults = {
   },
   'redis-hang': {
     async run({ redis, hold }) {
-      redis.hang();
+      await redis.hang();
       await pause(hold(6000));
       redis.wake();
     },

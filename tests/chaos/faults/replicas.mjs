@@ -12,7 +12,7 @@ async function killAndRestart(world, replica) {
 }
 
 async function hang(world, replica) {
-  replica.hang();
+  await replica.hang();
   await pause(world.short ? 4000 : 20_000);
   replica.wake();
 }
