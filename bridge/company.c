@@ -3,7 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
+/*
+ * By how much events that were not heard here yet may be older than a stream, where the head cannot be read: another numbered them,
+ * by its own clock.
+ */
+enum { BLANK_MARGIN_MS = 10000 };
 
 struct companies {
     struct table *table;
@@ -110,14 +114,26 @@ size_t company_backlog_bytes(const struct company *company)
     return ring_bytes(company->recent, company->stored, ring_end(company->recent));
 }
 
-void company_head_id(const struct company *company, char ret_id[EVENT_ID_SIZE])
+static uint64_t start_ms(const struct company *company)
 {
-    struct event_position start = {.ms = (uint64_t)(clock_unix_ms() - company->start_margin_ms), .seq = 0};
+    return company->blank && company->head.ms > BLANK_MARGIN_MS ? company->head.ms - BLANK_MARGIN_MS : company->head.ms;
+}
 
-    if (start.ms < company->head.ms)
-        start.ms = company->head.ms;
+void company_head_id(const struct company *company, uint64_t hole_ms, char ret_id[EVENT_ID_SIZE])
+{
+    struct event_position start = {.ms = start_ms(company), .seq = 0};
+
+    if (hole_ms > 0 && start.ms <= hole_ms)
+        start.ms = hole_ms + 1;
     if (company->subject[0])
         event_id_format(company->subject, company->head, ret_id);
     else
         event_id_format("start", start, ret_id);
+}
+
+bool company_reaches_back_to(const struct company *company, struct event_position place)
+{
+    if (place.seq == 0 && company->blank)
+        return place.ms >= start_ms(company);
+    return event_position_compare(place, ring_before(company->recent, ring_begin(company->recent))) >= 0;
 }

@@ -69,7 +69,6 @@ struct company {
     bool was_numbered;                   /* this replica gave numbers */
     enum gap_reason hole_due;            /* a hole goes before the next event: memory was short; GAP_NONE: none */
     struct event_position floor;         /* up to there events are not held, as far as we know */
-    int64_t start_margin_ms;             /* by how much the first event may be older than it is here */
     uint64_t since_ms;                   /* when this numbering began; 0: it has not yet */
     char subject[EVENT_SUBJECT_MAX + 1]; /* of the last event or hole; empty: there is none */
     struct parked *parked;
@@ -123,7 +122,13 @@ uint64_t company_source_of(const struct frame *frame);
 /* Bytes of frames that the store has not confirmed. */
 size_t company_backlog_bytes(const struct company *company);
 
-/* The id of the head; where there is none yet `start-0-<ms>`, a time before that of any event to come. */
-void company_head_id(const struct company *company, char ret_id[EVENT_ID_SIZE]);
+/*
+ * The id of the head. Where there is none yet `start-0-<ms>`, a place in front of any event to come, and behind hole_ms, the last
+ * hole that is noted; 0: none is.
+ */
+void company_head_id(const struct company *company, uint64_t hole_ms, char ret_id[EVENT_ID_SIZE]);
+
+/* Whether the recent frames are all that there is behind a place; that of a start id has no number. */
+bool company_reaches_back_to(const struct company *company, struct event_position place);
 
 #endif

@@ -10,12 +10,6 @@
 /* A company without subscribers leaves the memory when its last event is older than this; the store knows it still. */
 #define QUIET_MS (INT64_C(10) * 60 * 1000)
 
-/*
- * The first event of a stream has a time by the clock of NATS, and may be on its way: it must not be older than the cursor of who
- * was there before it.
- */
-enum { STREAM_MARGIN_MS = 60000 };
-
 enum { FILL_EVENTS = 512, FILL_BYTES = 512 * 1024 };
 
 /* How long what is missing is looked for in the store: it cannot be asked now, or is to get it yet. */
@@ -247,7 +241,6 @@ struct company *heads_get_blank(struct heads *heads, const char *name)
     company->heads = heads;
     company->appender = heads->options.appender;
     company->blank = true;
-    company->start_margin_ms = heads->options.place ? STREAM_MARGIN_MS : 0;
     company->rate = publish_rate_make(heads->options.events_per_second, heads->options.bytes_per_second);
     return company;
 }

@@ -134,7 +134,7 @@ static void send_snapshot(struct hub *hub, const struct company *company, const 
     snapshot->token = subscription->token;
     snapshot->before = ring_before(company->recent, begin);
     snapshot->replay_ok = hub_replay_ok(hub);
-    company_head_id(company, snapshot->head_id);
+    company_head_id(company, store_noted_hole(hub->options.store), snapshot->head_id);
     for (uint64_t slot = begin; slot < end; slot++)
         snapshot->frames[snapshot->count++] = frame_ref(ring_frame(company->recent, slot));
     send(hub, subscription->worker, &snapshot->message, HUB_SNAPSHOT, release_snapshot);
@@ -501,7 +501,6 @@ static void on_page(void *context, int status, const struct store_page *stored)
 /* Answers a reading from memory, or asks the store. The company's numbering is known. */
 static void reading_start(struct reading *reading)
 {
-    const struct ring *recent = reading->company->recent;
     struct store_read read = {
         .company = reading->company->name,
         .after = reading->after,
@@ -509,7 +508,7 @@ static void reading_start(struct reading *reading)
         .max_bytes = PAGE_BYTES,
     };
 
-    if (event_position_compare(reading->after, ring_before(recent, ring_begin(recent))) >= 0) {
+    if (company_reaches_back_to(reading->company, reading->after)) {
         for (struct waiter *waiter = reading->waiters; waiter; waiter = waiter->next)
             answer_from_recent(reading->hub, reading->company, &waiter->read);
         reading_free(reading);

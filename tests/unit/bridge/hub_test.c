@@ -1,4 +1,5 @@
 /* Fan-out and resume: bridge/hub.c over a store on a script. What resuming clients are told is in hub_gap_test.c. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -194,19 +195,89 @@ static void a_subscription_begins_with_what_is_in_memory(void **state)
     assert_nothing(0);
 }
 
+/* The next snapshot for worker 0, of a company without events. */
+static void assert_start(const char *id)
+{
+    struct hub_snapshot *snapshot = bridge_rig_take_snapshot(&hub_rig, 0);
+
+    assert_string_equal(snapshot->head_id, id);
+    assert_int_equal(snapshot->count, 0);
+    snapshot->message.release(&snapshot->message);
+}
+
+/* The page for worker 0, with nothing in it, and nothing missing. */
+static void assert_empty_page(void)
+{
+    struct hub_page *page = bridge_rig_take_page(&hub_rig, 0);
+
+    assert_null(page->gap);
+    hub_rig_assert_page(page, 0, 0);
+}
+
 static void a_company_without_events_has_a_start_id(void **state)
 {
-    struct hub_snapshot *snapshot;
-
     (void)state;
     hub_rig_begin(&(struct bridge_rig_options){.state = STORE_READY});
     bridge_rig_subscribe(&hub_rig, "acme", 0, &hub_token);
     assert_nothing(0);
     fake_store_answer(hub_rig.store);
-    snapshot = bridge_rig_take_snapshot(&hub_rig, 0);
-    assert_string_equal(snapshot->head_id, "start-0-1700000000000");
-    assert_int_equal(snapshot->count, 0);
-    snapshot->message.release(&snapshot->message);
+    assert_start("start-0-0");
+}
+
+/* It may have been numbered where the clock is behind, or while the company was loaded. */
+static void a_start_id_is_in_front_of_an_event_that_is_older_than_the_stream(void **state)
+{
+    (void)state;
+    hub_rig_begin(&(struct bridge_rig_options){.state = STORE_READY});
+    bridge_rig_subscribe(&hub_rig, "acme", 0, &hub_token);
+    fake_store_answer(hub_rig.store);
+    assert_start("start-0-0");
+    fake_clock_set_ms(HUB_NOW - HUB_HOUR_MS);
+    bridge_rig_publish(&hub_rig, "acme", 1);
+    bridge_rig_settle(&hub_rig);
+    bridge_rig_skip(&hub_rig, 0);
+    hub_rig_assert_no_gap("start-0-0", 1, 1);
+}
+
+/* Who comes now need not be told of what was missed before. */
+static void a_start_id_is_behind_the_hole_that_is_noted(void **state)
+{
+    (void)state;
+    hub_rig_begin(&(struct bridge_rig_options){.state = STORE_READY});
+    bridge_rig_subscribe(&hub_rig, "acme", 1, &hub_token);
+    fake_store_answer(hub_rig.store);
+    store_note_hole(fake_store_base(hub_rig.store), HUB_NOW - 5);
+    bridge_rig_subscribe(&hub_rig, "acme", 0, &hub_token);
+    assert_start("start-0-1699999999996");
+}
+
+static void have_unknown_head(void)
+{
+    hub_rig_begin(&(struct bridge_rig_options){.state = STORE_READY});
+    bridge_rig_subscribe(&hub_rig, "acme", 0, &hub_token);
+    fake_store_fail(hub_rig.store, false, -EAGAIN);
+    assert_start("start-0-1699999990000");
+}
+
+/* Others may have numbered by then what is heard here later. */
+static void where_the_head_cannot_be_read_the_start_is_a_while_before(void **state)
+{
+    struct hub_read read;
+
+    (void)state;
+    have_unknown_head();
+    read = hub_rig_make_read("start-0-1699999990000", true);
+    bridge_rig_read(&hub_rig, "acme", &read);
+    assert_empty_page();
+}
+
+static void an_event_of_a_company_whose_head_could_not_be_read_is_for_the_store_to_judge(void **state)
+{
+    (void)state;
+    have_unknown_head();
+    fake_store_put(hub_rig.store, "acme", (struct event_position){.ms = HUB_NOW - 7, .seq = 3});
+    fake_store_put(hub_rig.store, "acme", (struct event_position){.ms = HUB_NOW - 5, .seq = 4});
+    hub_rig_assert_no_gap("metrics.calculated-3-1699999999993", 4, 4);
 }
 
 static void frames_of_before_do_not_come_again_behind_the_snapshot(void **state)
@@ -378,6 +449,10 @@ int main(void)
         HUB_TEST(readings_at_the_end_are_answered),
         HUB_TEST(a_subscription_begins_with_what_is_in_memory),
         HUB_TEST(a_company_without_events_has_a_start_id),
+        HUB_TEST(a_start_id_is_in_front_of_an_event_that_is_older_than_the_stream),
+        HUB_TEST(a_start_id_is_behind_the_hole_that_is_noted),
+        HUB_TEST(where_the_head_cannot_be_read_the_start_is_a_while_before),
+        HUB_TEST(an_event_of_a_company_whose_head_could_not_be_read_is_for_the_store_to_judge),
         HUB_TEST(frames_of_before_do_not_come_again_behind_the_snapshot),
         HUB_TEST(parked_frames_come_behind_the_snapshot),
         HUB_TEST(each_worker_gets_only_its_companies),

@@ -68,7 +68,14 @@ void model_view_begin(struct model_view *view, struct event_position before)
     view->open = true;
     view->jumped = false;
     view->last = before;
+    view->cursor = (struct event_position){0, 0};
     memset(view->places, 0, sizeof view->places);
+}
+
+void model_view_cursor(struct model_view *view, const char *cursor)
+{
+    if (!event_id_parse(cursor, strlen(cursor), &view->cursor))
+        abort();
 }
 
 static void see_gap(struct model_view *view, const char *why, struct event_position position)
@@ -146,6 +153,10 @@ void model_view_frame(struct model_view *view, const struct frame *frame)
     if (event_position_compare(position, view->last) <= 0)
         model_violate(view->model, "places rise", "%s: %" PRIu64 "-%" PRIu64 " behind %" PRIu64 "-%" PRIu64, view->name,
                       position.seq, position.ms, view->last.seq, view->last.ms);
+    if (event_position_compare(position, view->cursor) <= 0)
+        model_violate(view->model, "what comes live is behind the cursor",
+                      "%s: %" PRIu64 "-%" PRIu64 " behind %" PRIu64 "-%" PRIu64, view->name, position.seq, position.ms,
+                      view->cursor.seq, view->cursor.ms);
     if (frame_kind(frame) == FRAME_HOLE) {
         if (view->model->is_shown)
             print_message("  %s: hole at %" PRIu64 "-%" PRIu64 "\n", view->name, position.seq, position.ms);

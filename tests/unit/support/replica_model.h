@@ -66,11 +66,15 @@ struct model_view {
     bool open;
     bool jumped; /* its numbers were not dense */
     struct event_position last;
+    struct event_position cursor;
     struct model_place places[MODEL_PUBLISHERS];
 };
 
 /* It begins (anew) behind `before`. */
 void model_view_begin(struct model_view *view, struct event_position before);
+
+/* Its stream is told to come back with `cursor`: what it sees from here on is behind that. */
+void model_view_cursor(struct model_view *view, const char *cursor);
 
 /* It sees the next frame. */
 void model_view_frame(struct model_view *view, const struct frame *frame);

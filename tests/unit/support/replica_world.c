@@ -334,6 +334,7 @@ static void take_snapshot(const struct hub_snapshot *snapshot)
                       snapshot->before.ms);
     for (size_t i = 0; i < snapshot->count; i++)
         model_view_frame(view, snapshot->frames[i]);
+    model_view_cursor(view, snapshot->head_id);
 }
 
 static void take_reset(const struct hub_mark *mark)

@@ -306,6 +306,7 @@ static void see_bare_id(struct seam_view *view, const char *id)
     struct seam_model *model = view->model;
     struct event_position position;
     bool is_hole = strncmp(id, "hole-", 5) == 0 && !view->was_ready;
+    bool is_start = strncmp(id, "start-0-", 8) == 0;
     int to;
 
     if (!event_id_parse(id, strlen(id), &position)) {
@@ -313,7 +314,10 @@ static void see_bare_id(struct seam_view *view, const char *id)
         return;
     }
     to = seam_truth_up_to(model, view->company, position);
-    if (strncmp(id, "start-0-", 8) != 0 && (to == 0 || strcmp(model->truth[view->company][to - 1].id, id) != 0))
+    /* A store that lost all of a company knows of no event that was there before. */
+    if (is_start && model->data_lost && to < view->opened_at)
+        to = view->opened_at;
+    if (!is_start && (to == 0 || strcmp(model->truth[view->company][to - 1].id, id) != 0))
         seam_violate(model, "an id that never was", "%s", id);
     if (is_hole && view->gap_count > 0 && strcmp(view->gaps[view->gap_count - 1].reason, "source") == 0)
         view->gap_count--;
