@@ -6,12 +6,13 @@
 #include "core/clock.h"
 #include "core/config_value.h"
 
-enum { SPENT_MAX = 64 };
+enum { SPENT_MAX = 64, SPENT_BYTES_MAX = 256 * 1024 };
 
 struct intake {
     struct intake_options options;
     struct source_message *spent[SPENT_MAX];
     size_t spent_count;
+    size_t spent_bytes;
     uint64_t failed; /* the first message of the stream that had no memory; 0: all had */
     struct log_limiter reject_limiter;
     struct log_limiter rate_limiter;
@@ -67,14 +68,19 @@ void intake_release(struct intake *intake)
     for (size_t i = 0; i < intake->spent_count; i++)
         source_message_free(intake->spent[i]);
     intake->spent_count = 0;
+    intake->spent_bytes = 0;
 }
 
 /* Nobody needs the message any more. The library has a thread that frees them, and wakes it for each that comes alone. */
 static void spend(struct intake *intake, struct source_message *message)
 {
-    if (intake->spent_count == SPENT_MAX)
-        intake_release(intake);
+    size_t size;
+
+    source_message_payload(message, &size);
     intake->spent[intake->spent_count++] = message;
+    intake->spent_bytes += size;
+    if (intake->spent_count == SPENT_MAX || intake->spent_bytes > SPENT_BYTES_MAX)
+        intake_release(intake);
 }
 
 /* Of a stream, what has no memory now is read again later, and so is all behind it. Returns whether the item is of one. */

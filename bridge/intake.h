@@ -46,7 +46,7 @@ struct intake_options {
 struct intake *intake_new(const struct intake_options *options);
 void intake_free(struct intake *intake);
 
-/* Takes a message or a hole. The message is freed, with others at intake_release(). */
+/* Takes a message or a hole. The message is freed, with others, when there are many or at intake_release(). */
 void intake_take(struct intake *intake, const struct source_item *item);
 
 /*
@@ -64,7 +64,7 @@ void intake_unpark(struct intake *intake, struct company *company, const struct 
 /* Writes down that the company's clients miss something behind its last number, or may, at unix_ms. */
 void intake_add_hole(struct intake *intake, struct company *company, enum gap_reason reason, uint64_t unix_ms);
 
-/* Frees the messages that were taken. To be called when no more are at hand. */
+/* Frees the messages that were taken: for now and then. */
 void intake_release(struct intake *intake);
 
 /* The same at the present time, and behind what is parked if the company is busy. */

@@ -219,7 +219,6 @@ void replica_run(struct replica *replica)
     fanout_flush(replica->fanout);
     census_run(replica->census, turn.now_ns);
     stream_place_run(replica->options.place);
-    intake_release(replica->intake);
 }
 
 int64_t replica_deadline_ns(const struct replica *replica)
@@ -254,6 +253,7 @@ void replica_tick(struct replica *replica)
     batches_expire(replica->batches, clock_monotonic_ns());
     if (ownership_is_owner(replica->ownership))
         intake_tick(replica->intake);
+    intake_release(replica->intake);
     read_again(replica);
     stream_place_tick(replica->options.place);
     companies_each(replica->options.companies, tick_company, replica);

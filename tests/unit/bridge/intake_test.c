@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -394,6 +395,22 @@ static void messages_are_freed_together(void **state)
     intake_release(rig.intake);
 }
 
+static void large_messages_are_freed_soon(void **state)
+{
+    enum { MESSAGES = 20, BYTES = 100 * 1024, HELD_MAX = 2 };
+    char *payload = malloc(BYTES + 1);
+
+    (void)state;
+    assert_non_null(payload);
+    memset(payload, 'x', BYTES);
+    payload[BYTES] = '\0';
+    for (int i = 0; i < MESSAGES; i++) {
+        intake_take(rig.intake, &(struct source_item){.message = fake_message_new("metrics.x", payload)});
+        assert_true(fake_messages_alive() <= HELD_MAX);
+    }
+    free(payload);
+}
+
 static void messages_parked_at_the_end_are_freed(void **state)
 {
     (void)state;
@@ -430,6 +447,7 @@ int main(void)
         TEST(a_hole_in_the_millisecond_of_a_start_id_comes_behind_it),
         TEST(what_is_no_event_is_refused_and_changes_nothing),
         TEST(messages_are_freed_together),
+        TEST(large_messages_are_freed_soon),
         TEST(messages_parked_at_the_end_are_freed),
     };
 
