@@ -206,22 +206,24 @@ static void on_closed(natsConnection *connection, void *context)
 static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *context)
 {
     struct source *source = context;
-    const char *detail = NULL;
+    natsStatus told = NATS_OK;
+    /* On this thread; what the connection keeps may change while it is read. */
+    const char *detail = nats_GetLastError(&told);
     int64_t suppressed = 0;
     bool allowed;
 
+    (void)connection;
     (void)subscription;
     /* The library's own queue is unlimited, ours is the limit. Should it drop all the same, only a new connection's hole has its place. */
     if (status == NATS_SLOW_CONSUMER)
         give_up(source, "messages were dropped");
     metrics_add(source->metrics, METRIC_NATS_ERRORS, 1);
-    natsConnection_GetLastError(connection, &detail);
     pthread_mutex_lock(&source->lock);
     allowed = log_limiter_allow(&source->error_limiter, &suppressed);
     pthread_mutex_unlock(&source->lock);
     if (allowed)
         log_write(source->log, LOG_LEVEL_ERROR, "NATS reported an error",
-                  LOG_FIELDS(log_text("error", natsStatus_GetText(status)), log_text("detail", detail),
+                  LOG_FIELDS(log_text("error", natsStatus_GetText(status)), log_text("detail", told == status ? detail : NULL),
                              log_number("suppressed", suppressed)));
 }
 
@@ -348,7 +350,6 @@ static void close_connection(struct source *source, natsConnection *connection)
 /* A connection from its beginning to its end. Returns why it ended; NATS_OK: a stop is wanted. */
 static natsStatus use_connection(struct source *source, natsConnection *connection)
 {
-    const char *detail = NULL;
     natsStatus status;
     natsStatus cause;
 
@@ -358,9 +359,9 @@ static natsStatus use_connection(struct source *source, natsConnection *connecti
         status = wait_for_end(source, connection);
     if (status != NATS_OK) {
         /* What ended the connection says more than that it is closed. */
-        cause = natsConnection_GetLastError(connection, &detail);
+        cause = source_library_error(connection);
         status = cause == NATS_OK ? status : cause;
-        source_report_refusal(&source->report, status, detail);
+        source_report_refusal(&source->report, status, NULL);
     }
     pthread_mutex_lock(&source->lock);
     source->connection = NULL;

@@ -29,3 +29,10 @@ int64_t source_library_connects(natsConnection *connection, natsStatistics *stat
         natsStatistics_GetCounts(statistics, NULL, NULL, NULL, NULL, &connects);
     return (int64_t)connects;
 }
+
+natsStatus source_library_error(natsConnection *connection)
+{
+    const char *words = NULL;
+
+    return natsConnection_GetLastError(connection, &words);
+}

@@ -16,4 +16,7 @@ bool source_library_close(int timeout_ms);
 /* How often the connection was made anew. `statistics` are the caller's, for one thread at a time. */
 int64_t source_library_connects(natsConnection *connection, natsStatistics *statistics);
 
+/* The last error of a connection. The library's words for it are not given: its threads may write them while they are read. */
+natsStatus source_library_error(natsConnection *connection);
+
 #endif

@@ -1,5 +1,6 @@
 #include "bridge/source_report.h"
 
+#include "bridge/source_library.h"
 #include "core/clock.h"
 
 #define REPEAT_NS (30 * INT64_C(1000000000))
@@ -55,12 +56,11 @@ void source_report_refusal(struct source_report *report, natsStatus status, cons
 
 void source_report_absence(struct source_report *report, natsConnection *connection)
 {
-    const char *detail = NULL;
     natsStatus status;
 
     if (natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED)
         return;
-    status = natsConnection_GetLastError(connection, &detail);
+    status = source_library_error(connection);
     if (is_news(&report->absence, status))
-        tell(report->log, LOG_LEVEL_WARN, "NATS is still not connected", status, detail);
+        tell(report->log, LOG_LEVEL_WARN, "NATS is still not connected", status, NULL);
 }

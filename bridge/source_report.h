@@ -18,7 +18,7 @@ struct source_report {
     } refusal, absence;
 };
 
-/* A connection could not be made, or ended for good. detail: the library's words. */
+/* A connection could not be made, or ended for good. detail: the library's words; NULL: none are known. */
 void source_report_refusal(struct source_report *report, natsStatus status, const char *detail);
 
 /* The library tries again for ever without a word. No lock that its callbacks take may be held. */
