@@ -150,7 +150,8 @@ static void confirm(struct source *source, natsConnection *connection)
 {
     int64_t connects;
 
-    if (natsConnection_FlushTimeout(connection, CONFIRM_TIMEOUT_MS) != NATS_OK) {
+    if (natsConnection_FlushTimeout(connection, CONFIRM_TIMEOUT_MS) != NATS_OK ||
+        source_library_is_unread(connection)) {
         /* Lost again: the next connection has its own confirmation. Else it is the server that is mute, or the library, which does not read
            where it had no memory to begin with. */
         if (natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED)
@@ -206,9 +207,6 @@ static void on_closed(natsConnection *connection, void *context)
 static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *context)
 {
     struct source *source = context;
-    natsStatus told = NATS_OK;
-    /* On this thread; what the connection keeps may change while it is read. */
-    const char *detail = nats_GetLastError(&told);
     int64_t suppressed = 0;
     bool allowed;
 
@@ -223,8 +221,8 @@ static void on_error(natsConnection *connection, natsSubscription *subscription,
     pthread_mutex_unlock(&source->lock);
     if (allowed)
         log_write(source->log, LOG_LEVEL_ERROR, "NATS reported an error",
-                  LOG_FIELDS(log_text("error", natsStatus_GetText(status)), log_text("detail", told == status ? detail : NULL),
-                             log_number("suppressed", suppressed)));
+                  LOG_FIELDS(log_text("error", natsStatus_GetText(status)),
+                             log_text("detail", source_library_words(status)), log_number("suppressed", suppressed)));
 }
 
 static natsStatus connect_nats(struct source *source, natsConnection **ret_connection)
@@ -281,6 +279,8 @@ static void look_after(struct source *source, natsConnection *connection)
     else if (status == NATS_CONN_STATUS_CONNECTED && connects != source->lanes.seen_connects)
         source->unconfirmed = true;
     pthread_mutex_unlock(&source->lock);
+    if (source_library_is_unread(connection))
+        give_up(source, "nobody reads it");
     source_report_absence(&source->report, connection);
 }
 
@@ -351,7 +351,6 @@ static void close_connection(struct source *source, natsConnection *connection)
 static natsStatus use_connection(struct source *source, natsConnection *connection)
 {
     natsStatus status;
-    natsStatus cause;
 
     set_connection(source, connection);
     status = subscribe_all(source, connection);
@@ -359,7 +358,8 @@ static natsStatus use_connection(struct source *source, natsConnection *connecti
         status = wait_for_end(source, connection);
     if (status != NATS_OK) {
         /* What ended the connection says more than that it is closed. */
-        cause = source_library_error(connection);
+        natsStatus cause = source_library_error(connection);
+
         status = cause == NATS_OK ? status : cause;
         source_report_refusal(&source->report, status, NULL);
     }

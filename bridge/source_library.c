@@ -1,5 +1,7 @@
 #include "bridge/source_library.h"
 
+#include <stdlib.h>
+
 #include "core/thread.h"
 
 /*
@@ -30,9 +32,28 @@ int64_t source_library_connects(natsConnection *connection, natsStatistics *stat
     return (int64_t)connects;
 }
 
+bool source_library_is_unread(natsConnection *connection)
+{
+    char *ip = NULL;
+    int port;
+    bool is_unread = natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED &&
+                     natsConnection_GetLocalIPAndPort(connection, &ip, &port) == NATS_CONNECTION_DISCONNECTED;
+
+    free(ip);
+    return is_unread;
+}
+
 natsStatus source_library_error(natsConnection *connection)
 {
     const char *words = NULL;
 
     return natsConnection_GetLastError(connection, &words);
+}
+
+const char *source_library_words(natsStatus status)
+{
+    natsStatus last = NATS_OK;
+    const char *words = nats_GetLastError(&last);
+
+    return last == status ? words : NULL;
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ static struct source *source;
 /* Held by the test while the library's delivery thread is to wait. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static int pending_limit;
+static atomic_bool reader_gone;
 
 natsStatus __real_natsSubscription_SetPendingLimits(natsSubscription *subscription, int messages, int bytes);
 natsStatus __wrap_natsSubscription_SetPendingLimits(natsSubscription *subscription, int messages, int bytes);
@@ -34,6 +36,17 @@ natsStatus __wrap_natsSubscription_SetPendingLimits(natsSubscription *subscripti
 natsStatus __wrap_natsSubscription_SetPendingLimits(natsSubscription *subscription, int messages, int bytes)
 {
     return __real_natsSubscription_SetPendingLimits(subscription, pending_limit ? pending_limit : messages, bytes);
+}
+
+natsStatus __real_natsConnection_GetLocalIPAndPort(natsConnection *connection, char **ip, int *port);
+natsStatus __wrap_natsConnection_GetLocalIPAndPort(natsConnection *connection, char **ip, int *port);
+
+/* The library's reader had no memory: it has closed the socket, and all else looks as before. Once. */
+natsStatus __wrap_natsConnection_GetLocalIPAndPort(natsConnection *connection, char **ip, int *port)
+{
+    if (atomic_exchange(&reader_gone, false))
+        return NATS_CONNECTION_DISCONNECTED;
+    return __real_natsConnection_GetLocalIPAndPort(connection, ip, port);
 }
 
 static void on_control(void *context, const char *payload, size_t size)
@@ -56,6 +69,7 @@ static int set_up(void **state)
 {
     (void)state;
     pending_limit = 0;
+    atomic_store(&reader_gone, false);
     server = nats_server_new();
     metrics = metrics_new();
     return 0;
@@ -177,6 +191,34 @@ static void one_that_does_not_answer_any_more_after_a_reconnect_is_asked_again(v
     assert_int_equal(take_until(5), 3);
 }
 
+static void one_that_nobody_reads_is_not_taken_for_a_connection(void **state)
+{
+    (void)state;
+    atomic_store(&reader_gone, true);
+    begin();
+    await_metric(METRIC_NATS_DISCONNECTS, 1);
+    await_metric(METRIC_NATS_CONNECTED, 1);
+    nats_server_await(server, EVENTS);
+    send_number(1);
+    assert_int_equal(take_until(1), 0);
+}
+
+static void one_that_nobody_reads_any_more_is_made_anew(void **state)
+{
+    (void)state;
+    begin();
+    nats_server_await(server, EVENTS);
+    await_metric(METRIC_NATS_CONNECTED, 1);
+    send_number(1);
+    await_metric(METRIC_EVENTS_RECEIVED, 1);
+    atomic_store(&reader_gone, true);
+    await_metric(METRIC_NATS_DISCONNECTS, 1);
+    nats_server_await(server, EVENTS);
+    await_metric(METRIC_NATS_CONNECTED, 1);
+    send_number(5);
+    assert_int_equal(take_until(5), 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -185,6 +227,8 @@ int main(void)
         TEST(what_the_library_drops_is_a_hole_in_its_place),
         TEST(a_server_that_does_not_answer_is_asked_again),
         TEST(one_that_does_not_answer_any_more_after_a_reconnect_is_asked_again),
+        TEST(one_that_nobody_reads_is_not_taken_for_a_connection),
+        TEST(one_that_nobody_reads_any_more_is_made_anew),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
