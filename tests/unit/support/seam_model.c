@@ -188,15 +188,19 @@ static struct told sum_gaps(const struct seam_view *view)
 
 bool seam_view_lacks(const struct seam_view *view)
 {
+    const struct seam_truth *truth = view->model->truth[view->company];
     struct told told = sum_gaps(view);
     int64_t lacking = 0;
+    bool holes = false;
 
     if (view->at < 0)
         return true;
-    for (int i = view->at; i < view->model->truth_count[view->company]; i++)
-        lacking += is_for(view, &view->model->truth[view->company][i]);
-    /* What it was told of last, behind which nothing came that it may have. */
-    return lacking > told.slow + told.other && !told.unknown;
+    for (int i = view->at; i < view->model->truth_count[view->company]; i++) {
+        lacking += !truth[i].is_hole && is_for(view, &truth[i]);
+        holes |= truth[i].is_hole;
+    }
+    /* What it was told of last, behind which nothing came that it may have: any gap tells of a hole, too. */
+    return (lacking > told.slow + told.other && !told.unknown) || (holes && view->gap_count == 0);
 }
 
 static bool is_stored(struct fake_store *store, const char *company, struct event_position position)
