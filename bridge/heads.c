@@ -1,5 +1,6 @@
 #include "bridge/heads.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -321,6 +322,25 @@ static void follow_page(struct heads *heads, struct company *company, const stru
     hub_reset(heads->options.hub, company);
 }
 
+/*
+ * A frame of the store's. Where some are missing in front of it, in the store or because they could not be read, nothing but a hole
+ * tells those who are here.
+ */
+static int push_stored(struct heads *heads, struct company *company, struct frame *frame, uint64_t since_ms)
+{
+    struct event_position before = frame_position(frame);
+    struct frame *hole;
+    int status;
+
+    if (frame_kind(frame) == FRAME_HOLE || gap_between(company->head, frame) == 0)
+        return heads_push(heads, company, frame, since_ms);
+    before.seq--;
+    hole = gap_hole(GAP_SOURCE, before);
+    status = hole ? heads_push(heads, company, hole, 0) : -ENOMEM;
+    frame_unref(hole);
+    return status < 0 ? status : heads_push(heads, company, frame, since_ms);
+}
+
 static void on_page(void *context, int status, const struct store_page *page)
 {
     struct company *company = context;
@@ -337,7 +357,7 @@ static void on_page(void *context, int status, const struct store_page *page)
 
         if (event_position_compare(frame_position(frame), company->head) <= 0)
             continue;
-        if (heads_push(heads, company, frame, page->head.since_ms) < 0) {
+        if (push_stored(heads, company, frame, page->head.since_ms) < 0) {
             end_fetch(heads, company, false);
             return;
         }

@@ -193,6 +193,36 @@ static void a_hole_in_front_of_the_first_event_is_told_though_the_head_is_not_kn
     hub_rig_assert_page(page, 1, 1);
 }
 
+/* As above, where a replica reads what it has not heard. */
+static void a_member_that_cannot_be_read_is_a_hole_for_those_who_are_there(void **state)
+{
+    struct message *message;
+    const struct hub_events *events;
+
+    (void)state;
+    hub_rig_have_nine(100);
+    bridge_rig_skip(&hub_rig, 1);
+    for (uint64_t seq = 10; seq <= 14; seq++)
+        fake_store_put(hub_rig.store, "acme", (struct event_position){.ms = (uint64_t)HUB_NOW + seq, .seq = seq});
+    fake_store_drop_frame(hub_rig.store, "acme", 10);
+    fake_store_drop_frame(hub_rig.store, "acme", 10);
+    heads_fill(hub_rig.heads, bridge_rig_company(&hub_rig, "acme"));
+    fake_store_answer_all(hub_rig.store);
+    hub_flush(hub_rig.hub);
+    message = bridge_rig_take(&hub_rig, 1);
+    assert_non_null(message);
+    assert_int_equal(message->type, HUB_EVENTS);
+    events = (const struct hub_events *)(const void *)message;
+    assert_int_equal(events->count, 4);
+    assert_int_equal(frame_position(events->events[0].frame).seq, 10);
+    assert_int_equal(frame_kind(events->events[1].frame), FRAME_HOLE);
+    assert_int_equal(gap_hole_reason(events->events[1].frame), GAP_SOURCE);
+    assert_int_equal(frame_position(events->events[1].frame).seq, 12);
+    assert_int_equal(frame_position(events->events[2].frame).seq, 13);
+    assert_int_equal(frame_position(events->events[3].frame).seq, 14);
+    message->release(message);
+}
+
 static void sharing_streams_are_told_their_own_id(void **state)
 {
     struct hub_read one;
@@ -227,6 +257,7 @@ int main(void)
         HUB_TEST(how_much_is_missing_is_not_known_across_a_new_numbering),
         HUB_TEST(without_the_store_an_id_that_left_memory_is_told_so),
         HUB_TEST(a_member_that_cannot_be_read_is_a_gap_in_the_page),
+        HUB_TEST(a_member_that_cannot_be_read_is_a_hole_for_those_who_are_there),
         HUB_TEST(further_pages_do_not_judge_the_place),
         HUB_TEST(a_hole_in_front_of_the_first_event_is_told_to_a_start_id),
         HUB_TEST(a_hole_in_front_of_the_first_event_is_told_though_the_head_is_not_known),
