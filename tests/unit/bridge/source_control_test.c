@@ -176,6 +176,14 @@ static void a_control_message_reaches_the_callback_as_it_is(void **state)
     assert_int_equal(heard.last_size, 0);
 }
 
+/* The library's thread counts an event when the taker has it already. */
+static void await_received(int64_t count)
+{
+    for (int i = 0; i < WAIT_MS && metrics_get(metrics, METRIC_EVENTS_RECEIVED) < count; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_int_equal(metrics_get(metrics, METRIC_EVENTS_RECEIVED), count);
+}
+
 static void a_control_message_is_no_event(void **state)
 {
     int holes;
@@ -190,7 +198,7 @@ static void a_control_message_is_no_event(void **state)
     assert_int_equal(take_until("second", &holes), 1);
     await_heard(100);
     assert_int_equal(holes, 0);
-    assert_int_equal(metrics_get(metrics, METRIC_EVENTS_RECEIVED), 2);
+    await_received(2);
     assert_int_equal(metrics_get(metrics, METRIC_DROPPED_SOURCE), 0);
 }
 
@@ -202,7 +210,7 @@ static void a_full_inbox_does_not_keep_it_out(void **state)
         send_text(EVENTS, "metrics.a", "x");
     send_text(CONTROL, CONTROL, "{}");
     await_heard(1);
-    assert_int_equal(metrics_get(metrics, METRIC_EVENTS_RECEIVED), 5);
+    await_received(5);
     assert_true(metrics_get(metrics, METRIC_DROPPED_SOURCE) >= 4);
 }
 
