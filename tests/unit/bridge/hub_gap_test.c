@@ -223,6 +223,35 @@ static void a_member_that_cannot_be_read_is_a_hole_for_those_who_are_there(void 
     message->release(message);
 }
 
+/* What the store had last is not there any more, or cannot be read: who numbers next tells it. */
+static void what_the_store_should_have_last_is_told_by_the_next_number(void **state)
+{
+    struct message *message;
+    const struct hub_events *events;
+
+    (void)state;
+    hub_rig_have_nine(100);
+    bridge_rig_skip(&hub_rig, 1);
+    for (uint64_t seq = 10; seq <= 12; seq++)
+        fake_store_put(hub_rig.store, "acme", (struct event_position){.ms = (uint64_t)HUB_NOW + seq, .seq = seq});
+    fake_store_drop_frame(hub_rig.store, "acme", 11);
+    heads_fill(hub_rig.heads, bridge_rig_company(&hub_rig, "acme"));
+    fake_store_answer_all(hub_rig.store);
+    fake_clock_set_ms(HUB_NOW + 100);
+    bridge_rig_publish(&hub_rig, "acme", 13);
+    hub_flush(hub_rig.hub);
+    message = bridge_rig_take(&hub_rig, 1);
+    assert_non_null(message);
+    assert_int_equal(message->type, HUB_EVENTS);
+    events = (const struct hub_events *)(const void *)message;
+    assert_int_equal(events->count, 4);
+    assert_int_equal(frame_position(events->events[0].frame).seq, 10);
+    assert_int_equal(frame_position(events->events[1].frame).seq, 11);
+    assert_int_equal(frame_kind(events->events[2].frame), FRAME_HOLE);
+    assert_int_equal(frame_kind(events->events[3].frame), FRAME_EVENT);
+    message->release(message);
+}
+
 static void sharing_streams_are_told_their_own_id(void **state)
 {
     struct hub_read one;
@@ -258,6 +287,7 @@ int main(void)
         HUB_TEST(without_the_store_an_id_that_left_memory_is_told_so),
         HUB_TEST(a_member_that_cannot_be_read_is_a_gap_in_the_page),
         HUB_TEST(a_member_that_cannot_be_read_is_a_hole_for_those_who_are_there),
+        HUB_TEST(what_the_store_should_have_last_is_told_by_the_next_number),
         HUB_TEST(further_pages_do_not_judge_the_place),
         HUB_TEST(a_hole_in_front_of_the_first_event_is_told_to_a_start_id),
         HUB_TEST(a_hole_in_front_of_the_first_event_is_told_though_the_head_is_not_known),
