@@ -10,7 +10,8 @@ struct lane {
     struct inbox *inbox;
     size_t max_items;
     size_t max_bytes;
-    int fd; /* an eventfd */
+    int fd;        /* an eventfd */
+    bool wake_due; /* there are messages of which it does not tell yet */
 };
 
 struct lane *lane_new(size_t max_items, size_t max_bytes)
@@ -57,9 +58,16 @@ static bool add(struct lane *lane, const struct source_item *item, size_t bytes)
 
     if (inbox_add(lane->inbox, item, bytes) < 0)
         return false;
-    if (was_empty)
-        wake(lane);
+    lane->wake_due |= was_empty;
     return true;
+}
+
+static bool take_wake(struct lane *lane)
+{
+    bool is_due = lane->wake_due;
+
+    lane->wake_due = false;
+    return is_due;
 }
 
 bool lane_add(struct lane *lane, const struct source_item *item, size_t bytes)
@@ -69,14 +77,23 @@ bool lane_add(struct lane *lane, const struct source_item *item, size_t bytes)
     return add(lane, item, bytes);
 }
 
+void lane_unlock(struct lane *lane, pthread_mutex_t *lock)
+{
+    bool is_due = take_wake(lane);
+
+    pthread_mutex_unlock(lock);
+    if (is_due)
+        wake(lane);
+}
+
 void lane_add_hole(struct lane *lane, int64_t now_ns, int64_t dropped)
 {
     struct source_item *last = inbox_last(lane->inbox);
 
     if (last && !last->message)
         last->dropped += dropped;
-    else
-        (void)add(lane, &(struct source_item){.received_ns = now_ns, .dropped = dropped}, 0);
+    else if (add(lane, &(struct source_item){.received_ns = now_ns, .dropped = dropped}, 0) && take_wake(lane))
+        wake(lane);
 }
 
 size_t lane_take(struct lane *lane, struct source_item *items, size_t max)

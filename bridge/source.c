@@ -86,7 +86,7 @@ static void take_message(struct source *source, natsConnection *connection, nats
     if (unsettled && !useless && connects != source->lanes.seen_connects)
         source_lanes_begin(&source->lanes, connects);
     kept = !useless && source_lanes_add(&source->lanes, lane, &item, size);
-    pthread_mutex_unlock(&source->lock);
+    lane_unlock(source->lanes.list[lane], &source->lock);
     if (!kept)
         natsMsg_Destroy(message);
     if (useless || lane == SOURCE_LIVE)

@@ -27,7 +27,10 @@ void source_lanes_reset(struct source_lanes *lanes);
 /* A connection begins here that has been made anew so often: what was published before was missed, events and all else. */
 void source_lanes_begin(struct source_lanes *lanes, int64_t connects);
 
-/* Adds a message. False: there was no room for it, and where it was an event, that is written down; it stays the caller's. */
+/*
+ * Adds a message, of which the taker learns by lane_unlock(). False: there was no room for it, and where it was an event, that is
+ * written down; it stays the caller's.
+ */
 bool source_lanes_add(struct source_lanes *lanes, enum source_lane lane, const struct source_item *item, size_t bytes);
 
 #endif

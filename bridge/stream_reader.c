@@ -164,6 +164,8 @@ static bool add(struct stream_reader *reader, natsMsg *message, const struct str
         metrics_add(reader->options.metrics, METRIC_DROPPED_SOURCE, 1);
     }
     reader->position = position;
+    if (ack->pending == 0 || position.base + ack->sequence >= reader->end)
+        reader->has_reached_end = true;
     metrics_add(reader->options.metrics, METRIC_EVENTS_RECEIVED, 1);
     return added;
 }
@@ -184,8 +186,6 @@ static bool take_event(struct stream_reader *reader, natsMsg *message, const str
         reader->asked--;
     added = add(reader, message, ack);
     metrics_set(reader->options.metrics, METRIC_STREAM_PENDING, (int64_t)ack->pending);
-    if (ack->pending == 0 || reader->position.base + ack->sequence >= reader->end)
-        reader->has_reached_end = true;
     if (reader->asked == reader->batch / 2 || reader->asked == 0)
         pthread_cond_broadcast(&reader->changed);
     return added;
@@ -232,7 +232,7 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
         added = take_event(reader, message, &ack);
     else if (reader->inbox && strncmp(natsMsg_GetSubject(message), reader->inbox, strlen(reader->inbox)) == 0)
         take_status(reader, message);
-    pthread_mutex_unlock(&reader->lock);
+    lane_unlock(reader->lane, &reader->lock);
     if (!added)
         natsMsg_Destroy(message);
 }

@@ -38,6 +38,7 @@ target_link_options(bridge_source_trouble_test PRIVATE
                     LINKER:--wrap=natsSubscription_SetPendingLimits,--wrap=natsConnection_GetLocalIPAndPort)
 sluice_unit_test(bridge/stream_ack_test sluice_bridge sluice_core)
 sluice_unit_test(bridge/stream_position_test sluice_bridge sluice_core)
+sluice_unit_test(bridge/stream_reader_end_test sluice_bridge sluice_core Threads::Threads)
 sluice_unit_test(bridge/stream_intake_test ${sluice_bridge_parts})
 target_link_options(bridge_stream_intake_test PRIVATE
                     LINKER:--wrap=fanout_add,--wrap=heads_get,--wrap=heads_park)
