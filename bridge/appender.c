@@ -16,7 +16,7 @@ enum {
 struct appender {
     struct appender_options options;
     struct company *first_due; /* companies with something to append */
-    int64_t flush_ns;          /* when those are appended; INT64_MAX: there are none */
+    int64_t flush_ns;          /* when those are appended; 0: now; INT64_MAX: there are none */
     int64_t last_flush_ns;
     size_t gathered;      /* bytes of the frames added since the last flush */
     size_t recent_bytes;  /* of all frames in memory */
@@ -229,7 +229,7 @@ void appender_flush(struct appender *appender)
 
     if (!appender->active || store_state(appender->options.store) != STORE_READY)
         return;
-    if (appender->gathered < GATHER_BYTES && clock_monotonic_ns() < appender->flush_ns)
+    if (clock_monotonic_ns() < appender->flush_ns)
         return;
     appender->gathered = 0;
     appender->flush_ns = INT64_MAX;
@@ -448,6 +448,8 @@ int appender_add(struct appender *appender, struct company *company, struct fram
     else if (appender->active)
         set_due(appender, company);
     appender->gathered += (size_t)size;
+    if (appender->gathered >= GATHER_BYTES)
+        appender->flush_ns = 0;
     if (appender->backlog_bytes > appender->options.backlog_bytes)
         give_up_backlog(appender);
     if (appender->recent_bytes > limit + limit / 8 + appender->backlog_bytes)

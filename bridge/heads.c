@@ -172,6 +172,22 @@ int heads_push(struct heads *heads, struct company *company, struct frame *frame
     return 0;
 }
 
+int heads_push_hole(struct heads *heads, struct company *company, struct event_position position)
+{
+    struct frame *hole = gap_hole(GAP_SOURCE, position);
+    int status = hole ? heads_push(heads, company, hole, 0) : -ENOMEM;
+
+    frame_unref(hole);
+    return status;
+}
+
+bool heads_is_before_hole(const struct heads *heads, const struct company *company)
+{
+    uint64_t hole_ms = store_noted_hole(heads->options.store);
+
+    return hole_ms > 0 && hole_ms >= company->head.ms;
+}
+
 void heads_rebase(struct heads *heads, struct company *company, struct event_position before)
 {
     struct ring *recent = ring_new(before);
@@ -324,21 +340,21 @@ static void follow_page(struct heads *heads, struct company *company, const stru
 
 /*
  * A frame of the store's. Where some are missing in front of it, in the store or because they could not be read, nothing but a hole
- * tells those who are here.
+ * tells those who are here; nor of a hole in front of the first event, which is not in the store.
  */
 static int push_stored(struct heads *heads, struct company *company, struct frame *frame, uint64_t since_ms)
 {
-    struct event_position before = frame_position(frame);
-    struct frame *hole;
-    int status;
+    struct event_position before = {.ms = frame_position(frame).ms, .seq = frame_position(frame).seq - 1};
+    bool is_behind_hole = company->head.seq == 0 && heads_is_before_hole(heads, company) &&
+                          event_position_compare(company->head, before) < 0;
 
-    if (frame_kind(frame) == FRAME_HOLE || gap_between(company->head, frame) == 0)
-        return heads_push(heads, company, frame, since_ms);
-    before.seq--;
-    hole = gap_hole(GAP_SOURCE, before);
-    status = hole ? heads_push(heads, company, hole, 0) : -ENOMEM;
-    frame_unref(hole);
-    return status < 0 ? status : heads_push(heads, company, frame, since_ms);
+    if (frame_kind(frame) == FRAME_EVENT && (gap_between(company->head, frame) != 0 || is_behind_hole)) {
+        int status = heads_push_hole(heads, company, before);
+
+        if (status < 0)
+            return status;
+    }
+    return heads_push(heads, company, frame, since_ms);
 }
 
 static void on_page(void *context, int status, const struct store_page *page)

@@ -76,6 +76,12 @@ bool heads_may_park(const struct heads *heads);
  */
 int heads_push(struct heads *heads, struct company *company, struct frame *frame, uint64_t since_ms);
 
+/* The same of a hole at that place, behind the head: what is missing there nobody has. */
+int heads_push_hole(struct heads *heads, struct company *company, struct event_position position);
+
+/* Whether all companies have a hole that may stand behind this one's head. */
+bool heads_is_before_hole(const struct heads *heads, const struct company *company);
+
 /* The company's order goes on behind `before`, which is not its head: what this replica has of it is given up. */
 void heads_rebase(struct heads *heads, struct company *company, struct event_position before);
 

@@ -85,27 +85,44 @@ static void miss(struct mirror *mirror, struct company *company, const struct he
     (void)park(mirror, company, heard);
 }
 
-/* Tells the company's clients that something in front of the frame is missing, and goes on with it. */
+/* Tells the company's clients that something in front of the frame is missing. */
+static void tell_hole(struct mirror *mirror, struct company *company, const struct heard *heard)
+{
+    if (heads_push_hole(mirror->options.heads, company, heard->before) < 0)
+        abort(); /* a gap not told would be a loss unsaid */
+}
+
+/* Goes on with the frame, and tells that something in front of it is missing. */
 static void skip(struct mirror *mirror, struct company *company, const struct heard *heard)
 {
-    struct frame *hole = gap_hole(GAP_SOURCE, heard->before);
-
     report_break(mirror, company,
                  "Events of the owner were missed, and the store does not have them: clients are told");
-    if (!hole || heads_push(mirror->options.heads, company, hole, 0) < 0)
-        abort(); /* a gap not told would be a loss unsaid */
-    frame_unref(hole);
+    tell_hole(mirror, company, heard);
     push(mirror, company, heard);
 }
 
 /*
+ * Whether there is an event or a hole in front of the frame, and behind the head of a company of which nothing was known: the owner, which
+ * knows no more, may have begun it later than this replica, and nothing is between.
+ */
+static bool is_behind_another(const struct mirror *mirror, const struct company *company, const struct heard *heard)
+{
+    return event_position_compare(company->head, heard->before) < 0 &&
+           (heard->before.seq > 0 || heads_is_before_hole(mirror->options.heads, company));
+}
+
+/*
  * The order of a company of which nothing was known begins with this frame. Who was told that it begins now, and is not behind
- * the frame, comes back.
+ * the frame, comes back; and whoever came before what is in front of the frame misses it.
  */
 static void begin_blank(struct mirror *mirror, struct company *company, const struct heard *heard)
 {
     bool is_told = company->subscriptions && event_position_compare(frame_position(heard->frame), company->head) <= 0;
 
+    if (company->subscriptions && is_behind_another(mirror, company, heard)) {
+        tell_hole(mirror, company, heard);
+        return;
+    }
     heads_rebase(mirror->options.heads, company, heard->before);
     if (is_told)
         hub_reset(mirror->options.hub, company);

@@ -193,63 +193,73 @@ static void a_hole_in_front_of_the_first_event_is_told_though_the_head_is_not_kn
     hub_rig_assert_page(page, 1, 1);
 }
 
-/* As above, where a replica reads what it has not heard. */
-static void a_member_that_cannot_be_read_is_a_hole_for_those_who_are_there(void **state)
+/* The store has events up to that number that this replica has not heard; those who are there have the first nine. */
+static void miss_up_to(uint64_t last)
 {
-    struct message *message;
-    const struct hub_events *events;
-
-    (void)state;
     hub_rig_have_nine(100);
     bridge_rig_skip(&hub_rig, 1);
-    for (uint64_t seq = 10; seq <= 14; seq++)
+    for (uint64_t seq = 10; seq <= last; seq++)
         fake_store_put(hub_rig.store, "acme", (struct event_position){.ms = (uint64_t)HUB_NOW + seq, .seq = seq});
-    fake_store_drop_frame(hub_rig.store, "acme", 10);
-    fake_store_drop_frame(hub_rig.store, "acme", 10);
+}
+
+static void fill(void)
+{
     heads_fill(hub_rig.heads, bridge_rig_company(&hub_rig, "acme"));
     fake_store_answer_all(hub_rig.store);
+}
+
+/* What those who are there get next. */
+static struct hub_events *take_events(size_t count)
+{
+    struct message *message;
+    struct hub_events *events;
+
     hub_flush(hub_rig.hub);
     message = bridge_rig_take(&hub_rig, 1);
     assert_non_null(message);
     assert_int_equal(message->type, HUB_EVENTS);
-    events = (const struct hub_events *)(const void *)message;
-    assert_int_equal(events->count, 4);
+    events = (struct hub_events *)(void *)message;
+    assert_int_equal(events->count, count);
+    return events;
+}
+
+/* As above, where a replica reads what it has not heard. */
+static void a_member_that_cannot_be_read_is_a_hole_for_those_who_are_there(void **state)
+{
+    struct hub_events *events;
+
+    (void)state;
+    miss_up_to(14);
+    fake_store_drop_frame(hub_rig.store, "acme", 10);
+    fake_store_drop_frame(hub_rig.store, "acme", 10);
+    fill();
+    events = take_events(4);
     assert_int_equal(frame_position(events->events[0].frame).seq, 10);
     assert_int_equal(frame_kind(events->events[1].frame), FRAME_HOLE);
     assert_int_equal(gap_hole_reason(events->events[1].frame), GAP_SOURCE);
     assert_int_equal(frame_position(events->events[1].frame).seq, 12);
     assert_int_equal(frame_position(events->events[2].frame).seq, 13);
     assert_int_equal(frame_position(events->events[3].frame).seq, 14);
-    message->release(message);
+    events->message.release(&events->message);
 }
 
 /* What the store had last is not there any more, or cannot be read: who numbers next tells it. */
 static void what_the_store_should_have_last_is_told_by_the_next_number(void **state)
 {
-    struct message *message;
-    const struct hub_events *events;
+    struct hub_events *events;
 
     (void)state;
-    hub_rig_have_nine(100);
-    bridge_rig_skip(&hub_rig, 1);
-    for (uint64_t seq = 10; seq <= 12; seq++)
-        fake_store_put(hub_rig.store, "acme", (struct event_position){.ms = (uint64_t)HUB_NOW + seq, .seq = seq});
+    miss_up_to(12);
     fake_store_drop_frame(hub_rig.store, "acme", 11);
-    heads_fill(hub_rig.heads, bridge_rig_company(&hub_rig, "acme"));
-    fake_store_answer_all(hub_rig.store);
+    fill();
     fake_clock_set_ms(HUB_NOW + 100);
     bridge_rig_publish(&hub_rig, "acme", 13);
-    hub_flush(hub_rig.hub);
-    message = bridge_rig_take(&hub_rig, 1);
-    assert_non_null(message);
-    assert_int_equal(message->type, HUB_EVENTS);
-    events = (const struct hub_events *)(const void *)message;
-    assert_int_equal(events->count, 4);
+    events = take_events(4);
     assert_int_equal(frame_position(events->events[0].frame).seq, 10);
     assert_int_equal(frame_position(events->events[1].frame).seq, 11);
     assert_int_equal(frame_kind(events->events[2].frame), FRAME_HOLE);
     assert_int_equal(frame_kind(events->events[3].frame), FRAME_EVENT);
-    message->release(message);
+    events->message.release(&events->message);
 }
 
 static void sharing_streams_are_told_their_own_id(void **state)

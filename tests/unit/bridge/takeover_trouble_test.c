@@ -431,6 +431,43 @@ static void what_another_numbered_apart_is_not_numbered_again(void **state)
     end_schedule();
 }
 
+/* Only a follower has clients of the company: the owner does not know of it when NATS comes back, and numbers its first event then. */
+static void a_hole_in_front_of_the_first_event_is_told_where_only_a_follower_has_clients(void **state)
+{
+    (void)state;
+    for (int ms = 0; ms < 2000; ms += 40) {
+        begin_pair();
+        world_subscribe(follower, 0);
+        world_pass(&world, 200);
+        world_cut_nats(owner, 0);
+        world_cut_nats(follower, 0);
+        publish_and_pass(0, 1000);
+        world_restore_nats(owner);
+        world_restore_nats(follower);
+        world_pass(&world, ms);
+        publish_and_pass(0, 400);
+        end_schedule();
+    }
+}
+
+/* Each takes the moment in which its client came for the company's beginning: where that is the owner's later one, nothing is missing. */
+static void a_company_that_begins_without_the_store_has_no_hole_in_front(void **state)
+{
+    (void)state;
+    for (int ms = 0; ms < 20; ms += 5) {
+        begin_pair();
+        world_set_store(&world, true);
+        world_pass(&world, 1000);
+        model_promise(&world.model);
+        world_subscribe(follower, 0);
+        world_pass(&world, ms);
+        world_subscribe(owner, 0);
+        world_pass(&world, 50);
+        publish_and_pass(0, 400);
+        end_schedule();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,6 +487,8 @@ int main(void)
         cmocka_unit_test(an_equal_message_behind_a_hole_is_not_taken_for_the_one_before),
         cmocka_unit_test(who_was_stopped_for_a_moment_still_knows_that_it_misses_something),
         cmocka_unit_test(what_another_numbered_apart_is_not_numbered_again),
+        cmocka_unit_test(a_hole_in_front_of_the_first_event_is_told_where_only_a_follower_has_clients),
+        cmocka_unit_test(a_company_that_begins_without_the_store_has_no_hole_in_front),
     };
 
     if (getenv("REPLICA_TEST"))

@@ -69,7 +69,8 @@ void model_view_begin(struct model_view *view, struct event_position before)
     view->jumped = false;
     view->last = before;
     view->cursor = (struct event_position){0, 0};
-    memset(view->places, 0, sizeof view->places);
+    for (int i = 0; i < MODEL_PUBLISHERS; i++)
+        view->places[i] = (struct model_place){.begun = view->model->published[i][view->company].count};
 }
 
 void model_view_cursor(struct model_view *view, const char *cursor)
@@ -119,12 +120,20 @@ static void check_seen(struct model_view *view, struct event_position position, 
         seen[model->seen_count[view->company]++] = (struct model_seen){position, publisher, number};
 }
 
+/* The last of the publisher's events that may come next. */
+static int latest_next(const struct model_place *place, const struct model_published *published)
+{
+    if (place->gap)
+        return published->count - 1;
+    return place->known ? place->high + 1 : place->begun;
+}
+
 static void check_place(struct model_view *view, int publisher, int number, struct event_position position)
 {
     const struct model_published *published = &view->model->published[publisher][view->company];
     struct model_place *place = &view->places[publisher];
     int from = place->known ? place->low + 1 : 0;
-    int to = place->known && !place->gap ? place->high + 1 : published->count - 1;
+    int to = latest_next(place, published);
     int low = -1;
     int high = -1;
 
@@ -153,7 +162,8 @@ void model_view_frame(struct model_view *view, const struct frame *frame)
     if (event_position_compare(position, view->last) <= 0)
         model_violate(view->model, "places rise", "%s: %" PRIu64 "-%" PRIu64 " behind %" PRIu64 "-%" PRIu64, view->name,
                       position.seq, position.ms, view->last.seq, view->last.ms);
-    if (event_position_compare(position, view->cursor) <= 0)
+    /* A hole at the cursor itself is one gap too many. */
+    if (event_position_compare(position, view->cursor) < (frame_kind(frame) == FRAME_HOLE ? 0 : 1))
         model_violate(view->model, "what comes live is behind the cursor",
                       "%s: %" PRIu64 "-%" PRIu64 " behind %" PRIu64 "-%" PRIu64, view->name, position.seq, position.ms,
                       view->cursor.seq, view->cursor.ms);

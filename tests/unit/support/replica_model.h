@@ -53,7 +53,8 @@ void model_publish(struct replica_model *model, int publisher, int company, bool
 /* Where a view stands among a publisher's events: one of low..high, since equal ones cannot be told apart. */
 struct model_place {
     bool known;
-    bool gap; /* something may be missing behind it, and this was told */
+    bool gap;  /* something may be missing behind it, and this was told */
+    int begun; /* so many were published when the view began: those that follow it must not miss */
     int low;
     int high;
 };
