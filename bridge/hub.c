@@ -124,7 +124,9 @@ static void send(struct hub *hub, unsigned worker, struct message *message, enum
     mailbox_put_always(hub->options.workers[worker].mailbox, message);
 }
 
-static void send_snapshot(struct hub *hub, const struct company *company, const struct subscription *subscription)
+/* type: HUB_SNAPSHOT or HUB_RESET. */
+static void send_snapshot(struct hub *hub, const struct company *company, const struct subscription *subscription,
+                          enum hub_message_type type)
 {
     uint64_t begin = ring_begin(company->recent);
     uint64_t end = ring_end(company->recent);
@@ -137,7 +139,7 @@ static void send_snapshot(struct hub *hub, const struct company *company, const 
     company_head_id(company, store_noted_hole(hub->options.store), snapshot->head_id);
     for (uint64_t slot = begin; slot < end; slot++)
         snapshot->frames[snapshot->count++] = frame_ref(ring_frame(company->recent, slot));
-    send(hub, subscription->worker, &snapshot->message, HUB_SNAPSHOT, release_snapshot);
+    send(hub, subscription->worker, &snapshot->message, type, release_snapshot);
 }
 
 /* Sends what hub_publish() gathered for one worker. */
@@ -227,7 +229,7 @@ void hub_subscribe(struct hub *hub, struct company *company, unsigned worker, vo
     *subscription = (struct subscription){.next = company->subscriptions, .worker = worker, .token = token};
     company->subscriptions = subscription;
     if (!company->loading)
-        send_snapshot(hub, company, subscription);
+        send_snapshot(hub, company, subscription, HUB_SNAPSHOT);
 }
 
 void hub_unsubscribe(struct hub *hub, struct company *company, unsigned worker, void *token)
@@ -249,13 +251,8 @@ void hub_unsubscribe(struct hub *hub, struct company *company, unsigned worker, 
 
 void hub_reset(struct hub *hub, struct company *company)
 {
-    for (struct subscription *at = company->subscriptions; at; at = at->next) {
-        struct hub_mark *mark = allocate_or_abort(sizeof *mark);
-
-        mark->token = at->token;
-        send(hub, at->worker, &mark->message, HUB_RESET, release_plain);
-        send_snapshot(hub, company, at);
-    }
+    for (const struct subscription *at = company->subscriptions; at; at = at->next)
+        send_snapshot(hub, company, at, HUB_RESET);
 }
 
 static void outgoing_add(struct outgoing *outgoing, struct hub_event event)
@@ -546,7 +543,7 @@ void hub_read(struct hub *hub, struct company *company, const struct hub_read *r
 void hub_company_ready(struct hub *hub, struct company *company)
 {
     for (struct subscription *at = company->subscriptions; at; at = at->next)
-        send_snapshot(hub, company, at);
+        send_snapshot(hub, company, at, HUB_SNAPSHOT);
     hub_company_read(company);
 }
 

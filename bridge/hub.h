@@ -31,7 +31,10 @@ enum hub_message_type {
     HUB_RESET,
 };
 
-/* The answer to a subscription, in front of the company's first HUB_EVENTS. */
+/*
+ * HUB_SNAPSHOT: the answer to a subscription, in front of the company's first HUB_EVENTS. HUB_RESET: the company's order is another
+ * now. What streams got is not of it, so they are to end at once; who comes behind this message begins with what it brings.
+ */
 struct hub_snapshot {
     struct message message;
     void *token;                  /* the worker's mark for the company */
@@ -68,10 +71,7 @@ struct hub_page {
     struct frame *frames[]; /* events and holes; control frames are gaps between two of them. Each with a reference */
 };
 
-/*
- * HUB_UNSUBSCRIBED: the end of a subscription, no event with this token follows. HUB_RESET: what streams got is not the company's order
- * any more; they are to end at once, and another snapshot follows.
- */
+/* HUB_UNSUBSCRIBED: the end of a subscription, no event with this token follows. */
 struct hub_mark {
     struct message message;
     void *token;

@@ -68,6 +68,7 @@ void stream_close(struct stream_context *context, struct stream *stream, enum st
     close(stream->fd);
     stream->fd = -1;
     wheel_unset(&stream->timer);
+    pump_list_remove(&context->pumps, stream);
     channel_remove(stream->channel, stream);
     registry_leave(context->registry, stream->channel->company, context->worker);
     pass_free(stream->pass);

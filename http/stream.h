@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/metrics.h"
 #include "http/pieces.h"
+#include "http/pump_list.h"
 #include "http/registry.h"
 #include "http/stream_end.h"
 #include "http/wheel.h"
@@ -84,7 +85,8 @@ struct stream_context {
     struct batch live;      /* the live frames of one channel, kept between its streams */
     struct batch live_gzip; /* the same, for those of its streams that are compressed */
     struct batch scratch;
-    struct stream *closed; /* to be freed once no event of the present round can name them */
+    struct pump_list pumps; /* who is to be pumped, or started */
+    struct stream *closed;  /* to be freed once no event of the present round can name them */
     size_t stream_count;
 };
 
@@ -118,6 +120,8 @@ struct stream_reading {
 
 struct stream {
     struct wheel_timer timer; /* first: a timer is its stream */
+    struct stream *pump_next;
+    struct stream **pump_link; /* what points here; NULL: not in the list of pumps */
     struct channel *channel;
     size_t index; /* in the channel's streams */
     int fd;       /* -1: closed */
@@ -174,7 +178,7 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
 /* The channel has its ring: begins the replay, or goes live. */
 void stream_start(struct stream_context *context, struct stream *stream);
 
-/* The answer to a read of history; the stream owns it from here. */
+/* The answer to a read of history; the stream owns it from here, and is to be pumped. */
 void stream_take_page(struct stream_context *context, struct stream *stream, struct hub_page *page);
 
 /* Writes what is due until nothing is, or the socket is full. May close the stream. */

@@ -113,8 +113,11 @@ static void skip_to_ring(struct stream_context *context, struct stream *stream)
     const struct ring *ring = stream->channel->ring;
 
     if (!stream->gap && (knows_its_place(stream) || (stream->page->count == 0 && stream->last.seq == 0)))
-        tell_break(context, stream, first_of(ring), ring_before(ring, ring_begin(ring)), stream->ready);
+        tell_break(context, stream, first_of(ring), ring_before(ring, ring_begin(ring)),
+                   stream->ready || stream->last.seq > 0);
     stream_free_page(stream);
+    /* All in front of it was told: should the ring let it go before it is written, the history goes on from there. */
+    stream->last = ring_before(ring, ring_begin(ring));
     stream_join_ring(stream, ring_begin(ring));
 }
 
@@ -191,7 +194,7 @@ void stream_take_page(struct stream_context *context, struct stream *stream, str
     else if (!stream->gap && page->count > 0 && knows_its_place(stream))
         tell_break(context, stream, page->frames[0], page->floor,
                    event_position_compare(page->floor, stream->last) > 0);
-    stream_pump(context, stream);
+    pump_list_add(&context->pumps, stream);
 }
 
 void stream_put_page_back(struct stream *stream)

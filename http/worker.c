@@ -24,6 +24,7 @@
 
 enum {
     EPOLL_EVENTS = 256,
+    PUMPS_NS = 1000000, /* how long streams are pumped before others have their turn */
     MAILBOX_MAX = 65536,
     LINGER_S = 10,    /* how long a company without streams stays subscribed */
     RECENT_SHARE = 8, /* of RECENT_BYTES for one company at most, as in the bridge */
@@ -83,6 +84,7 @@ static void set_context(struct stream_context *context, const struct worker_opti
     context->random = (unsigned)context->now_ns + options->index;
     context->heartbeat = stream_block_heartbeat();
     wheel_init(&context->wheel, context->now_ns);
+    pump_list_init(&context->pumps);
 }
 
 struct worker *worker_new(const struct worker_options *options)
@@ -175,10 +177,10 @@ static void start_streams(struct worker *worker, struct channel *channel)
 {
     for (size_t i = channel->count; i > 0; i--)
         if (channel->streams[i - 1]->phase == STREAM_WAITING)
-            stream_start(&worker->context, channel->streams[i - 1]);
+            pump_list_add(&worker->context.pumps, channel->streams[i - 1]);
 }
 
-static void on_snapshot(struct worker *worker, struct hub_snapshot *snapshot)
+static void on_snapshot(struct worker *worker, const struct hub_snapshot *snapshot)
 {
     struct channel *channel = snapshot->token;
 
@@ -194,6 +196,18 @@ static void on_snapshot(struct worker *worker, struct hub_snapshot *snapshot)
             abort();
     channel->flushed = ring_end(channel->ring);
     start_streams(worker, channel);
+}
+
+/* Ends the streams that have begun. Those that wait have nothing of the old order, and go on with the new one. */
+static void on_reset(struct worker *worker, const struct hub_snapshot *snapshot)
+{
+    const struct channel *channel = snapshot->token;
+
+    /* Backwards: a stream that closes has its place taken by one that was visited. */
+    for (size_t i = channel->count; i > 0; i--)
+        if (channel->streams[i - 1]->phase != STREAM_WAITING)
+            stream_close(&worker->context, channel->streams[i - 1], STREAM_END_ERROR);
+    on_snapshot(worker, snapshot);
 }
 
 /* Messages. */
@@ -224,10 +238,8 @@ static void open_stream(struct worker *worker, struct stream_request *request)
         return;
     if (worker->context.draining)
         stream_begin_end(&worker->context, stream, STREAM_END_SHUTDOWN);
-    else if (channel->ring && !channel->unsubscribing)
-        stream_start(&worker->context, stream);
     else
-        stream_pump(&worker->context, stream);
+        pump_list_add(&worker->context.pumps, stream);
 }
 
 static void drain_stream(struct stream_context *context, struct stream *stream)
@@ -235,21 +247,14 @@ static void drain_stream(struct stream_context *context, struct stream *stream)
     stream_begin_end(context, stream, STREAM_END_SHUTDOWN);
 }
 
-static void pump_stream(struct stream_context *context, struct stream *stream)
+static void pump_later(struct stream_context *context, struct stream *stream)
 {
-    stream_pump(context, stream);
+    pump_list_add(&context->pumps, stream);
 }
 
 static void close_stream(struct stream_context *context, struct stream *stream)
 {
     stream_close(context, stream, STREAM_END_SHUTDOWN);
-}
-
-/* Backwards: a stream that closes has its place taken by one that was visited. */
-static void close_all(struct stream_context *context, const struct channel *channel)
-{
-    for (size_t i = channel->count; i > 0; i--)
-        stream_close(context, channel->streams[i - 1], STREAM_END_ERROR);
 }
 
 struct visit {
@@ -304,17 +309,17 @@ static void handle_message(struct worker *worker, struct message *message)
         each_stream(worker, stream_review);
         break;
     case HUB_SNAPSHOT:
-        on_snapshot(worker, (struct hub_snapshot *)(void *)message);
+        on_snapshot(worker, (const struct hub_snapshot *)(const void *)message);
+        break;
+    case HUB_RESET:
+        on_reset(worker, (const struct hub_snapshot *)(const void *)message);
         break;
     case HUB_UNSUBSCRIBED:
         on_unsubscribed(worker, ((struct hub_mark *)(void *)message)->token);
         break;
-    case HUB_RESET:
-        close_all(&worker->context, ((struct hub_mark *)(void *)message)->token);
-        break;
     case HUB_REPLAY_STATE:
         worker->context.replay_ok = ((struct hub_replay_state *)(void *)message)->ok;
-        each_stream(worker, pump_stream);
+        each_stream(worker, pump_later);
         break;
     default:
         break;
@@ -360,7 +365,6 @@ static void handle_mailbox(struct worker *worker)
         worker->pending_event = 0;
         if (message->type == HUB_PAGE) {
             on_page(worker, (struct hub_page *)(void *)message);
-            stream_end_batch(&worker->context);
             continue;
         }
         if (message->type != HUB_EVENTS)
@@ -380,7 +384,28 @@ static void handle_socket(struct worker *worker, struct stream *stream, uint32_t
         return;
     }
     stream->blocked = false;
-    stream_pump(&worker->context, stream);
+    pump_list_add(&worker->context.pumps, stream);
+}
+
+/* A stream that waits for its channel's ring begins as soon as that is there, and not that of a subscription that ends. */
+static void pump(struct stream_context *context, struct stream *stream)
+{
+    if (stream->phase == STREAM_WAITING && stream->channel->ring && !stream->channel->unsubscribing)
+        stream_start(context, stream);
+    else
+        stream_pump(context, stream);
+}
+
+/* Pumps one stream at least, and others up to that time. */
+static void run_pumps(struct stream_context *context, int64_t until_ns)
+{
+    struct stream *stream;
+
+    while ((stream = pump_list_take(&context->pumps))) {
+        pump(context, stream);
+        if (clock_monotonic_ns() >= until_ns)
+            return;
+    }
 }
 
 static void on_timer(struct wheel_timer *timer, void *context)
@@ -393,7 +418,7 @@ static int timeout_ms(const struct worker *worker)
     int64_t deadline_ns = wheel_deadline_ns(&worker->context.wheel);
     int64_t now_ns = clock_monotonic_ns();
 
-    if (worker->pending || schedule_is_due(&worker->schedule))
+    if (worker->pending || worker->context.pumps.first || schedule_is_due(&worker->schedule))
         return 0;
     if (deadline_ns <= now_ns)
         return 0;
@@ -426,9 +451,9 @@ static void *run(void *context)
         for (int i = 0; i < count; i++)
             if (events[i].data.ptr)
                 handle_socket(worker, events[i].data.ptr, events[i].events);
-        stream_end_batch(&worker->context);
         handle_mailbox(worker);
         schedule_run(&worker->schedule, &worker->context);
+        run_pumps(&worker->context, clock_monotonic_ns() + PUMPS_NS);
         wheel_run(&worker->context.wheel, worker->context.now_ns, on_timer, &worker->context);
         stream_end_batch(&worker->context);
         sweep(worker);

@@ -127,6 +127,30 @@ static void a_hole_that_was_trimmed_is_told(void **state)
     stream_rig_assert_story(client, true, "ready @0 1 gap(expired,null) 2 3 4 5 6 7 8 9");
 }
 
+/* Where the ring begins right behind the hole, nothing is missing by the numbers, and no page has anything in front of it. */
+static void a_hole_that_memory_and_store_let_go_before_a_stream_is_ready_is_told(void **state)
+{
+    struct fake_socket *client;
+    const struct stream *stream;
+
+    (void)state;
+    stream_rig_init(
+        &rig, &(struct stream_rig_options){.refill = true, .buffer_events = 2, .ring_events = 2, .recent_events = 1});
+    client = stream_rig_open(&rig, "acme", true, NULL, 10);
+    stream_rig_settle(&rig);
+    stream = worker_rig_stream(rig.worker, client);
+    stream_rig_publish_singly(&rig, 1, 1);
+    while (stream->cursor == 0) {
+        stream_rig_read(client);
+        stream_rig_turn(&rig);
+    }
+    bridge_rig_hole(&rig.bridge);
+    stream_rig_publish_singly(&rig, 2, 3);
+    fake_store_trim(rig.bridge.store, "acme", 2);
+    stream_rig_read_all(&rig, client);
+    stream_rig_assert_story(client, true, "1 gap(expired,null) 2 3 ready @3");
+}
+
 static void what_was_trimmed_before_the_first_event_is_told_too(void **state)
 {
     struct fake_socket *client;
@@ -277,6 +301,7 @@ int main(void)
         TEST(holes_stand_in_their_place),
         TEST(what_was_trimmed_is_told_exactly_and_in_its_place),
         TEST(a_hole_that_was_trimmed_is_told),
+        TEST(a_hole_that_memory_and_store_let_go_before_a_stream_is_ready_is_told),
         TEST(what_was_trimmed_before_the_first_event_is_told_too),
         TEST(memory_goes_before_a_store_that_was_trimmed_further),
         TEST(without_the_store_memory_serves_and_the_rest_is_a_gap_told_once),

@@ -80,6 +80,19 @@ void fake_socket_set_capacity(struct fake_socket *socket, size_t capacity)
     note_room(socket);
 }
 
+static void grow(struct fake_socket *socket, size_t size)
+{
+    socket->allocated = size;
+    socket->bytes = realloc(socket->bytes, size);
+    if (!socket->bytes)
+        abort();
+}
+
+void fake_socket_reserve(struct fake_socket *socket, size_t size)
+{
+    grow(socket, socket->size + size);
+}
+
 /* Takes what fits. */
 static size_t take(struct fake_socket *socket, const void *bytes, size_t size)
 {
@@ -87,12 +100,8 @@ static size_t take(struct fake_socket *socket, const void *bytes, size_t size)
 
     if (taken < size)
         socket->full = true;
-    if (socket->size + taken > socket->allocated) {
-        socket->allocated = 2 * (socket->size + taken);
-        socket->bytes = realloc(socket->bytes, socket->allocated);
-        if (!socket->bytes)
-            abort();
-    }
+    if (socket->size + taken > socket->allocated)
+        grow(socket, 2 * (socket->size + taken));
     if (taken > 0)
         memcpy(socket->bytes + socket->size, bytes, taken);
     socket->size += taken;

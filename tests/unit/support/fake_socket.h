@@ -31,6 +31,9 @@ void fake_socket_free(struct fake_socket *socket);
 /* The client reads up to `size` bytes; returns how many, and where they are in ret_bytes. */
 size_t fake_socket_read(struct fake_socket *socket, size_t size, const char **ret_bytes);
 
+/* Writes of so many bytes in all need no memory from here on: for tests that count who allocates. */
+void fake_socket_reserve(struct fake_socket *socket, size_t size);
+
 /* Changes the room; more of it makes a full socket writable. */
 void fake_socket_set_capacity(struct fake_socket *socket, size_t capacity);
 

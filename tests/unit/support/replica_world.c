@@ -337,9 +337,9 @@ static void take_snapshot(const struct hub_snapshot *snapshot)
     model_view_cursor(view, snapshot->head_id);
 }
 
-static void take_reset(const struct hub_mark *mark)
+static void take_reset(const struct hub_snapshot *snapshot)
 {
-    struct model_view *view = mark->token;
+    struct model_view *view = snapshot->token;
 
     if (view->model->intact)
         model_violate(view->model, "no stream starts anew where nothing is lost", "%s", view->name);
@@ -363,7 +363,8 @@ static void take_mail(struct world_replica *replica)
             for (size_t i = 0; i < events->count; i++)
                 model_view_frame(events->events[i].token, events->events[i].frame);
         } else if (message->type == HUB_RESET) {
-            take_reset((const struct hub_mark *)(const void *)message);
+            take_reset((const struct hub_snapshot *)(const void *)message);
+            take_snapshot((const struct hub_snapshot *)(const void *)message);
         } else if (message->type == HUB_UNSUBSCRIBED) {
             ((struct model_view *)((const struct hub_mark *)(const void *)message)->token)->open = false;
         }

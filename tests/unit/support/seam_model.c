@@ -305,6 +305,16 @@ static void see_event(struct seam_view *view, const struct sse_block *block)
     seam_violate(model, "an event that never was", "%s", block->data);
 }
 
+/* Whether there are only holes from there on to where the client came. */
+static bool only_holes_since(const struct seam_view *view, int from)
+{
+    const struct seam_truth *truth = view->model->truth[view->company];
+
+    while (from < view->opened_at && truth[from].is_hole)
+        from++;
+    return from >= view->opened_at;
+}
+
 static void see_bare_id(struct seam_view *view, const char *id)
 {
     struct seam_model *model = view->model;
@@ -318,8 +328,11 @@ static void see_bare_id(struct seam_view *view, const char *id)
         return;
     }
     to = seam_truth_up_to(model, view->company, position);
-    /* A store that lost all of a company knows of no event that was there before. */
-    if (is_start && model->data_lost && to < view->opened_at)
+    /*
+     * A store that lost all of a company knows of no event that was there before. And whether it has noted a hole is not always known:
+     * a `start` id then stands in front of it, and who comes back with that is told of a gap too many.
+     */
+    if (is_start && to < view->opened_at && (model->data_lost || only_holes_since(view, to)))
         to = view->opened_at;
     if (!is_start && (to == 0 || strcmp(model->truth[view->company][to - 1].id, id) != 0))
         seam_violate(model, "an id that never was", "%s", id);

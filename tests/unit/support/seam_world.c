@@ -195,8 +195,12 @@ void seam_turn_workers(struct seam_world *world)
 
 void seam_turn_worker(struct seam_world *world, unsigned worker, bool sockets)
 {
-    seam_trace(world, " turn%u%s", worker, sockets ? "s" : "");
+    bool is_pressed = !world->exhaustive && seam_roll(world, 4) == 0;
+
+    seam_trace(world, " turn%u%s%s", worker, sockets ? "s" : "", is_pressed ? "p" : "");
+    worker_rig_press(world->workers[worker], is_pressed);
     turn(world, worker, sockets);
+    worker_rig_press(world->workers[worker], false);
 }
 
 void seam_publish(struct seam_world *world, int company)

@@ -87,7 +87,7 @@ void seam_disconnect_any(struct seam_world *world);
 /* All workers turn once, with their sockets' events. */
 void seam_turn_workers(struct seam_world *world);
 
-/* One worker turns once; with its sockets' events, or before they are seen. */
+/* One worker turns once; with its sockets' events, or before they are seen; now and then without time for all of its streams. */
 void seam_turn_worker(struct seam_world *world, unsigned worker, bool sockets);
 
 /* The bridge carries out the first thing that workers asked it. */

@@ -18,6 +18,7 @@ struct worker_rig {
     int64_t since_ms;
     const char *pattern;
     bool gzip;
+    bool is_pressed;
 };
 
 /* The doubles. */
@@ -174,6 +175,11 @@ void worker_rig_compress(struct worker_rig *rig, bool gzip)
     rig->gzip = gzip;
 }
 
+void worker_rig_press(struct worker_rig *rig, bool is_pressed)
+{
+    rig->is_pressed = is_pressed;
+}
+
 void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const char *company, bool chunked,
                      const char *requested)
 {
@@ -260,9 +266,9 @@ void worker_rig_turn(struct worker_rig *rig, struct fake_socket *const *sockets,
     for (size_t i = 0; i < count; i++)
         if (sockets[i])
             turn_socket(rig, sockets[i]);
-    stream_end_batch(&worker->context);
     handle_mailbox(worker);
     schedule_run(&worker->schedule, &worker->context);
+    run_pumps(&worker->context, rig->is_pressed ? 0 : INT64_MAX);
     wheel_run(&worker->context.wheel, worker->context.now_ns, on_timer, &worker->context);
     stream_end_batch(&worker->context);
     sweep(worker);
@@ -276,6 +282,6 @@ void worker_rig_drain(struct worker_rig *rig)
 
 bool worker_rig_is_busy(const struct worker_rig *rig)
 {
-    return rig->worker->pending || schedule_is_due(&rig->worker->schedule) ||
+    return rig->worker->pending || rig->worker->context.pumps.first || schedule_is_due(&rig->worker->schedule) ||
            mailbox_size(rig->worker->hub_worker->mailbox) > 0;
 }

@@ -46,6 +46,9 @@ void worker_rig_since(struct worker_rig *rig, int64_t since_ms);
 /* Whether the clients that connect from here on get compressed streams. */
 void worker_rig_compress(struct worker_rig *rig, bool gzip);
 
+/* Whether a turn has time for one stream that is to be pumped, or for all of them. */
+void worker_rig_press(struct worker_rig *rig, bool is_pressed);
+
 /* A request comes from the front door: the worker sees it in its mailbox. requested: the client's id; NULL: none. */
 void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const char *company, bool chunked,
                      const char *requested);
