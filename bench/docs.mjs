@@ -12,10 +12,12 @@ const DOCUMENT = fileURLToPath(new URL('../docs/performance.md', import.meta.url
 
 const TITLES = {
   live: 'Events to open streams',
+  gzip: 'Compressed',
   open: 'Open streams',
   resume: 'Everybody resumes',
   storm: 'Everybody comes',
   crowd: 'Beside a company at full load',
+  rush: 'Beside thousands who come back',
   slow: 'Beside a client that never reads',
   enter: 'Opening with credentials',
   replicas: 'Three replicas',
@@ -43,9 +45,11 @@ function markdownTable([titles, ...rows]) {
   return [line(titles.map((title) => title.trim())), rule, ...rows.map((row) => line(row.map((cell) => cell.trim())))].join('\n');
 }
 
+export const titleOf = ({ kind, series }) => TITLES[series ?? kind];
+
 const sections = (report) =>
   tabulate(report.rows)
-    .map(({ kind, series, cells }) => `### ${TITLES[series ?? kind]}\n\n${markdownTable(cells)}`)
+    .map(({ cells, ...table }) => `### ${titleOf(table)}\n\n${markdownTable(cells)}`)
     .join('\n\n');
 
 function origin(report) {
@@ -88,7 +92,7 @@ function sizing(main, growth) {
   const open = rowOf(main, 'open-10000');
   const resume = rowOf(main, 'resume-5000');
   const bytes = growth.rows.filter((result) => result.series === 'bytes');
-  const megabytes = (each) => (each * 100_000) / 2 ** 20;
+  const megabytes = (each) => (each * 100_000) / 1e6;
   const redis = markdownTable([
     ['event', 'Redis memory for each', '100,000 events a day of a company'],
     ...bytes.map(({ value, row }) => [

@@ -4,10 +4,15 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { blocks, documentText, filled } from './docs.mjs';
+import { blocks, documentText, filled, titleOf } from './docs.mjs';
+import { growth, loads } from './runner/loads.mjs';
 
 test('the tables of docs/performance.md are those of the newest results', () => {
   assert.equal(filled(documentText(), blocks()), documentText(), 'node bench/docs.mjs brings them up to date');
+});
+
+test('each kind of row has a title for its table', () => {
+  assert.deepEqual([...loads, ...growth].filter((row) => !titleOf(row)).map((row) => row.name), []);
 });
 
 test('each block has its marks, and nothing but what is between them changes', () => {

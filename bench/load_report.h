@@ -14,7 +14,7 @@ struct load_result {
     long complete;        /* got their last expected event */
     int failed_status;    /* of the first failed stream that got an answer, 0 if none did */
     double connect_seconds;
-    double complete_seconds;          /* from start to the last completion, 0 unless all are complete */
+    double complete_seconds; /* from start to the last completion, 0 unless all are complete: null in the report */
     const struct histogram *catch_up; /* connect to complete, for resuming streams */
 };
 

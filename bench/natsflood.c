@@ -60,19 +60,34 @@ static uint32_t next_random(struct flood *flood)
     return (uint32_t)(flood->random >> 32);
 }
 
-/* More fields in place of padding, whose values are others in each event, as those of real events are. */
+/* More fields in place of padding, whose values are others in each event, and words up to its end, as those of real events have. */
 static void vary_event(struct flood *flood, int head_size)
 {
+    static const char *const words[] = {"payment", "search", "checkout", "login",  "web",     "mobile",
+                                        "retry",   "cart",   "profile",  "upload", "timeout", "queue",
+                                        "cold",    "north",  "series",   "upgrade"};
     char fields[192];
     int size = snprintf(fields, sizeof fields,
                         "\",\"participantId\":\"p-%08" PRIx32 "\",\"traceId\":\"%08" PRIx32 "%08" PRIx32
                         "\",\"score\":0.%04" PRIu32 ",\"calculatedAt\":\"2026-01-05T09:%02" PRIu32 ":%02" PRIu32
-                        ".%03" PRIu32 "Z\",\"by\":\"",
+                        ".%03" PRIu32 "Z\",\"tags\":\"",
                         next_random(flood), next_random(flood), next_random(flood), next_random(flood) % 10000,
                         next_random(flood) % 60, next_random(flood) % 60, next_random(flood) % 1000);
+    char *at = flood->event + head_size;
+    const char *end = flood->event + flood->size_bytes - 2;
 
-    if (head_size + size <= flood->size_bytes - 2)
-        memcpy(flood->event + head_size, fields, (size_t)size);
+    if (at + size > end)
+        return;
+    memcpy(at, fields, (size_t)size);
+    at += size;
+    while (at < end) {
+        const char *word = words[next_random(flood) % (sizeof words / sizeof words[0])];
+
+        while (*word && at < end)
+            *at++ = *word++;
+        if (at < end)
+            *at++ = ' ';
+    }
 }
 
 /* NATS_INVALID_ARG: the numbers have grown too long for events of that size. */

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { drawChart } from './runner/chart.mjs';
-import { floorFigures, floors, growth, growthFloors, loads, quickened } from './runner/loads.mjs';
+import { floorFigures, floors, growth, growthFloors, inTurn, loads, quickened } from './runner/loads.mjs';
 import { measure } from './runner/measure.mjs';
 import { peers } from './runner/peers.mjs';
 import { Process, freePort, killEverything, startNats, stopEverything, untilListening } from './runner/processes.mjs';
@@ -17,16 +17,20 @@ import { checkBounds, combineRuns, formatResults, formatRun, machine, median } f
 
 const RESULTS = fileURLToPath(new URL('results', import.meta.url));
 
+const SLUICE = 'build/sluice';
+const RUNS = 5;
+const SECONDS = 8;
+
 const HELP = `usage: node bench/run.mjs [options]
 
-  --sluice FILE      the binary to measure (build/sluice)
+  --sluice FILE      the binary to measure (${SLUICE})
   --tools FOLDER     where sseload, natsflood and floor are (build/bench)
   --only ROW         run only this row, on the peers too, and the floor it is held against; may be repeated;
                      open-auth: all open-auth-…
   --growth           the tables of growth instead: cost and memory over streams, companies, sizes, workers
   --peers LIST       the peers to show beside it: ${Object.keys(peers).join(',')} (all that are installed), or none
-  --runs N           runs of each row, of which the medians count (5)
-  --seconds N        length of the live loads (8)
+  --runs N           runs of each row, of which the medians count (${RUNS})
+  --seconds N        length of the live loads (${SECONDS})
   --quick            one short, small run of a row of each kind: does it work, is nothing lost?
   --env NAME=VALUE   a setting for Sluice; may be repeated
   --perf FOLDER      a profile of the server there for each row, for perf report; sampling costs a little itself
@@ -47,13 +51,13 @@ function wholeNumber(name, text) {
 function readOptions() {
   const { values } = parseArgs({
     options: {
-      sluice: { type: 'string', default: 'build/sluice' },
+      sluice: { type: 'string', default: SLUICE },
       tools: { type: 'string', default: 'build/bench' },
       only: { type: 'string', multiple: true, default: [] },
       growth: { type: 'boolean', default: false },
       peers: { type: 'string', default: Object.keys(peers).join(',') },
-      runs: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '8' },
+      runs: { type: 'string', default: String(RUNS) },
+      seconds: { type: 'string', default: String(SECONDS) },
       quick: { type: 'boolean', default: false },
       env: { type: 'string', multiple: true, default: [] },
       perf: { type: 'string' },
@@ -85,7 +89,7 @@ function readOptions() {
 }
 
 /**
- * Floors first, and each floor that a chosen row is held against. A name also chooses those that continue it by a dash, and
+ * The rows to be measured, and each floor that one of them is held against. A name also chooses those that continue it by a dash, and
  * the row on the peers.
  */
 function chooseRows({ only, quick, growth: ofGrowth, peers: shown }) {
@@ -117,11 +121,11 @@ async function startServers(logFolder) {
   return { redis, redisPort, natsUrl: nats.url, redisUrl: `redis://127.0.0.1:${redisPort}` };
 }
 
-/** Run by run over all rows, so that a machine that slows down meanwhile slows the floor down too. */
+/** Run by run over all rows, each floor right before those that are held against it: a machine that slows down slows both down. */
 async function measureRows(bench, rows) {
   const runs = new Map(rows.map((row) => [row.name, []]));
   for (let run = 1; run <= bench.runs; run++) {
-    for (const row of rows) {
+    for (const row of inTurn(rows)) {
       const figures = await measure(bench, row);
       runs.get(row.name).push(figures);
       console.error(`run ${run} of ${bench.runs}  ${row.name.padEnd(23)}  ${formatRun(figures)}`);
@@ -148,18 +152,36 @@ function summarize(rows, runs) {
   return results;
 }
 
-/** All rows, on all peers, as users have them. Nothing else is worth keeping. */
-const isWhole = ({ only, quick, perf, environment, peers: shown }) =>
-  only.length === 0 && !quick && !perf && Object.keys(environment).length === 0 && shown.length === Object.keys(peers).length;
+/** All rows, on all peers, as users have them, as often and as long as is usual. Nothing else is worth keeping. */
+const isWhole = ({ only, quick, perf, environment, peers: shown, runs, seconds, sluice }, beyond) =>
+  only.length === 0 &&
+  !quick &&
+  !perf &&
+  Object.keys(environment).length === 0 &&
+  shown.length === Object.keys(peers).length &&
+  beyond.length === 0 &&
+  runs >= RUNS &&
+  seconds >= SECONDS &&
+  sluice === path.resolve(SLUICE);
+
+/** What was measured; a "+" stands for changes that are not committed. */
+function revision() {
+  const git = (...args) => execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  try {
+    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') ? '+' : '');
+  } catch {
+    return undefined; // a tree without its history
+  }
+}
 
 /** Writes what was asked for. A whole run, and a whole one of growth, are also kept; the former with a chart. */
-function keepResults(options, results) {
+function keepResults(options, beyond, results, measured) {
   const { json, quick, runs, seconds, environment } = options;
   const measuredAt = new Date().toISOString();
-  const report = { measuredAt, machine: machine(), runs, seconds, quick, environment, rows: results };
+  const report = { measuredAt, revision: measured, machine: machine(), runs, seconds, quick, environment, rows: results };
   const text = `${JSON.stringify(report, null, 2)}\n`;
   if (json) writeFileSync(json, text);
-  if (!isWhole(options)) return;
+  if (!isWhole(options, beyond)) return;
   mkdirSync(RESULTS, { recursive: true });
   writeFileSync(path.join(RESULTS, `${measuredAt.slice(0, 10)}${options.growth ? '-growth' : ''}.json`), text);
   if (!options.growth) writeFileSync(path.join(RESULTS, 'chart.svg'), drawChart(results));
@@ -178,11 +200,12 @@ async function main() {
   process.once('exit', () => rmSync(logFolder, { recursive: true, force: true }));
   const bench = { ...options, logFolder, ...(await startServers(logFolder)) };
 
+  const measured = revision();
   const results = summarize(rows, await measureRows(bench, rows));
   const notes = new Set(beyond.map(({ row, what }) => `${row.peer ?? row.name}: left out, there is no ${what}`));
   if (options.quick) notes.add('A quick run: smaller loads than the titles say. Its figures mean nothing.');
   console.log(formatResults(results, [...notes]));
-  keepResults(options, results);
+  keepResults(options, beyond, results, measured);
   return results.some((result) => !result.isFloor && !result.peer && result.row.faults.length > 0) ? 1 : 0;
 }
 

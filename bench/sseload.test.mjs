@@ -73,7 +73,7 @@ async function load(response, { args = [], pieceBytes = 1 << 20, close = false }
   return { ...JSON.parse(output), requests };
 }
 
-const CLEAN = { missing_told: 0, missing_untold: 0, duplicates: 0, disorder: 0, foreign: 0, unreadable: 0, protocol_errors: 0 };
+const CLEAN = { missing_told: 0, missing_untold: 0, missing_at_end: 0, miscounted: 0, duplicates: 0, disorder: 0, foreign: 0, unreadable: 0, protocol_errors: 0 };
 
 function assertFigures(result, expected) {
   for (const [key, value] of Object.entries({ ...CLEAN, ...expected })) assert.equal(result[key], value, key);
@@ -125,7 +125,7 @@ test('a chunk extension and a clean end are understood', async () => {
   const text = READY + event(0);
   const response = `${HEAD}transfer-encoding:chunked\r\n\r\n${text.length.toString(16)};a=b\r\n${text}\r\n0\r\n\r\n`;
   const result = await load(response, { args: ['--expect', 2], close: true });
-  assertFigures(result, { deliveries: 1, closed: 1, complete: 0, missing_untold: 1 });
+  assertFigures(result, { deliveries: 1, closed: 1, complete: 0, complete_seconds: null, missing_at_end: 1 });
 });
 
 test('a hole without a gap event is lost unsaid', async () => {
@@ -138,9 +138,21 @@ test('a hole behind a gap event is told, and only that one', async () => {
   assertFigures(result, { deliveries: 3, missing_told: 2, missing_untold: 1, gap_events: 1 });
 });
 
+test('a gap that tells another number than is missing is found', async () => {
+  const withoutNumber = GAP.replace('"missed":2', '"missed":null');
+  const told = async (...parts) => (await load(chunked([READY, event(0), ...parts]), { args: ['--expect', 9] })).miscounted;
+  assert.equal(await told(GAP, event(3)), 0);
+  assert.equal(await told(GAP, GAP, event(5)), 0);
+  assert.equal(await told(GAP, event(2)), 1);
+  assert.equal(await told(GAP, GAP, event(3), event(4)), 1);
+  assert.equal(await told(GAP, event(1)), 1);
+  assert.equal(await told(withoutNumber, GAP, event(7)), 0);
+  assert.equal(await told(withoutNumber, event(2), GAP, event(4)), 1);
+});
+
 test('what is missing at the start and at the end counts', async () => {
   const result = await load(chunked([READY, event(1), event(2)]), { args: ['--expect', 5] });
-  assertFigures(result, { deliveries: 2, missing_untold: 3, complete: 0 });
+  assertFigures(result, { deliveries: 2, missing_untold: 1, missing_at_end: 2, complete: 0 });
 });
 
 test('a repeated event is a duplicate, also after the last one', async () => {

@@ -22,12 +22,15 @@ struct stream_check {
     int64_t end;  /* complete when next gets here; -1: never */
     int64_t hole_first, hole_end;
     bool gap_told; /* a stream.gap came since the last event */
+    bool told_all; /* and each of those said how many are missing */
+    int64_t told;  /* so many in all */
     bool ready;
 
     /* The event whose lines are arriving. */
     enum event_name name;
     bool has_data, is_foreign;
     int64_t number, published_ns; /* -1: not in the data */
+    int64_t missed;               /* of a stream.gap; -1: it does not say */
 
     size_t prefix_size;
     char prefix[48]; /* what the data of this company's events starts with */
@@ -43,6 +46,7 @@ static void clear_event(struct stream_check *check)
     check->is_foreign = false;
     check->number = -1;
     check->published_ns = -1;
+    check->missed = -1;
 }
 
 struct stream_check *stream_check_new(struct tally *tally, int company, int64_t first, int64_t expect)
@@ -125,6 +129,8 @@ static void read_data(struct stream_check *check, const char *value, size_t size
     const char *end = value + size;
     const char *at;
 
+    if (check->name == NAME_GAP)
+        read_number(value, end, "\"missed\":", &check->missed);
     if (check->has_data || check->name != NAME_OTHER) {
         check->has_data = true;
         return; /* the publisher's events have one line */
@@ -148,12 +154,21 @@ static enum event_name name_of(const char *value, size_t size)
     return NAME_CONTROL;
 }
 
-static void count_missing(struct stream_check *check, int64_t missing)
+/* ret_untold: what counts them where no gap told of them. */
+static void count_missing(struct stream_check *check, int64_t missing, uint64_t *ret_untold)
 {
-    if (check->gap_told)
-        check->tally->missing_told += (uint64_t)missing;
-    else
-        check->tally->missing_untold += (uint64_t)missing;
+    *(check->gap_told ? &check->tally->missing_told : ret_untold) += (uint64_t)missing;
+}
+
+static void count_told(struct stream_check *check)
+{
+    if (!check->gap_told) {
+        check->told_all = true;
+        check->told = 0;
+    }
+    check->gap_told = true;
+    check->told_all &= check->missed >= 0;
+    check->told += check->missed;
 }
 
 /* An old number is a late one if it fills the last hole; otherwise it was seen before. */
@@ -182,10 +197,12 @@ static void count_delivery(struct stream_check *check)
         return;
     }
     if (check->number > check->next) {
-        count_missing(check, check->number - check->next);
+        count_missing(check, check->number - check->next, &check->tally->missing_untold);
         check->hole_first = check->next;
         check->hole_end = check->number;
     }
+    if (check->gap_told && check->told_all && check->told != check->number - check->next)
+        check->tally->miscounted++;
     check->next = check->number + 1;
     check->gap_told = false;
     check->tally->deliveries++;
@@ -199,7 +216,7 @@ static void end_event(struct stream_check *check)
     switch (check->name) {
     case NAME_GAP:
         check->tally->gap_events++;
-        check->gap_told = true;
+        count_told(check);
         break;
     case NAME_READY:
         check->ready = true;
@@ -260,6 +277,6 @@ void stream_check_finish(struct stream_check *check)
 {
     if (check->end <= check->next)
         return;
-    count_missing(check, check->end - check->next);
+    count_missing(check, check->end - check->next, &check->tally->missing_at_end);
     check->next = check->end;
 }

@@ -18,7 +18,9 @@ struct tally {
     uint64_t deliveries;       /* events of the publisher, each counted once */
     uint64_t gap_events;       /* stream.gap */
     uint64_t missing_told;     /* events jumped over, or missing at the end, behind a stream.gap */
-    uint64_t missing_untold;   /* the same without one: the fault that must not be */
+    uint64_t missing_untold;   /* jumped over without one: the fault that must not be */
+    uint64_t missing_at_end;   /* missing at the end without one: late, or lost */
+    uint64_t miscounted;       /* events behind gaps that told another number than is missing */
     uint64_t duplicates;       /* a number once more */
     uint64_t disorder;         /* a number that comes after a later one */
     uint64_t foreign;          /* another company's event */

@@ -1,6 +1,21 @@
-// What others do must not be felt: a company at full load beside another, and a client that never reads among others.
+// What others do must not be felt: a company at full load beside another, thousands of its clients that come back at once, and a
+// client that never reads among others.
 
-import { commonFigures, faultsOf, mergeLoads, playLoad } from './harness.mjs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import {
+  LINGER_MS,
+  commonFigures,
+  faultsOf,
+  makeHistory,
+  mergeLoads,
+  playLoad,
+  resumeOf,
+  startLoad,
+  streamsOf,
+} from './harness.mjs';
+
+const RUSH_AT = 0.3; // of the time of the load
 
 const costOf = (play) => (1e6 * play.cpu.server) / play.result.deliveries;
 
@@ -25,6 +40,23 @@ export async function runCrowd(bench, row, subject) {
   const alone = await playLoad(bench, subject, quiet);
   const [crowd, beside] = await Promise.all([playLoad(bench, subject, row.crowd), playLoad(bench, subject, quiet)]);
   return { ...compare(alone, beside, [crowd]), crowdP99Ms: crowd.result.latency_ms.p99 };
+}
+
+/** The clients of c0 come back together, when c1 has had its first events. */
+async function comeBack(bench, { load }, rush, ids) {
+  const streams = streamsOf(rush);
+  await sleep(1000 * bench.seconds * RUSH_AT);
+  const loader = startLoad(bench, { ...load, streams, 'linger-ms': LINGER_MS, ...resumeOf(rush, ids) });
+  return { result: await loader.result(), expected: rush.missing * streams };
+}
+
+/** The few events of c1, alone and while clients of c0 come back at once. */
+export async function runRush(bench, row, subject) {
+  const quiet = { rate: row.rate, streams: row.streams, firstCompany: 1 };
+  const ids = await makeHistory(bench, row.rush, subject.load);
+  const alone = await playLoad(bench, subject, quiet);
+  const [rush, beside] = await Promise.all([comeBack(bench, subject, row.rush, ids), playLoad(bench, subject, quiet)]);
+  return { ...compare(alone, beside, [rush]), caughtUpSeconds: rush.result.complete_seconds ?? NaN };
 }
 
 /** The same load without and with streams that never read. */

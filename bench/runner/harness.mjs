@@ -126,6 +126,8 @@ export function startMeter(bench, ...servers) {
 export function faultsOf(load) {
   const counts = {
     'events lost unsaid': load.missing_untold,
+    [`events not there after ${GRACE_SECONDS} s`]: load.missing_at_end,
+    'gaps that told another number than was missing': load.miscounted,
     'out of order': load.disorder,
     duplicates: load.duplicates,
     "another company's events": load.foreign,
@@ -188,9 +190,18 @@ const sum = (values) => values.reduce((total, one) => total + one, 0);
 const highest = (objects) =>
   Object.fromEntries(Object.keys(objects[0]).map((key) => [key, Math.max(...objects.map((one) => one[key]))]));
 
+/** The time of the last; null where one never got there. */
+const longest = (times) => (times.includes(null) ? null : Math.max(...times));
+
 function mergeFigure(key, values) {
-  if (typeof values[0] === 'object') return highest(values);
-  return ['connect_seconds', 'complete_seconds'].includes(key) ? Math.max(...values) : sum(values);
+  if (['connect_seconds', 'complete_seconds'].includes(key)) return longest(values);
+  return typeof values[0] === 'object' ? highest(values) : sum(values);
+}
+
+/** What of sseload is asked for by clients that come back at once, each with the id in front of the last `missing` of `history`. */
+export function resumeOf({ history, missing }, ids) {
+  const first = history - missing;
+  return { rate: AT_ONCE_RATE, first, expect: missing, seconds: GRACE_SECONDS, 'last-event-id': ids[first - 1] };
 }
 
 /** Several loads as one: counts are added up, of times the longest holds. */
@@ -206,6 +217,7 @@ export function commonFigures(load, expected) {
     bytesPerDelivery: load.body_bytes / load.deliveries,
     missingTold: load.missing_told,
     missingUntold: load.missing_untold,
+    missingAtEnd: load.missing_at_end,
     duplicates: load.duplicates,
     disorder: load.disorder,
     p50Ms: load.latency_ms.p50,

@@ -94,6 +94,7 @@ const ownLoads = [
   },
   {
     name: 'gzip-1000x100',
+    quick: true,
     title: '1000 events/s to 100 streams, gzip',
     ...compressed(1000, 100),
   },
@@ -135,6 +136,17 @@ const ownLoads = [
     streams: 10,
     crowd: { rate: 5000, streams: 100 },
     bounds: { p99RiseMs: 5, deliveredPercent: 100, gaps: 0 },
+  },
+  {
+    name: 'fair-rush',
+    quick: true,
+    title: '100 events/s to 10 streams, while 5000 of another company resume, each misses 1000',
+    kind: 'rush',
+    rate: 100,
+    streams: 10,
+    rush: { streams: 5000, history: 2000, missing: 1000 },
+    settings: { MAX_CONNECTIONS_PER_COMPANY: '0' },
+    bounds: { deliveredPercent: 100, gaps: 0 },
   },
   {
     name: 'fair-slow',
@@ -312,8 +324,21 @@ const smaller = (load) =>
 export const quickened = (row) => ({
   ...smaller(row),
   ...(row.crowd ? { crowd: smaller(row.crowd) } : {}),
+  ...(row.rush ? { rush: smaller(row.rush) } : {}),
   bounds: undefined,
 });
+
+/**
+ * The order in which rows are measured: behind each floor come those that are held against it, Sluice before the peers, then the
+ * rest.
+ */
+export function inTurn(rows) {
+  const floored = rows.flatMap((floor) => {
+    const held = rows.filter((row) => row.floor === floor.name);
+    return held.length > 0 ? [floor, ...held.filter((row) => !row.peer), ...held.filter((row) => row.peer)] : [];
+  });
+  return [...floored, ...rows.filter((row) => !floored.includes(row))];
+}
 
 /** What of a row is divided by the same of its floor. */
 export const floorFigures = {

@@ -3,7 +3,7 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { runCrowd, runSlow } from './fairness.mjs';
+import { runCrowd, runRush, runSlow } from './fairness.mjs';
 import {
   AFTERWORK_MS,
   AT_ONCE_RATE,
@@ -17,6 +17,7 @@ import {
   introduceCompanies,
   makeHistory,
   playLoad,
+  resumeOf,
   startFloor,
   startFlood,
   startLoad,
@@ -30,12 +31,13 @@ import { runIntake } from './intake.mjs';
 import { loaderLimit } from './loader_limit.mjs';
 import { peers } from './peers.mjs';
 import { Process, freePort, redisCommand } from './processes.mjs';
-import { memoryKb } from './proc.mjs';
+import { familyOf, memoryKb } from './proc.mjs';
 import { runReplicas, runTakeover } from './replicas.mjs';
 import { runStorm } from './storm.mjs';
 
 const OPENED_SECONDS = 1; // streams that were opened to be counted stay longer than the afterwork
 const PROFILE_HZ = 999;
+const PROFILE_START_MS = 300;
 const LAST_EVENTS = 3; // to each idle stream, at the end, to see that it lives
 
 const sum = (values) => values.reduce((total, one) => total + one, 0);
@@ -58,7 +60,7 @@ async function runLive(bench, row, subject) {
     streams,
     cpuUsPerDelivery: (1e6 * cpu.server) / result.deliveries,
     bridgeUsPerDelivery: (1e6 * sum(cpu.servers.slice(1))) / result.deliveries,
-    cpuPercent: (100 * cpu.server) / flood.seconds,
+    cpuPercent: (100 * cpu.server) / cpu.seconds,
     redisUsPerEvent: (1e6 * cpu.redis) / flood.sent,
     ...(row.series ? { redisBytesPerEvent: await redisBytesPerEvent(bench) } : {}),
     memoryMb: play.loadedKb / 1024,
@@ -87,11 +89,11 @@ async function runOpen(bench, row, subject) {
   });
   await load.announced('READY');
   await sleep(2 * SETTLE_MS);
-  const opened = memoryOf(subject);
 
   const meter = startMeter(bench, ...subject.processes);
   await sleep(bench.idleSeconds * 1000);
   const idle = meter();
+  const opened = memoryOf(subject); // heartbeats have been sent by now
 
   const count = LAST_EVENTS * row.companies;
   await startFlood(bench, { rate: count, count, companies: row.companies }).result();
@@ -109,21 +111,11 @@ async function runOpen(bench, row, subject) {
 
 async function runResume(bench, row, subject) {
   const streams = streamsOf(row);
-  const first = row.history - row.missing;
   const ids = await makeHistory(bench, row, subject.load);
   await sleep(SETTLE_MS);
 
   const meter = startMeter(bench, ...subject.processes);
-  const load = startLoad(bench, {
-    ...subject.load,
-    streams,
-    rate: AT_ONCE_RATE,
-    first,
-    expect: row.missing,
-    'linger-ms': LINGER_MS,
-    seconds: GRACE_SECONDS,
-    'last-event-id': ids[first - 1],
-  });
+  const load = startLoad(bench, { ...subject.load, streams, 'linger-ms': LINGER_MS, ...resumeOf(row, ids) });
   await load.announced('DONE');
   await sleep(AFTERWORK_MS);
   const cpu = meter();
@@ -134,7 +126,7 @@ async function runResume(bench, row, subject) {
     cpuUsPerClient: (1e6 * cpu.server) / streams,
     redisUsPerClient: (1e6 * cpu.redis) / streams,
     caughtUp: result.complete,
-    allCaughtUpSeconds: result.complete_seconds,
+    allCaughtUpSeconds: result.complete_seconds ?? NaN,
     ...commonFigures(result, row.missing * streams),
     p50Ms: result.catch_up_ms.p50,
     p99Ms: result.catch_up_ms.p99,
@@ -184,19 +176,22 @@ async function startOf(bench, row) {
   return startSubject(bench, row);
 }
 
-/** Samples the server for as long as it is measured, where --perf asks for it. */
-function startProfile(bench, row, subject) {
+/** Samples the servers for as long as they are measured, where --perf asks for it. */
+async function startProfile(bench, row, subject) {
   if (!bench.perf) return undefined;
   const file = path.join(bench.perf, `${row.name.replace('/', '-')}.perf`);
-  const args = ['record', '-q', '-F', PROFILE_HZ, '-o', file, '-p', subject.processes[0].pid].map(String);
-  return new Process('perf', 'perf', args, { logFolder: bench.logFolder });
+  const pids = subject.processes.flatMap((server) => familyOf(server.pid)).join();
+  const args = ['record', '-q', '-F', String(PROFILE_HZ), '-o', file, '-p', pids];
+  const profile = new Process('perf', 'perf', args, { logFolder: bench.logFolder });
+  if (await Promise.race([profile.exited, sleep(PROFILE_START_MS)])) throw profile.failure('cannot sample');
+  return profile;
 }
 
 /** One subject, started before and ended behind the load. */
 const oneSubject = (run) => async (bench, row) => {
   const subject = await startOf(bench, row);
-  const profile = startProfile(bench, row, subject);
   const figures = await withServers(subject.processes, async () => {
+    const profile = await startProfile(bench, row, subject);
     const measured = await run(bench, row, subject);
     await profile?.stop('SIGINT');
     return measured;
@@ -211,6 +206,7 @@ const kinds = {
   resume: oneSubject(runResume),
   storm: oneSubject(runStorm),
   crowd: oneSubject(runCrowd),
+  rush: oneSubject(runRush),
   slow: oneSubject(runSlow),
   enter: oneSubject(runEnter),
   history: oneSubject(runHistory),

@@ -74,7 +74,11 @@ async function startNchan(bench, port) {
     await nginx.stop();
     throw error;
   });
-  return { processes: [nginx, bridge], load: { port, path: '/stream/c', plain: 1 } };
+  const atEnd = async () => {
+    const { refused, unreadable } = await bridge.result();
+    return { refused, unreadable };
+  };
+  return { processes: [nginx, bridge], load: { port, path: '/stream/c', plain: 1 }, atEnd };
 }
 
 async function startNode(bench, port) {

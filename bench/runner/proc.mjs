@@ -3,7 +3,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 
 /** The process and those that it started, as nginx does its workers. */
-function familyOf(pid) {
+export function familyOf(pid) {
   const started = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
   return [pid, ...started.flatMap(familyOf)];
 }

@@ -140,7 +140,6 @@ async function untilTakenOver(bench, from) {
 /** The owner dies, and all clients come to the others at once, each with an id of before. */
 export const runTakeover = (bench, row) =>
   withReplicas(bench, row, async ([owner, ...survivors]) => {
-    const first = row.history - row.missing;
     const each = Math.floor(streamsOf(row) / survivors.length);
     const streams = each * survivors.length;
     const ids = await makeHistory(bench, row, { port: owner.port });
@@ -151,14 +150,7 @@ export const runTakeover = (bench, row) =>
     owner.wasKilled = true;
     const takenOver = untilTakenOver(bench, performance.now());
     await owner.stop('SIGKILL');
-    const loads = startLoads(bench, survivors, {
-      streams: each,
-      rate: AT_ONCE_RATE,
-      first,
-      expect: row.missing,
-      seconds: GRACE_SECONDS,
-      'last-event-id': ids[first - 1],
-    });
+    const loads = startLoads(bench, survivors, { streams: each, ...resumeOf(row, ids) });
     await loads.announced('DONE');
     await sleep(AFTERWORK_MS);
     const cpu = meter();
@@ -171,7 +163,7 @@ export const runTakeover = (bench, row) =>
       cpuUsPerClient: (1e6 * cpu.server) / streams,
       redisUsPerClient: (1e6 * cpu.redis) / streams,
       caughtUp: result.complete,
-      allCaughtUpSeconds: result.complete === streams ? result.complete_seconds : NaN,
+      allCaughtUpSeconds: result.complete_seconds ?? NaN,
       ...commonFigures(result, row.missing * streams),
       p50Ms: result.catch_up_ms.p50,
       p99Ms: result.catch_up_ms.p99,

@@ -2,9 +2,21 @@
 
 import os from 'node:os';
 
+import { GRACE_SECONDS } from './harness.mjs';
 import { boundKinds } from './loads.mjs';
 
-const ADDED_UP = new Set(['gaps', 'missingTold', 'missingUntold', 'duplicates', 'disorder', 'unsent', 'ownerChanges']);
+const ADDED_UP = new Set([
+  'gaps',
+  'missingTold',
+  'missingUntold',
+  'missingAtEnd',
+  'duplicates',
+  'disorder',
+  'unsent',
+  'ownerChanges',
+  'refused',
+  'unreadable',
+]);
 
 const FEW_STREAMS = 1000; // what fewer take is less than what a server's memory varies by
 
@@ -28,10 +40,10 @@ export function combineRuns(runs) {
   return row;
 }
 
+/** `ok`: whether the bound is kept; undefined where there is no figure, since it could not be measured. */
 export function checkBounds(bounds, row) {
-  return Object.entries(bounds ?? {})
-    .filter(([key]) => Number.isFinite(row[key]))
-    .map(([key, bound]) => ({ figure: key, value: row[key], bound, ok: boundKinds[key].holds(row[key], bound) }));
+  const check = (key, bound) => (Number.isFinite(row[key]) ? boundKinds[key].holds(row[key], bound) : undefined);
+  return Object.entries(bounds ?? {}).map(([key, bound]) => ({ figure: key, value: row[key], bound, ok: check(key, bound) }));
 }
 
 const fixed = (digits, unit) => (value) => (Number.isFinite(value) ? `${value.toFixed(digits)}${unit}` : '');
@@ -51,6 +63,9 @@ const ofPeer = (row) =>
   [
     ...row.faults.filter((fault) => fault.startsWith('not measured')).slice(0, 1),
     ...(row.missingUntold > 0 ? [`${row.missingUntold} lost unsaid`] : []),
+    ...(row.missingAtEnd > 0 ? [`${row.missingAtEnd} not there after ${GRACE_SECONDS} s`] : []),
+    ...(row.refused > 0 ? [`${row.refused} refused`] : []),
+    ...(row.unreadable > 0 ? [`${row.unreadable} not brought to it`] : []),
     ...(row.disorder > 0 ? [`${row.disorder} out of order`] : []),
   ].join(', ');
 
@@ -58,8 +73,10 @@ const verdict = (result) => {
   if (result.isFloor) return result.row.unsent > 0 ? 'not sustained' : '';
   if (result.peer) return ofPeer(result.row);
   if (result.row.faults.length > 0) return 'FAULT';
-  const over = result.bounds.filter((one) => !one.ok).map((one) => boundKinds[one.figure].title);
-  return over.length > 0 ? `over: ${over.join(', ')}` : 'ok';
+  const those = (ok) => result.bounds.filter((one) => one.ok === ok).map((one) => boundKinds[one.figure].title);
+  const [over, unknown] = [those(false), those(undefined)];
+  const parts = [over.length > 0 && `over: ${over.join(', ')}`, unknown.length > 0 && `not measured: ${unknown.join(', ')}`];
+  return parts.filter(Boolean).join('; ') || 'ok';
 };
 
 const counted = (value) => (Number.isFinite(value) ? String(value) : '');
@@ -123,6 +140,15 @@ const tables = {
     ['without', ({ row }) => milliseconds(row.p99AloneMs)],
     ['rise', (result) => milliseconds(result.row.p99RiseMs) + bounded(result, 'p99RiseMs')],
     ["the other's p99", ({ row }) => milliseconds(row.crowdP99Ms)],
+    ...commonColumns,
+    ['', verdict],
+  ],
+  rush: [
+    ['load', (result) => result.title],
+    ['p99', ({ row }) => milliseconds(row.p99Ms)],
+    ['without', ({ row }) => milliseconds(row.p99AloneMs)],
+    ['latest', ({ row }) => milliseconds(row.maxMs)],
+    ['the others within', ({ row }) => fixed(2, ' s')(row.caughtUpSeconds)],
     ...commonColumns,
     ['', verdict],
   ],
