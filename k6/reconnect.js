@@ -21,6 +21,8 @@ const seconds = setting('SECONDS', 60);
 const readSeconds = setting('READ_SECONDS', 5); // a stream's life, on average
 const awaySeconds = setting('AWAY_SECONDS', 3); // until it is resumed, on average
 
+const resumesExpected = (companies * connections * seconds) / (readSeconds + awaySeconds);
+
 const events = new Counter('sluice_events');
 const resumes = new Counter('sluice_resumes');
 const resumed = new Trend('sluice_resume_time', true); // from the request to stream.ready, with which the replay begins
@@ -46,7 +48,7 @@ export const options = {
     sluice_connection_success: ['rate>0.99'],
     sluice_resume_time: ['p(95)<500'],
     // Without these nothing was tested.
-    sluice_resumes: ['count>0'],
+    sluice_resumes: [`count>${Math.floor(resumesExpected / 2)}`],
     sluice_events: ['count>0'],
   },
   summaryTrendStats: ['min', 'med', 'p(95)', 'p(99)', 'max'],
