@@ -11,6 +11,7 @@ import { payload } from '../support/events.mjs';
 import { request } from '../support/http.mjs';
 import { removeDirectory, temporaryDirectory } from '../support/process.mjs';
 import { bearer, JWT_ENV, jwks, keyPair, nowSeconds, pem, SECRET, token } from '../support/tokens.mjs';
+import { eventually } from '../support/wait.mjs';
 import { e2e } from '../support/world.mjs';
 
 const TARGET = '/stream/updates?companyId=acme';
@@ -209,6 +210,8 @@ for (const store of ['memory', 'redis']) {
     const mine = [bearer(GOOD)];
     const attacker = await world.liveStream(sluice, { company: 'acme', headers: mine });
     await publisher.publishPaced('acme', 1, 3, [attacker]);
+    // Else the first events of both may have the same number and time, and so the same id.
+    await eventually(() => Date.now() > attacker.events.at(-1).position.ms, 'the clock to go on');
     await publisher.publishPaced('victim', 1, 20, [victim], { more: { secret: 'the-victims' } });
     await publisher.publishPaced('acme', 4, 6, [attacker]);
     if (redis) await redis.untilStored('victim', 20);

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Browser } from './browser.mjs';
 import { Publisher } from './events.mjs';
 import { FakeSentinel } from './fake-sentinel.mjs';
 import { HttpConnection } from './http.mjs';
@@ -58,6 +59,10 @@ export class World {
     await server.start();
     await server.kill();
     return server;
+  }
+
+  browser() {
+    return this.#own(new Browser()).start();
   }
 
   proxy(port) {
