@@ -180,20 +180,50 @@ bool nats_server_has(struct nats_server *server, const char *subject)
     return has;
 }
 
+static void write_message(FILE *stream, const char *subject, const char *id, const char *payload, size_t size)
+{
+    fprintf(stream, "MSG %s %s %zu\r\n", subject, id, size);
+    fwrite(payload, 1, size, stream);
+    fputs("\r\n", stream);
+}
+
+/* Sends messages to who subscribed, in one write. payload: NULL: each is its number. */
+static void send_messages(struct nats_server *server, const char *subscription, const char *subject,
+                          const char *payload, size_t size, int first, int last)
+{
+    char *bytes = NULL;
+    size_t count = 0;
+    FILE *stream = open_memstream(&bytes, &count);
+    const char *id;
+    bool is_subscribed;
+
+    assert_non_null(stream);
+    pthread_mutex_lock(&server->lock);
+    id = find(server, subscription);
+    is_subscribed = id != NULL;
+    for (int i = first; is_subscribed && i <= last; i++) {
+        char number[16];
+
+        snprintf(number, sizeof number, "%d", i);
+        write_message(stream, subject, id, payload ? payload : number, payload ? size : strlen(number));
+    }
+    fclose(stream);
+    loopback_send(server->client, bytes, count);
+    pthread_mutex_unlock(&server->lock);
+    free(bytes);
+    assert_true(is_subscribed);
+}
+
 void nats_server_send(struct nats_server *server, const char *subscription, const char *subject, const char *payload,
                       size_t size)
 {
-    char head[256];
-    const char *id;
+    send_messages(server, subscription, subject, payload, size, 1, 1);
+}
 
-    pthread_mutex_lock(&server->lock);
-    id = find(server, subscription);
-    assert_non_null(id);
-    snprintf(head, sizeof head, "MSG %s %s %zu\r\n", subject, id, size);
-    loopback_send(server->client, head, strlen(head));
-    loopback_send(server->client, payload, size);
-    loopback_send(server->client, "\r\n", 2);
-    pthread_mutex_unlock(&server->lock);
+void nats_server_send_numbers(struct nats_server *server, const char *subscription, const char *subject, int first,
+                              int last)
+{
+    send_messages(server, subscription, subject, NULL, 0, first, last);
 }
 
 void nats_server_mute_next(struct nats_server *server)

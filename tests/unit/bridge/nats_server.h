@@ -26,6 +26,10 @@ bool nats_server_has(struct nats_server *server, const char *subject);
 void nats_server_send(struct nats_server *server, const char *subscription, const char *subject, const char *payload,
                       size_t size);
 
+/* The same of a message for each number from `first` to `last`, all in one write: who gives up in the middle had been sent them all. */
+void nats_server_send_numbers(struct nats_server *server, const char *subscription, const char *subject, int first,
+                              int last);
+
 /* The next connection gets no answer but the one that it needs to be made. */
 void nats_server_mute_next(struct nats_server *server);
 
