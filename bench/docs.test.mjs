@@ -1,7 +1,6 @@
 // What docs/performance.md shows is what was measured last.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { blocks, documentText, filled, titleOf } from './docs.mjs';

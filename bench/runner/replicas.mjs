@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import {
   AFTERWORK_MS,
-  AT_ONCE_RATE,
   GRACE_SECONDS,
   LINGER_MS,
   OPEN_RATE,
@@ -13,6 +12,7 @@ import {
   introduceCompanies,
   makeHistory,
   mergeLoads,
+  resumeOf,
   startFlood,
   startLoad,
   startMeter,

@@ -228,7 +228,7 @@ e2e('the stream is deleted and made again while nobody reads', async (world) => 
 });
 
 e2e('a consumer that is deleted is made anew', async (world) => {
-  const { sluice, publisher, client } = await followed(world);
+  const { publisher, client } = await followed(world);
   const jsm = await manager(publisher);
   const consumers = await jsm.consumers.list('EVENTS').next();
   assert.equal(consumers.length, 1);
@@ -451,7 +451,7 @@ e2e('a connection to NATS that stalls goes on where it was', async (world) => {
 });
 
 e2e('a stream that loses its end while it is read is no loss', async (world) => {
-  const { sluice, publisher, nats, redis, start, client } = await followed(world);
+  const { sluice, nats, redis, start, client } = await followed(world);
   const kept = path.join(nats.directory, 'kept');
   const directory = path.join(nats.directory, 'jetstream');
   nats.child.signal('SIGTERM');
