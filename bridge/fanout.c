@@ -22,6 +22,7 @@ struct numbered {
     struct frame *frame;
     struct event_position before;
     uint64_t batch; /* 0: not sent yet */
+    bool is_untold; /* NATS did not take it: it counts as heard in its turn */
 };
 
 struct fanout {
@@ -50,8 +51,7 @@ static int add_for_all(struct fanout *fanout, struct company *company, struct fr
 
     if (!numbered)
         return -ENOMEM;
-    *numbered =
-        (struct numbered){.company = company, .frame = frame_ref(frame), .before = company->numbered, .batch = 0};
+    *numbered = (struct numbered){.company = company, .frame = frame_ref(frame), .before = company->numbered};
     *fanout->last = numbered;
     fanout->last = &numbered->next;
     if (!fanout->first_unsent)
@@ -132,8 +132,8 @@ static size_t room_for_section(const struct buffer *message, size_t max_bytes)
 }
 
 /*
- * Nobody can be told of a frame that is larger than NATS takes: it came with less around it. It goes on here, the others notice
- * that a batch is missing, and have it from the store, where it has to be by then.
+ * Nobody can be told of a frame that is larger than NATS takes: it came with less around it. It goes on here behind all that is on its
+ * way, the others notice that a batch is missing, and have it from the store, where it has to be by then.
  */
 static bool is_unsendable(const struct fanout *fanout, const struct buffer *message)
 {
@@ -147,7 +147,7 @@ static void send_batch(struct fanout *fanout)
     uint64_t batch = ownership_next_batch(fanout->options.ownership);
     struct buffer *message = begin_message(fanout, batch);
     size_t max_bytes = max_message(fanout);
-    struct company *company = fanout->first_unsent->company;
+    struct numbered *first = fanout->first_unsent;
     size_t left = BATCH_FRAMES;
 
     while (fanout->first_unsent && left > 0) {
@@ -163,9 +163,9 @@ static void send_batch(struct fanout *fanout)
         }
     }
     if (is_unsendable(fanout, message)) {
-        fanout_hear(fanout, batch);
-        company->unsent = ring_end(company->recent);
-        appender_hurry(company);
+        for (; first != fanout->first_unsent; first = first->next)
+            first->is_untold = true;
+        fanout_hear(fanout, 0);
     } else {
         voice_send(fanout->options.voice);
     }
@@ -231,14 +231,23 @@ static struct numbered take_first(struct fanout *fanout)
     return first;
 }
 
+static bool is_heard(const struct numbered *numbered, uint64_t batch)
+{
+    return numbered->batch > 0 && (numbered->batch <= batch || numbered->is_untold);
+}
+
 void fanout_hear(struct fanout *fanout, uint64_t batch)
 {
-    while (fanout->first && fanout->first->batch > 0 && fanout->first->batch <= batch) {
+    while (fanout->first && is_heard(fanout->first, batch)) {
         struct numbered numbered = take_first(fanout);
 
         shadow_strike(fanout->options.shadow, frame_mark(numbered.frame), clock_monotonic_ns());
         if (add_here(fanout, numbered.company, numbered.frame) < 0)
             abort(); /* the others have it: here it would be missing, and the numbers behind it */
+        if (numbered.is_untold) {
+            numbered.company->unsent = ring_end(numbered.company->recent);
+            appender_hurry(numbered.company);
+        }
         frame_unref(numbered.frame);
     }
 }
@@ -316,6 +325,8 @@ bool fanout_needs_store(const struct fanout *fanout)
     bool found = false;
 
     companies_each(fanout->options.companies, find_unsent, &found);
+    for (const struct numbered *at = fanout->first; at && !found; at = at->next)
+        found = at->is_untold;
     return found;
 }
 

@@ -52,7 +52,7 @@ bool fanout_is_waiting(const struct fanout *fanout);
 /* The place in its stream of the first event that was not heard yet; 0: there is none. */
 uint64_t fanout_oldest_mark(const struct fanout *fanout);
 
-/* A batch of ours was heard. */
+/* A batch of ours was heard, and with it all in front of it. */
 void fanout_hear(struct fanout *fanout, uint64_t batch);
 
 /* This replica is not the owner any more: what was numbered and not heard is void, and shown to `visit` in order. */

@@ -148,6 +148,29 @@ static void what_nats_does_not_take_is_had_from_the_store(void **state)
     end_schedule();
 }
 
+/* Else its clients would have events that may be sent to nobody, should it die now. */
+static void what_nats_does_not_take_waits_for_what_is_on_its_way(void **state)
+{
+    (void)state;
+    begin_pair();
+    world_subscribe(owner, 0);
+    world_pass(&world, 100);
+    world_publish(&world, 0, 0, false);
+    world_publish(&world, 0, 0, false);
+    world_deliver(owner, 1);
+    world_turn(owner, SIZE_MAX);
+    fake_source_set_max_payload(owner->source, 200);
+    world_deliver(owner, 1);
+    world_turn(owner, SIZE_MAX);
+    assert_int_equal(owner->views[0].last.seq, 0);
+    fake_source_set_max_payload(owner->source, 0);
+    step(owner, false);
+    step(owner, false);
+    assert_int_equal(owner->views[0].last.seq, 2);
+    world_pass(&world, 1000);
+    end_schedule();
+}
+
 /* It was stopped for so long that it must read from the store what it missed, and nobody else is left. */
 static void who_takes_over_first_reads_what_it_missed(void **state)
 {
@@ -543,6 +566,7 @@ int main(void)
         cmocka_unit_test(one_that_was_stopped_lets_another_go_on_who_was_not),
         cmocka_unit_test(what_an_owner_numbered_alone_reaches_one_that_was_stopped),
         cmocka_unit_test(what_nats_does_not_take_is_had_from_the_store),
+        cmocka_unit_test(what_nats_does_not_take_waits_for_what_is_on_its_way),
         cmocka_unit_test(who_takes_over_first_reads_what_it_missed),
         cmocka_unit_test(a_company_that_is_heard_of_on_the_way_to_welcome_is_read_too),
         cmocka_unit_test(what_was_sent_and_not_heard_yet_is_not_said_to_be_stored),
