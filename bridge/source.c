@@ -37,9 +37,9 @@ struct source {
     struct source_report report;      /* of our thread alone */
     struct log_limiter error_limiter; /* used under the lock */
     pthread_t thread;
-    /* From the loss of a connection (or its making) to the confirmation of the next: a message may be the first of a new one.
+    /* Connections made or lost since the last confirmation; unless 0, a message may be the first of a new one.
        The library waits much longer before it connects again than this takes to be seen, so relaxed will do. */
-    atomic_bool unsettled;
+    atomic_int unsettled;
     atomic_int_fast64_t rest_until_ns;   /* source_rest(); it only saves work, so relaxed */
     atomic_bool connected;               /* and the server has our subscriptions; it stands alone, so relaxed */
     natsStatistics *delivery_statistics; /* of the delivery thread alone */
@@ -74,7 +74,7 @@ static void take_message(struct source *source, natsConnection *connection, nats
 {
     size_t size = (size_t)natsMsg_GetDataLength(message);
     struct source_item item = {.message = (struct source_message *)message, .received_ns = clock_monotonic_ns()};
-    bool unsettled = atomic_load_explicit(&source->unsettled, memory_order_relaxed);
+    bool unsettled = atomic_load_explicit(&source->unsettled, memory_order_relaxed) != 0;
     /* Not asked for each message: the library's lock is what its reader needs. */
     int64_t connects = unsettled ? source_library_connects(connection, source->delivery_statistics) : 0;
     bool useless;
@@ -148,7 +148,9 @@ static void give_up(struct source *source, const char *reason)
  */
 static void confirm(struct source *source, natsConnection *connection)
 {
-    int64_t connects;
+    /* Asked before the answer: should the connection be lost right behind that, the next has a hole of its own. */
+    int64_t connects = source_library_connects(connection, source->confirm_statistics);
+    int unsettled = atomic_load_explicit(&source->unsettled, memory_order_relaxed);
 
     if (natsConnection_FlushTimeout(connection, CONFIRM_TIMEOUT_MS) != NATS_OK ||
         source_library_is_unread(connection)) {
@@ -158,13 +160,13 @@ static void confirm(struct source *source, natsConnection *connection)
             give_up(source, "no answer came");
         return;
     }
-    connects = source_library_connects(connection, source->confirm_statistics);
     pthread_mutex_lock(&source->lock);
     source_lanes_begin(&source->lanes, connects);
     source->confirmed = true;
-    if (!source->unconfirmed)
-        atomic_store_explicit(&source->unsettled, false, memory_order_relaxed);
     pthread_mutex_unlock(&source->lock);
+    if (!atomic_compare_exchange_strong_explicit(&source->unsettled, &unsettled, 0, memory_order_relaxed,
+                                                 memory_order_relaxed))
+        return;
     set_connected(source, true);
     log_write(source->log, LOG_LEVEL_INFO, "NATS connected", NULL);
 }
@@ -184,7 +186,7 @@ static void on_disconnected(natsConnection *connection, void *context)
     struct source *source = context;
 
     (void)connection;
-    atomic_store_explicit(&source->unsettled, true, memory_order_relaxed);
+    atomic_fetch_add_explicit(&source->unsettled, 1, memory_order_relaxed);
     set_connected(source, false);
     if (is_ending(source))
         return;
@@ -328,7 +330,7 @@ static void set_connection(struct source *source, natsConnection *connection)
     source->useless = false;
     source->confirmed = false;
     source_lanes_reset(&source->lanes);
-    atomic_store_explicit(&source->unsettled, true, memory_order_relaxed);
+    atomic_store_explicit(&source->unsettled, 1, memory_order_relaxed);
     source->unconfirmed = true;
     pthread_mutex_unlock(&source->lock);
 }

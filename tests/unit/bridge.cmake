@@ -35,7 +35,7 @@ sluice_unit_test(bridge/source_report_test sluice_bridge sluice_core)
 sluice_unit_test(bridge/source_trouble_test sluice_test_loopback sluice_bridge sluice_core Threads::Threads)
 target_sources(bridge_source_trouble_test PRIVATE bridge/nats_server.c)
 target_link_options(bridge_source_trouble_test PRIVATE
-                    LINKER:--wrap=natsSubscription_SetPendingLimits,--wrap=natsConnection_GetLocalIPAndPort)
+                    LINKER:--wrap=natsSubscription_SetPendingLimits,--wrap=natsConnection_GetLocalIPAndPort,--wrap=natsConnection_FlushTimeout)
 sluice_unit_test(bridge/stream_ack_test sluice_bridge sluice_core)
 sluice_unit_test(bridge/stream_position_test sluice_bridge sluice_core)
 sluice_unit_test(bridge/stream_reader_end_test sluice_bridge sluice_core Threads::Threads)

@@ -29,6 +29,15 @@ static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static bool is_gate_shut;
 static int pending_limit;
 static atomic_bool reader_gone;
+/* What becomes of the next confirmations that the server answers. */
+static atomic_int answer;
+
+enum {
+    ANSWER_USUAL,
+    ANSWER_THEN_LOSS, /* the connection is lost right behind the answer; the next one is kept waiting */
+    ANSWER_NEXT,
+    ANSWER_WAITS, /* until an event was received */
+};
 
 natsStatus __real_natsSubscription_SetPendingLimits(natsSubscription *subscription, int messages, int bytes);
 natsStatus __wrap_natsSubscription_SetPendingLimits(natsSubscription *subscription, int messages, int bytes);
@@ -48,6 +57,36 @@ natsStatus __wrap_natsConnection_GetLocalIPAndPort(natsConnection *connection, c
     if (atomic_exchange(&reader_gone, false))
         return NATS_CONNECTION_DISCONNECTED;
     return __real_natsConnection_GetLocalIPAndPort(connection, ip, port);
+}
+
+static bool has_metric(enum metric metric, int64_t least)
+{
+    for (int i = 0; i < WAIT_MS && metrics_get(metrics, metric) < least; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return metrics_get(metrics, metric) >= least;
+}
+
+static void await_metric(enum metric metric, int64_t least)
+{
+    assert_true(has_metric(metric, least));
+}
+
+natsStatus __real_natsConnection_FlushTimeout(natsConnection *connection, int64_t timeout_ms);
+natsStatus __wrap_natsConnection_FlushTimeout(natsConnection *connection, int64_t timeout_ms);
+
+natsStatus __wrap_natsConnection_FlushTimeout(natsConnection *connection, int64_t timeout_ms)
+{
+    natsStatus status = __real_natsConnection_FlushTimeout(connection, timeout_ms);
+
+    if (atomic_load(&answer) == ANSWER_THEN_LOSS) {
+        nats_server_cut(server);
+        (void)has_metric(METRIC_NATS_DISCONNECTS, 1);
+        atomic_store(&answer, ANSWER_NEXT);
+    } else if (atomic_load(&answer) == ANSWER_NEXT) {
+        atomic_store(&answer, ANSWER_WAITS);
+        (void)has_metric(METRIC_EVENTS_RECEIVED, 1);
+    }
+    return status;
 }
 
 static void on_control(void *context, const char *payload, size_t size)
@@ -72,18 +111,12 @@ static void open_gate(void)
     is_gate_shut = false;
 }
 
-static void await_metric(enum metric metric, int64_t least)
-{
-    for (int i = 0; i < WAIT_MS && metrics_get(metrics, metric) < least; i++)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    assert_true(metrics_get(metrics, metric) >= least);
-}
-
 static int set_up(void **state)
 {
     (void)state;
     pending_limit = 0;
     atomic_store(&reader_gone, false);
+    atomic_store(&answer, ANSWER_USUAL);
     server = nats_server_new();
     metrics = metrics_new();
     return 0;
@@ -207,6 +240,25 @@ static void one_that_does_not_answer_any_more_after_a_reconnect_is_asked_again(v
     assert_int_equal(take_until(5), 3);
 }
 
+static void one_that_is_lost_right_behind_its_answer_has_a_hole_in_front_of_the_next(void **state)
+{
+    struct source_item items[ITEMS_MAX];
+
+    (void)state;
+    atomic_store(&answer, ANSWER_THEN_LOSS);
+    begin();
+    for (int i = 0; i < WAIT_MS && atomic_load(&answer) != ANSWER_WAITS; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_int_equal(atomic_load(&answer), ANSWER_WAITS);
+    assert_int_equal(metrics_get(metrics, METRIC_NATS_CONNECTED), 0);
+    /* The hole of the one that was lost. */
+    assert_int_equal(source_take(source, SOURCE_EVENTS, items, ITEMS_MAX), 1);
+    assert_null(items[0].message);
+    send_number(5);
+    assert_int_equal(take_until(5), 4);
+    await_metric(METRIC_NATS_CONNECTED, 1);
+}
+
 static void one_that_nobody_reads_is_not_taken_for_a_connection(void **state)
 {
     (void)state;
@@ -243,6 +295,7 @@ int main(void)
         TEST(what_the_library_drops_is_a_hole_in_its_place),
         TEST(a_server_that_does_not_answer_is_asked_again),
         TEST(one_that_does_not_answer_any_more_after_a_reconnect_is_asked_again),
+        TEST(one_that_is_lost_right_behind_its_answer_has_a_hole_in_front_of_the_next),
         TEST(one_that_nobody_reads_is_not_taken_for_a_connection),
         TEST(one_that_nobody_reads_any_more_is_made_anew),
     };
