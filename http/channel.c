@@ -15,30 +15,24 @@ enum {
 
 void schedule_init(struct schedule *schedule)
 {
-    schedule->last = &schedule->first;
+    TAILQ_INIT(&schedule->channels);
 }
 
 static void unschedule(struct schedule *schedule, struct channel *channel)
 {
-    if (!channel->link)
+    if (!channel->is_scheduled)
         return;
-    *channel->link = channel->next;
-    if (channel->next)
-        channel->next->link = channel->link;
-    else
-        schedule->last = channel->link;
-    channel->next = NULL;
-    channel->link = NULL;
+    TAILQ_REMOVE(&schedule->channels, channel, in_schedule);
+    channel->is_scheduled = false;
 }
 
 /* Puts the channel behind the others, unless it has its place already. */
 static void put_in_schedule(struct schedule *schedule, struct channel *channel)
 {
-    if (channel->link)
+    if (channel->is_scheduled)
         return;
-    channel->link = schedule->last;
-    *schedule->last = channel;
-    schedule->last = &channel->next;
+    TAILQ_INSERT_TAIL(&schedule->channels, channel, in_schedule);
+    channel->is_scheduled = true;
 }
 
 struct channel *channel_new(const char *company)
@@ -240,13 +234,11 @@ static void take_turn(struct schedule *schedule, struct stream_context *context,
 
 void schedule_run(struct schedule *schedule, struct stream_context *context)
 {
-    struct channel *last = NULL;
-
     /* One turn for each that is due now; those that come back wait until sockets and mailbox were looked at. */
-    for (struct channel *channel = schedule->first; channel; channel = channel->next)
-        last = channel;
+    const struct channel *last = TAILQ_LAST(&schedule->channels, channel_list);
+
     while (last) {
-        struct channel *channel = schedule->first;
+        struct channel *channel = TAILQ_FIRST(&schedule->channels);
         bool was_last = channel == last;
 
         take_turn(schedule, context, channel);
@@ -257,5 +249,5 @@ void schedule_run(struct schedule *schedule, struct stream_context *context)
 
 bool schedule_is_due(const struct schedule *schedule)
 {
-    return schedule->first != NULL;
+    return !TAILQ_EMPTY(&schedule->channels);
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "core/ring.h"
 #include "http/stream.h"
@@ -15,8 +16,8 @@
  */
 
 struct channel {
-    struct channel *next;  /* in the schedule */
-    struct channel **link; /* what points here; NULL: not in the schedule */
+    TAILQ_ENTRY(channel) in_schedule;
+    bool is_scheduled;
     char company[129];
     char head_id[EVENT_ID_SIZE]; /* for when the ring is empty */
     struct ring *ring;           /* NULL until the snapshot */
@@ -31,10 +32,11 @@ struct channel {
     int64_t empty_ns;   /* since when there is no stream */
 };
 
+TAILQ_HEAD(channel_list, channel);
+
 /* The channels of one worker with a round due or under way, in the order of their turns. */
 struct schedule {
-    struct channel *first;
-    struct channel **last;
+    struct channel_list channels;
     uint64_t recent_events;
     size_t recent_bytes;
 };

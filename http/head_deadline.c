@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 
 #include "core/clock.h"
@@ -12,11 +13,13 @@
 #define CHECK_INTERVAL_NS (NS_PER_S / 4)
 
 struct head_timer {
-    struct head_timer *next; /* while armed; in the order of their deadlines, which all lie equally far ahead */
-    struct head_timer **link;
+    TAILQ_ENTRY(head_timer) in_list;
+    bool is_armed;
     int64_t deadline_ns;
     int fd;
 };
+
+TAILQ_HEAD(head_timers, head_timer);
 
 struct head_deadline {
     int64_t limit_ns;
@@ -25,8 +28,7 @@ struct head_deadline {
     /* Guards the list: a socket in it is open, since its connection leaves the list first. */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct head_timer *first;
-    struct head_timer **last;
+    struct head_timers timers; /* in the order of their deadlines, which all lie equally far ahead */
     size_t armed;
     size_t armed_max;
     bool idle; /* the thread sleeps until it is told of a timer; else it looks by itself every CHECK_INTERVAL_NS */
@@ -35,21 +37,15 @@ struct head_deadline {
 
 static void unlink_timer(struct head_deadline *deadline, struct head_timer *timer)
 {
-    if (!timer->link)
+    if (!timer->is_armed)
         return;
-    *timer->link = timer->next;
-    if (timer->next)
-        timer->next->link = timer->link;
-    else
-        deadline->last = timer->link;
-    timer->link = NULL;
+    TAILQ_REMOVE(&deadline->timers, timer, in_list);
+    timer->is_armed = false;
     deadline->armed--;
 }
 
-static void shut_down_first(struct head_deadline *deadline)
+static void shut_down(struct head_deadline *deadline, struct head_timer *timer)
 {
-    struct head_timer *timer = deadline->first;
-
     unlink_timer(deadline, timer);
     shutdown(timer->fd, SHUT_RDWR);
     metrics_add(deadline->metrics, METRIC_ERROR_HEAD_TIMEOUT, 1);
@@ -58,9 +54,10 @@ static void shut_down_first(struct head_deadline *deadline)
 static void shut_down_late(struct head_deadline *deadline)
 {
     int64_t now_ns = clock_monotonic_ns();
+    struct head_timer *timer;
 
-    while (deadline->first && deadline->first->deadline_ns <= now_ns)
-        shut_down_first(deadline);
+    while ((timer = TAILQ_FIRST(&deadline->timers)) && timer->deadline_ns <= now_ns)
+        shut_down(deadline, timer);
 }
 
 static void *run(void *context)
@@ -72,7 +69,7 @@ static void *run(void *context)
         int64_t until_ns = clock_monotonic_ns() + CHECK_INTERVAL_NS;
 
         shut_down_late(deadline);
-        deadline->idle = !deadline->first;
+        deadline->idle = TAILQ_EMPTY(&deadline->timers);
         if (deadline->idle)
             pthread_cond_wait(&deadline->changed, &deadline->lock);
         else
@@ -91,7 +88,7 @@ struct head_deadline *head_deadline_new(int64_t seconds, size_t heads_max, struc
     deadline->limit_ns = seconds * NS_PER_S;
     deadline->armed_max = heads_max;
     deadline->metrics = metrics;
-    deadline->last = &deadline->first;
+    TAILQ_INIT(&deadline->timers);
     pthread_mutex_init(&deadline->lock, NULL);
     thread_cond_init(&deadline->changed);
     if (thread_start(&deadline->thread, "head-deadline", run, deadline) < 0) {
@@ -133,13 +130,11 @@ void head_deadline_arm(struct head_deadline *deadline, struct head_timer *timer)
     pthread_mutex_lock(&deadline->lock);
     unlink_timer(deadline, timer);
     timer->deadline_ns = clock_monotonic_ns() + deadline->limit_ns;
-    timer->next = NULL;
-    timer->link = deadline->last;
-    *deadline->last = timer;
-    deadline->last = &timer->next;
+    TAILQ_INSERT_TAIL(&deadline->timers, timer, in_list);
+    timer->is_armed = true;
     deadline->armed++;
     if (deadline->armed > deadline->armed_max)
-        shut_down_first(deadline);
+        shut_down(deadline, TAILQ_FIRST(&deadline->timers));
     /* Once: many connections come and go in the time that the thread takes to wake. */
     if (deadline->idle)
         pthread_cond_signal(&deadline->changed);

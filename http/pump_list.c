@@ -1,42 +1,38 @@
 #include "http/pump_list.h"
 
-#include <stddef.h>
-
 #include "http/stream.h"
 
 void pump_list_init(struct pump_list *list)
 {
-    list->first = NULL;
-    list->last = &list->first;
+    TAILQ_INIT(list);
 }
 
 void pump_list_add(struct pump_list *list, struct stream *stream)
 {
-    if (stream->pump_link)
+    if (stream->is_to_pump)
         return;
-    stream->pump_next = NULL;
-    stream->pump_link = list->last;
-    *list->last = stream;
-    list->last = &stream->pump_next;
+    TAILQ_INSERT_TAIL(list, stream, in_pump_list);
+    stream->is_to_pump = true;
 }
 
 void pump_list_remove(struct pump_list *list, struct stream *stream)
 {
-    if (!stream->pump_link)
+    if (!stream->is_to_pump)
         return;
-    *stream->pump_link = stream->pump_next;
-    if (stream->pump_next)
-        stream->pump_next->pump_link = stream->pump_link;
-    else
-        list->last = stream->pump_link;
-    stream->pump_link = NULL;
+    TAILQ_REMOVE(list, stream, in_pump_list);
+    stream->is_to_pump = false;
 }
 
 struct stream *pump_list_take(struct pump_list *list)
 {
-    struct stream *stream = list->first;
+    struct stream *stream = TAILQ_FIRST(list);
 
     if (stream)
         pump_list_remove(list, stream);
     return stream;
+}
+
+bool pump_list_is_due(const struct pump_list *list)
+{
+    return !TAILQ_EMPTY(list);
 }

@@ -43,7 +43,8 @@ struct batch {
     uint64_t to;
     bool chunked;
     bool gzip;
-    bool full; /* takes no more frames */
+    bool is_to_pump; /* in the list of pumps */
+    bool full;       /* takes no more frames */
     int count;
     int events; /* those that are no holes or gaps */
     size_t bytes;
@@ -100,6 +101,7 @@ struct stream_request {
     int fd; /* the socket, with the request read and nothing written */
     bool chunked;
     bool gzip;
+    bool is_to_pump;          /* in the list of pumps */
     struct gzip_sum gzip_sum; /* of the text in the head */
     enum stream_cursor cursor;
     struct event_position
@@ -120,8 +122,7 @@ struct stream_reading {
 
 struct stream {
     struct wheel_timer timer; /* first: a timer is its stream */
-    struct stream *pump_next;
-    struct stream **pump_link; /* what points here; NULL: not in the list of pumps */
+    TAILQ_ENTRY(stream) in_pump_list;
     struct channel *channel;
     size_t index; /* in the channel's streams */
     int fd;       /* -1: closed */
@@ -129,6 +130,7 @@ struct stream {
     enum stream_cursor requested_cursor;
     bool chunked;
     bool gzip;
+    bool is_to_pump;       /* in the list of pumps */
     bool blocked;          /* the socket took no more at the last write; EPOLLOUT will tell */
     bool broken;           /* the last write failed for good */
     bool ready;            /* stream.ready was sent */

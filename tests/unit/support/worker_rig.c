@@ -282,6 +282,6 @@ void worker_rig_drain(struct worker_rig *rig)
 
 bool worker_rig_is_busy(const struct worker_rig *rig)
 {
-    return rig->worker->pending || rig->worker->context.pumps.first || schedule_is_due(&rig->worker->schedule) ||
-           mailbox_size(rig->worker->hub_worker->mailbox) > 0;
+    return rig->worker->pending || pump_list_is_due(&rig->worker->context.pumps) ||
+           schedule_is_due(&rig->worker->schedule) || mailbox_size(rig->worker->hub_worker->mailbox) > 0;
 }
