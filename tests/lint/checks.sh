@@ -29,6 +29,8 @@ lint_shell() {
     ! have shellcheck || shellcheck dev .ci/run $(our_files '*.sh')
 }
 
+lint_javascript() { tests/node_modules/.bin/eslint --config tests/lint/eslint.config.mjs bench tests k6; }
+
 run_lint() {
     part lint
     check formatting lint_format
@@ -36,4 +38,5 @@ run_lint() {
     check 'layering self-test' lint_layers_test
     check cppcheck lint_cppcheck
     check 'shell scripts' lint_shell
+    check JavaScript lint_javascript
 }
