@@ -71,19 +71,20 @@ export class NatsCluster {
     if (this.jetstream) await this.untilStreams();
   }
 
-  /** Waits until streams can be had. */
+  /** Waits until a stream with a copy at each server that runs can be made, by whichever of them. */
   async untilStreams() {
     const running = this.servers.filter((server) => !server.child.exit);
-    await eventually(async () => {
-      const connection = await connect({ servers: `127.0.0.1:${running[0].port}`, reconnect: false });
-      try {
-        const manager = await connection.jetstreamManager({ timeout: 1000 });
-        await manager.getAccountInfo();
-        return true;
-      } finally {
-        await connection.close();
-      }
-    }, 'JetStream to be there', 40_000);
+    for (const server of running)
+      await eventually(async () => {
+        const connection = await connect({ servers: `127.0.0.1:${server.port}`, reconnect: false });
+        try {
+          const { streams } = await connection.jetstreamManager({ timeout: 1000 });
+          await streams.add({ name: 'probe', subjects: ['probe.streams'], num_replicas: running.length });
+          return await streams.delete('probe');
+        } finally {
+          await connection.close();
+        }
+      }, 'JetStream to be there', 40_000);
   }
 
   async dispose() {
