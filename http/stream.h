@@ -43,8 +43,7 @@ struct batch {
     uint64_t to;
     bool chunked;
     bool gzip;
-    bool is_to_pump; /* in the list of pumps */
-    bool full;       /* takes no more frames */
+    bool full; /* takes no more frames */
     int count;
     int events; /* those that are no holes or gaps */
     size_t bytes;
@@ -101,7 +100,6 @@ struct stream_request {
     int fd; /* the socket, with the request read and nothing written */
     bool chunked;
     bool gzip;
-    bool is_to_pump;          /* in the list of pumps */
     struct gzip_sum gzip_sum; /* of the text in the head */
     enum stream_cursor cursor;
     struct event_position

@@ -209,14 +209,14 @@ int stream_io_unacknowledged(const struct stream *stream)
     return ioctl(stream->fd, SIOCOUTQ, &bytes) < 0 ? 0 : bytes;
 }
 
-void stream_io_update_patience(const struct stream_context *context, struct stream *stream)
+void stream_io_update_patience(const struct stream_context *context, struct stream *stream, int unacknowledged)
 {
     int unsent = 0;
     bool window_closed;
 
-    if (ioctl(stream->fd, SIOCOUTQNSD, &unsent) < 0)
+    if (unacknowledged > 0 && ioctl(stream->fd, SIOCOUTQNSD, &unsent) < 0)
         return;
-    window_closed = unsent > 0 && unsent == stream_io_unacknowledged(stream);
+    window_closed = unsent > 0 && unsent == unacknowledged;
     if (window_closed == stream->patient)
         return;
     stream->patient = window_closed;

@@ -43,9 +43,9 @@ int stream_io_unacknowledged(const struct stream *stream);
 /*
  * The client's host answers, but its program does not read: the window is closed. Linux ends such a connection after
  * TCP_USER_TIMEOUT, as it does with a dead host (tcp(7)); IDLE_TIMEOUT_SECONDS is what counts here, so the time-out is
- * raised while that lasts.
+ * raised while that lasts. unacknowledged: as stream_io_unacknowledged() says, with nothing written since.
  */
-void stream_io_update_patience(const struct stream_context *context, struct stream *stream);
+void stream_io_update_patience(const struct stream_context *context, struct stream *stream, int unacknowledged);
 
 /* Says goodbye: sends FIN behind what was written, and reads away what the client still sent, lest a reset destroys it. */
 void stream_io_finish(struct stream *stream);

@@ -53,7 +53,7 @@ static void set_timer(struct stream_context *context, struct stream *stream)
         delay_ms = until_expiry(context, stream);
     if (!stream->closing && delay_ms > (stream->too_old_at_ns - context->now_ns) / NS_PER_MS)
         delay_ms = (stream->too_old_at_ns - context->now_ns) / NS_PER_MS;
-    wheel_set(&context->wheel, &stream->timer, delay_ms > 0 ? delay_ms : 0);
+    wheel_set(&context->wheel, &stream->timer, context->now_ns, delay_ms > 0 ? delay_ms : 0);
 }
 
 void stream_timer_begin(struct stream_context *context, struct stream *stream)
@@ -65,10 +65,9 @@ void stream_timer_begin(struct stream_context *context, struct stream *stream)
     set_timer(context, stream);
 }
 
-/* Whether the client has acknowledged nothing for too long. */
-static bool is_idle(const struct stream_context *context, struct stream *stream)
+/* Whether the client has acknowledged nothing for too long; waiting: the bytes that it has not acknowledged. */
+static bool is_idle(const struct stream_context *context, struct stream *stream, int waiting)
 {
-    int waiting = stream_io_unacknowledged(stream);
     uint64_t acked_bytes = stream->sent_bytes - (uint64_t)waiting;
 
     if ((waiting == 0 && !stream->blocked) || acked_bytes != stream->acked_bytes) {
@@ -120,18 +119,21 @@ void stream_review(struct stream_context *context, struct stream *stream)
 
 void stream_on_timer(struct stream_context *context, struct stream *stream)
 {
+    int unacknowledged;
+
     if (watch_expiry(context, stream))
         return;
-    if (is_idle(context, stream)) {
+    unacknowledged = stream_io_unacknowledged(stream);
+    if (is_idle(context, stream, unacknowledged)) {
         end_now(context, stream, STREAM_END_IDLE);
         return;
     }
+    stream_io_update_patience(context, stream, unacknowledged);
     if (context->now_ns >= stream->too_old_at_ns && !stream->closing) {
         stream_begin_end(context, stream, STREAM_END_MAX_AGE);
         if (stream->fd < 0)
             return;
     }
-    stream_io_update_patience(context, stream);
     if (stream->blocked && context->now_ns - stream->acked_ns > PAGE_PATIENCE_MS * NS_PER_MS)
         stream_put_page_back(stream);
     if (context->now_ns >= stream->heartbeat_at_ns) {

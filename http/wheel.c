@@ -20,9 +20,10 @@ static void push(struct wheel_timer **list, struct wheel_timer *timer)
     *list = timer;
 }
 
-void wheel_set(struct wheel *wheel, struct wheel_timer *timer, int64_t delay_ms)
+void wheel_set(struct wheel *wheel, struct wheel_timer *timer, int64_t now_ns, int64_t delay_ms)
 {
-    int64_t ticks = delay_ms / WHEEL_TICK_MS + 1;
+    int64_t now = (now_ns - wheel->start_ns) / TICK_NS;
+    int64_t ticks = now - wheel->tick + delay_ms / WHEEL_TICK_MS + 1;
 
     if (ticks >= WHEEL_SLOTS)
         ticks = WHEEL_SLOTS - 1;
@@ -39,9 +40,19 @@ void wheel_unset(struct wheel_timer *timer)
     timer->link = NULL;
 }
 
+/* When the slot so many ticks ahead is passed. */
+static int64_t time_of_slot(const struct wheel *wheel, int64_t ticks)
+{
+    return wheel->start_ns + (wheel->tick + ticks) * TICK_NS;
+}
+
 int64_t wheel_deadline_ns(const struct wheel *wheel)
 {
-    return wheel->start_ns + (wheel->tick + 1) * TICK_NS;
+    int64_t ticks = 1;
+
+    while (ticks < WHEEL_SLOTS - 1 && !wheel->slots[(wheel->tick + ticks) % WHEEL_SLOTS])
+        ticks++;
+    return time_of_slot(wheel, ticks);
 }
 
 static void run_slot(struct wheel *wheel, void (*due)(struct wheel_timer *timer, void *context), void *context)
@@ -65,9 +76,9 @@ void wheel_run(struct wheel *wheel, int64_t now_ns, void (*due)(struct wheel_tim
                void *context)
 {
     /* After a long stop (SIGSTOP, a suspended machine) each slot needs to be passed only once. */
-    if (now_ns - wheel_deadline_ns(wheel) > WHEEL_SLOTS * TICK_NS)
+    if (now_ns - time_of_slot(wheel, 1) > WHEEL_SLOTS * TICK_NS)
         wheel->start_ns = now_ns - (wheel->tick + WHEEL_SLOTS) * TICK_NS;
-    while (wheel_deadline_ns(wheel) <= now_ns) {
+    while (time_of_slot(wheel, 1) <= now_ns) {
         wheel->tick++;
         run_slot(wheel, due, context);
     }

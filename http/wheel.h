@@ -23,13 +23,13 @@ struct wheel {
 
 void wheel_init(struct wheel *wheel, int64_t now_ns);
 
-/* Sets a timer that is not set, delay_ms ahead. */
-void wheel_set(struct wheel *wheel, struct wheel_timer *timer, int64_t delay_ms);
+/* Sets a timer that is not set, delay_ms ahead of now_ns, which is no earlier than at the last wheel_run(). */
+void wheel_set(struct wheel *wheel, struct wheel_timer *timer, int64_t now_ns, int64_t delay_ms);
 
 /* Unsets a timer, if it is set. */
 void wheel_unset(struct wheel_timer *timer);
 
-/* When the next slot is passed. */
+/* When the next slot with a timer in it is passed; without any, that of the last one. */
 int64_t wheel_deadline_ns(const struct wheel *wheel);
 
 /* Passes the slots that are due. due is called with each timer in them, unset; it may unset any and free its own. */

@@ -418,6 +418,8 @@ static int timeout_ms(const struct worker *worker)
     int64_t deadline_ns = wheel_deadline_ns(&worker->context.wheel);
     int64_t now_ns = clock_monotonic_ns();
 
+    if (worker->next_sweep_ns < deadline_ns)
+        deadline_ns = worker->next_sweep_ns;
     if (worker->pending || pump_list_is_due(&worker->context.pumps) || schedule_is_due(&worker->schedule))
         return 0;
     if (deadline_ns <= now_ns)

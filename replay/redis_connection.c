@@ -29,6 +29,7 @@ struct redis_connection {
     struct redis_tls *tls; /* NULL: none */
     int64_t timeout_ns;
     redisReader *reader;
+    int64_t heard_ns;
     struct buffer output;
     size_t written; /* bytes at the front of output that were sent */
     struct command *first;
@@ -47,6 +48,7 @@ struct redis_connection *redis_connection_new(int fd, struct redis_tls *tls, int
     connection->tls = tls;
     connection->fd = fd;
     connection->timeout_ns = (int64_t)timeout_ms * 1000000;
+    connection->heard_ns = clock_monotonic_ns();
     connection->output = buffer_make(OUTPUT_MAX_BYTES);
     connection->last = &connection->first;
     connection->reader = redisReaderCreate();
@@ -184,6 +186,11 @@ int64_t redis_connection_deadline_ns(const struct redis_connection *connection)
     return connection->first ? connection->first->sent_ns + connection->timeout_ns : INT64_MAX;
 }
 
+int64_t redis_connection_heard_ns(const struct redis_connection *connection)
+{
+    return connection->heard_ns;
+}
+
 /* As many bytes as the socket takes, or -errno. */
 static ssize_t write_some(struct redis_connection *connection, const char *bytes, size_t size)
 {
@@ -254,6 +261,7 @@ static int receive(struct redis_connection *connection)
             return -ECONNRESET;
         if (received < 0)
             return received == -EAGAIN || received == -EINTR ? 0 : (int)received;
+        connection->heard_ns = clock_monotonic_ns();
         if (redisReaderFeed(connection->reader, bytes, (size_t)received) != REDIS_OK)
             return -EPROTO;
         status = handle_replies(connection);

@@ -51,6 +51,9 @@ bool redis_connection_is_waiting(const struct redis_connection *connection);
 /* When the oldest command times out; INT64_MAX: none waits. */
 int64_t redis_connection_deadline_ns(const struct redis_connection *connection);
 
+/* When something came last, or the connection was made. */
+int64_t redis_connection_heard_ns(const struct redis_connection *connection);
+
 /* Writes and reads what the socket takes and has, and calls back. Returns 0 or -errno: then the connection is over. */
 int redis_connection_run(struct redis_connection *connection);
 

@@ -25,7 +25,6 @@ struct redis_line {
     struct redis_connection *connection;
     int login_steps; /* commands of the login that wait for their answers */
     bool is_up;
-    int64_t next_ping_ns;
     char failure[REDIS_REASON_SIZE]; /* why the line has to end; set in callbacks, acted on behind them */
 };
 
@@ -72,26 +71,26 @@ int redis_line_poll_fd(const struct redis_line *line, short *ret_events)
     return redis_connection_fd(line->connection);
 }
 
+/* When it was quiet for so long that it is asked. */
+static int64_t ping_due_ns(const struct redis_line *line)
+{
+    return redis_connection_heard_ns(line->connection) + PING_INTERVAL_MS * NS_PER_MS;
+}
+
 int64_t redis_line_deadline_ns(const struct redis_line *line)
 {
     if (line->failure[0])
         return 0;
     if (line->is_up && !redis_connection_is_waiting(line->connection))
-        return line->next_ping_ns;
+        return ping_due_ns(line);
     return line->connection ? redis_connection_deadline_ns(line->connection) : INT64_MAX;
-}
-
-static void finish_login(struct redis_line *line)
-{
-    line->is_up = true;
-    line->next_ping_ns = clock_monotonic_ns() + PING_INTERVAL_MS * NS_PER_MS;
 }
 
 /* One step of the login is over; without a failure its last one is the end of the login. */
 static void end_step(struct redis_line *line)
 {
     if (--line->login_steps == 0 && !line->failure[0])
-        finish_login(line);
+        line->is_up = true;
 }
 
 static void on_step(void *context, const redisReply *reply)
@@ -199,7 +198,7 @@ static int send_login(struct redis_line *line)
     if (status == 0 && line->options.probe[0])
         status = send_probe(line);
     if (status == 0 && line->login_steps == 0)
-        finish_login(line);
+        line->is_up = true;
     return status;
 }
 
@@ -244,9 +243,8 @@ static void ping_when_quiet(struct redis_line *line)
 {
     struct redis_command command = redis_command_make();
 
-    if (!line->is_up || redis_connection_is_waiting(line->connection) || clock_monotonic_ns() < line->next_ping_ns)
+    if (!line->is_up || redis_connection_is_waiting(line->connection) || clock_monotonic_ns() < ping_due_ns(line))
         return;
-    line->next_ping_ns = clock_monotonic_ns() + PING_INTERVAL_MS * NS_PER_MS;
     redis_command_add(&command, "PING");
     (void)redis_command_send(&command, line->connection, on_pong, line);
 }

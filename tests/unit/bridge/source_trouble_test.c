@@ -59,16 +59,15 @@ natsStatus __wrap_natsConnection_GetLocalIPAndPort(natsConnection *connection, c
     return __real_natsConnection_GetLocalIPAndPort(connection, ip, port);
 }
 
-static bool has_metric(enum metric metric, int64_t least)
-{
-    for (int i = 0; i < WAIT_MS && metrics_get(metrics, metric) < least; i++)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    return metrics_get(metrics, metric) >= least;
-}
+/* Waits until the condition holds, or the time is over. */
+#define WAIT_UNTIL(condition)                         \
+    for (int i = 0; i < WAIT_MS && !(condition); i++) \
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL)
 
 static void await_metric(enum metric metric, int64_t least)
 {
-    assert_true(has_metric(metric, least));
+    WAIT_UNTIL(metrics_get(metrics, metric) >= least);
+    assert_true(metrics_get(metrics, metric) >= least);
 }
 
 natsStatus __real_natsConnection_FlushTimeout(natsConnection *connection, int64_t timeout_ms);
@@ -80,11 +79,11 @@ natsStatus __wrap_natsConnection_FlushTimeout(natsConnection *connection, int64_
 
     if (atomic_load(&answer) == ANSWER_THEN_LOSS) {
         nats_server_cut(server);
-        (void)has_metric(METRIC_NATS_DISCONNECTS, 1);
+        WAIT_UNTIL(metrics_get(metrics, METRIC_NATS_DISCONNECTS) >= 1);
         atomic_store(&answer, ANSWER_NEXT);
     } else if (atomic_load(&answer) == ANSWER_NEXT) {
         atomic_store(&answer, ANSWER_WAITS);
-        (void)has_metric(METRIC_EVENTS_RECEIVED, 1);
+        WAIT_UNTIL(metrics_get(metrics, METRIC_EVENTS_RECEIVED) >= 1);
     }
     return status;
 }
@@ -247,8 +246,7 @@ static void one_that_is_lost_right_behind_its_answer_has_a_hole_in_front_of_the_
     (void)state;
     atomic_store(&answer, ANSWER_THEN_LOSS);
     begin();
-    for (int i = 0; i < WAIT_MS && atomic_load(&answer) != ANSWER_WAITS; i++)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    WAIT_UNTIL(atomic_load(&answer) == ANSWER_WAITS);
     assert_int_equal(atomic_load(&answer), ANSWER_WAITS);
     assert_int_equal(metrics_get(metrics, METRIC_NATS_CONNECTED), 0);
     /* The hole of the one that was lost. */

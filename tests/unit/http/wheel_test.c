@@ -40,7 +40,7 @@ static void set(struct model *model, struct entry *entry, int64_t delay_ms)
 {
     int64_t reached_ms = delay_ms < LONGEST_MS - WHEEL_TICK_MS ? delay_ms : LONGEST_MS - WHEEL_TICK_MS;
 
-    wheel_set(&model->wheel, &entry->timer, delay_ms);
+    wheel_set(&model->wheel, &entry->timer, model->now_ns, delay_ms);
     entry->is_set = true;
     entry->earliest_ns = model->now_ns + reached_ms / WHEEL_TICK_MS * TICK_NS - TICK_NS;
     entry->latest_ns = model->now_ns + (delay_ms + WHEEL_TICK_MS) * INT64_C(1000000);
@@ -77,10 +77,12 @@ static void pass(struct model *model, int64_t time_ns)
     model->now_ns += time_ns;
     wheel_run(&model->wheel, model->now_ns, on_due, model);
     assert_true(wheel_deadline_ns(&model->wheel) > model->now_ns);
-    assert_true(wheel_deadline_ns(&model->wheel) <= model->now_ns + TICK_NS);
-    for (size_t i = 0; i < ENTRIES; i++)
-        if (model->entries[i].is_set)
-            assert_true(model->now_ns < model->entries[i].latest_ns);
+    for (size_t i = 0; i < ENTRIES; i++) {
+        if (!model->entries[i].is_set)
+            continue;
+        assert_true(model->now_ns < model->entries[i].latest_ns);
+        assert_true(wheel_deadline_ns(&model->wheel) <= model->entries[i].latest_ns);
+    }
 }
 
 static void act(struct model *model)
@@ -134,6 +136,7 @@ static void test_after_a_long_stop_every_timer_is_called_once(void **state)
     for (size_t i = 0; i < ENTRIES; i++)
         assert_false(model.entries[i].is_set);
     assert_true(wheel_deadline_ns(&model.wheel) > model.now_ns);
+    set(&model, &model.entries[0], 0);
     assert_true(wheel_deadline_ns(&model.wheel) <= model.now_ns + TICK_NS);
 }
 
@@ -154,7 +157,7 @@ static void test_an_unset_timer_is_never_called(void **state)
     (void)state;
     wheel_init(&wheel, 0);
     wheel_unset(&timer);
-    wheel_set(&wheel, &timer, 0);
+    wheel_set(&wheel, &timer, 0, 0);
     wheel_unset(&timer);
     wheel_unset(&timer);
     wheel_run(&wheel, WHEEL_SLOTS * TICK_NS, count_call, &calls);
@@ -169,7 +172,7 @@ static void test_no_timer_is_called_before_its_tick(void **state)
 
     (void)state;
     wheel_init(&wheel, 0);
-    wheel_set(&wheel, &timer, 1000);
+    wheel_set(&wheel, &timer, 0, 1000);
     wheel_run(&wheel, 1000 * INT64_C(1000000), count_call, &calls);
     assert_int_equal(calls, 0);
     wheel_run(&wheel, 1100 * INT64_C(1000000), count_call, &calls);
@@ -185,10 +188,44 @@ static void test_a_timer_beyond_the_circle_is_called_when_the_circle_ends(void *
 
     (void)state;
     wheel_init(&wheel, 0);
-    wheel_set(&wheel, &timer, 10 * LONGEST_MS);
+    wheel_set(&wheel, &timer, 0, 10 * LONGEST_MS);
     wheel_run(&wheel, (WHEEL_SLOTS - 2) * TICK_NS, count_call, &calls);
     assert_int_equal(calls, 0);
     wheel_run(&wheel, (WHEEL_SLOTS - 1) * TICK_NS, count_call, &calls);
+    assert_int_equal(calls, 1);
+}
+
+/* Nobody is woken up for slots in which nothing is. */
+static void test_the_deadline_is_that_of_the_next_timer(void **state)
+{
+    struct wheel wheel;
+    struct wheel_timer near = {0};
+    struct wheel_timer far = {0};
+
+    (void)state;
+    wheel_init(&wheel, 0);
+    assert_true(wheel_deadline_ns(&wheel) >= LONGEST_MS * INT64_C(1000000));
+    wheel_set(&wheel, &far, 0, 20000);
+    assert_true(wheel_deadline_ns(&wheel) == 20000 * INT64_C(1000000) + TICK_NS);
+    wheel_set(&wheel, &near, 0, 5000);
+    assert_true(wheel_deadline_ns(&wheel) == 5000 * INT64_C(1000000) + TICK_NS);
+    wheel_unset(&near);
+    assert_true(wheel_deadline_ns(&wheel) == 20000 * INT64_C(1000000) + TICK_NS);
+}
+
+/* Between two calls of wheel_run() there may be a sleep: what is set behind it counts from its end. */
+static void test_a_delay_counts_from_now(void **state)
+{
+    struct wheel wheel;
+    struct wheel_timer timer = {0};
+    int calls = 0;
+
+    (void)state;
+    wheel_init(&wheel, 0);
+    wheel_set(&wheel, &timer, 30 * TICK_NS, 2 * WHEEL_TICK_MS);
+    wheel_run(&wheel, 32 * TICK_NS, count_call, &calls);
+    assert_int_equal(calls, 0);
+    wheel_run(&wheel, 33 * TICK_NS, count_call, &calls);
     assert_int_equal(calls, 1);
 }
 
@@ -208,7 +245,7 @@ static void test_a_callback_may_free_its_timer(void **state)
     (void)state;
     wheel_init(&wheel, 0);
     for (int i = 0; i < 10; i++)
-        wheel_set(&wheel, calloc(1, sizeof(struct wheel_timer)), 50);
+        wheel_set(&wheel, calloc(1, sizeof(struct wheel_timer)), 0, 50);
     wheel_run(&wheel, 10 * TICK_NS, free_timer, &calls);
     assert_int_equal(calls, 10);
 }
@@ -221,6 +258,8 @@ int main(void)
         cmocka_unit_test(test_an_unset_timer_is_never_called),
         cmocka_unit_test(test_no_timer_is_called_before_its_tick),
         cmocka_unit_test(test_a_timer_beyond_the_circle_is_called_when_the_circle_ends),
+        cmocka_unit_test(test_the_deadline_is_that_of_the_next_timer),
+        cmocka_unit_test(test_a_delay_counts_from_now),
         cmocka_unit_test(test_a_callback_may_free_its_timer),
     };
 
