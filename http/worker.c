@@ -30,7 +30,7 @@ enum {
     RECENT_SHARE = 8, /* of RECENT_BYTES for one company at most, as in the bridge */
 };
 
-enum worker_message_type { WORKER_OPEN, WORKER_DRAIN, WORKER_REVIEW };
+enum worker_message_type { WORKER_OPEN, WORKER_DRAIN };
 
 struct worker_message {
     struct message message;
@@ -50,7 +50,7 @@ struct worker {
     pthread_t thread;
     bool started;
     atomic_bool stopping;
-    atomic_bool review_waits; /* in the mailbox: one will do for all that happened before it is read */
+    atomic_bool review_due; /* no message: it must not wait behind events for which there is no room yet */
 };
 
 static int register_mailbox(struct worker *worker)
@@ -304,10 +304,6 @@ static void handle_message(struct worker *worker, struct message *message)
         worker->context.draining = true;
         each_stream(worker, drain_stream);
         break;
-    case WORKER_REVIEW:
-        atomic_store(&worker->review_waits, false);
-        each_stream(worker, stream_review);
-        break;
     case HUB_SNAPSHOT:
         on_snapshot(worker, (const struct hub_snapshot *)(const void *)message);
         break;
@@ -387,6 +383,14 @@ static void handle_socket(struct worker *worker, struct stream *stream, uint32_t
     pump_list_add(&worker->context.pumps, stream);
 }
 
+static void review(struct worker *worker)
+{
+    if (!atomic_exchange(&worker->review_due, false))
+        return;
+    each_stream(worker, stream_review);
+    stream_end_batch(&worker->context);
+}
+
 /* A stream that waits for its channel's ring begins as soon as that is there, and not that of a subscription that ends. */
 static void pump(struct stream_context *context, struct stream *stream)
 {
@@ -453,6 +457,7 @@ static void *run(void *context)
         for (int i = 0; i < count; i++)
             if (events[i].data.ptr)
                 handle_socket(worker, events[i].data.ptr, events[i].events);
+        review(worker);
         handle_mailbox(worker);
         schedule_run(&worker->schedule, &worker->context);
         run_pumps(&worker->context, clock_monotonic_ns() + PUMPS_NS);
@@ -508,30 +513,24 @@ int worker_open(struct worker *worker, const struct stream_request *request)
     return status;
 }
 
-/* A message without a request. */
-static void tell(struct worker *worker, enum worker_message_type type)
+void worker_drain(struct worker *worker)
 {
     struct worker_message *message = calloc(1, sizeof *message);
 
-    /* A stream that goes on although it must not is worse than a process that starts anew. */
+    /* Streams that are not told are ended without a word, and all come back at once. */
     if (!message)
         abort();
-    message->message.type = (int)type;
+    message->message.type = WORKER_DRAIN;
     message->message.release = release_message;
     message->request.fd = -1;
     mailbox_put_always(worker->hub_worker->mailbox, &message->message);
     /* cppcheck-suppress memleak ; the mailbox owns the message, by its first member */
 }
 
-void worker_drain(struct worker *worker)
-{
-    tell(worker, WORKER_DRAIN);
-}
-
 void worker_review(struct worker *worker)
 {
-    if (!atomic_exchange(&worker->review_waits, true))
-        tell(worker, WORKER_REVIEW);
+    atomic_store(&worker->review_due, true);
+    mailbox_wake(worker->hub_worker->mailbox);
 }
 
 void worker_stop(struct worker *worker)

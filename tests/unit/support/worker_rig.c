@@ -266,6 +266,7 @@ void worker_rig_turn(struct worker_rig *rig, struct fake_socket *const *sockets,
     for (size_t i = 0; i < count; i++)
         if (sockets[i])
             turn_socket(rig, sockets[i]);
+    review(worker);
     handle_mailbox(worker);
     schedule_run(&worker->schedule, &worker->context);
     run_pumps(&worker->context, rig->is_pressed ? 0 : INT64_MAX);
@@ -278,6 +279,11 @@ void worker_rig_turn(struct worker_rig *rig, struct fake_socket *const *sockets,
 void worker_rig_drain(struct worker_rig *rig)
 {
     worker_drain(rig->worker);
+}
+
+void worker_rig_review(struct worker_rig *rig)
+{
+    worker_review(rig->worker);
 }
 
 bool worker_rig_is_busy(const struct worker_rig *rig)

@@ -57,6 +57,7 @@ void worker_rig_open(struct worker_rig *rig, struct fake_socket *socket, const c
 void worker_rig_turn(struct worker_rig *rig, struct fake_socket *const *sockets, size_t count);
 
 void worker_rig_drain(struct worker_rig *rig);
+void worker_rig_review(struct worker_rig *rig);
 
 /* Messages and frames that the worker took and has not handled. */
 bool worker_rig_is_busy(const struct worker_rig *rig);
