@@ -258,6 +258,9 @@ static void on_read(struct redis_request *request, const redisReply *reply)
         if (frames[page.count])
             page.count++;
     }
+    /* The next page would begin at the same place, and be the same: what lies behind it cannot be had. */
+    if (count > 0 && page.count == 0)
+        page.last = true;
     request->done.read(request->context, 0, &page);
     for (size_t i = 0; i < page.count; i++)
         frame_unref(frames[i]);

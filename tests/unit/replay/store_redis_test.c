@@ -207,6 +207,28 @@ static void test_foreign_members_are_left_out(void **state)
     store_free(store);
 }
 
+/* Whoever asks for what follows each page would ask for ever. */
+static void test_a_page_of_foreign_members_alone_is_the_last(void **state)
+{
+    struct store *store = open_store(&redis_roomy);
+    struct events events = events_of("acme");
+    struct page page;
+
+    (void)state;
+    events_append(store, &events, 1);
+    for (int i = 0; i < 20; i++) {
+        char member[32];
+
+        snprintf(member, sizeof member, "foreign%d", i);
+        add_foreign_member(events.first.ms + 10, member);
+    }
+    page_read(store, "acme", events.first, 10, 1 << 20, &page);
+    assert_int_equal(page.page.count, 0);
+    assert_true(page.page.last);
+    page_release(&page);
+    store_free(store);
+}
+
 /* The place is looked for among the members of its millisecond. */
 static void test_a_foreign_member_beside_the_place_asked_from_does_no_harm(void **state)
 {
@@ -278,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_two_appends_under_way_survive_forgotten_scripts),
         cmocka_unit_test(test_the_database_of_the_url_is_used),
         cmocka_unit_test(test_foreign_members_are_left_out),
+        cmocka_unit_test(test_a_page_of_foreign_members_alone_is_the_last),
         cmocka_unit_test(test_a_foreign_member_beside_the_place_asked_from_does_no_harm),
         cmocka_unit_test(test_a_foreign_member_that_is_trimmed_does_no_harm),
         cmocka_unit_test(test_two_holes_in_one_millisecond_are_two),
