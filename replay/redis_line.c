@@ -246,7 +246,8 @@ static void ping_when_quiet(struct redis_line *line)
     if (!line->is_up || redis_connection_is_waiting(line->connection) || clock_monotonic_ns() < ping_due_ns(line))
         return;
     redis_command_add(&command, "PING");
-    (void)redis_command_send(&command, line->connection, on_pong, line);
+    if (redis_command_send(&command, line->connection, on_pong, line) < 0)
+        redis_line_give_up(line, "Redis cannot be asked whether it is there", "no memory");
 }
 
 /* Why the connection ended, and what to do about it. */

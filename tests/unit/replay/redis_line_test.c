@@ -1,6 +1,7 @@
 #include "replay/redis_line.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -17,6 +18,7 @@
 
 #include "core/clock.h"
 #include "replay/redis_command.h"
+#include "replay/redis_connection.h"
 
 /* A line to a socket of the test, which says what Redis answers, and when. All runs in this thread, turn by turn. */
 
@@ -32,6 +34,20 @@ struct world {
     int answers;
     char reason[REDIS_REASON_SIZE];
 };
+
+/* Whether there is memory for commands. */
+static bool can_send = true;
+
+int __real_redis_connection_command(struct redis_connection *connection, int count, const char *const *arguments,
+                                    const size_t *sizes, redis_reply_done done, void *context);
+int __wrap_redis_connection_command(struct redis_connection *connection, int count, const char *const *arguments,
+                                    const size_t *sizes, redis_reply_done done, void *context);
+
+int __wrap_redis_connection_command(struct redis_connection *connection, int count, const char *const *arguments,
+                                    const size_t *sizes, redis_reply_done done, void *context)
+{
+    return can_send ? __real_redis_connection_command(connection, count, arguments, sizes, done, context) : -ENOMEM;
+}
 
 #define UNTIL(world, condition)                                                \
     do {                                                                       \
@@ -65,6 +81,7 @@ static int start(void **state)
     struct redis_line_options options = {.database = REDIS_NO_DATABASE, .timeout_ms = TIMEOUT_MS};
     char port[6];
 
+    can_send = true;
     world = (struct world){.server = -1};
     world.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(world.listener, (struct sockaddr *)&address, size), 0);
@@ -151,12 +168,22 @@ static void test_a_line_that_does_not_answer_ends(void **state)
     assert_non_null(strstr(arrived(world), "PING"));
 }
 
+static void test_a_line_that_cannot_be_asked_ends(void **state)
+{
+    struct world *world = *state;
+
+    can_send = false;
+    UNTIL(world, world->is_over);
+    assert_non_null(strstr(world->reason, "no memory"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_line_that_hears_answers_is_not_asked, start, stop),
         cmocka_unit_test_setup_teardown(test_a_quiet_line_is_asked_and_goes_on_with_the_answer, start, stop),
         cmocka_unit_test_setup_teardown(test_a_line_that_does_not_answer_ends, start, stop),
+        cmocka_unit_test_setup_teardown(test_a_line_that_cannot_be_asked_ends, start, stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
