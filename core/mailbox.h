@@ -31,7 +31,10 @@ int mailbox_put(struct mailbox *mailbox, struct message *message);
 /* Puts a message whatever the number of those inside: for answers, whose number their questions bound. Any thread. */
 void mailbox_put_always(struct mailbox *mailbox, struct message *message);
 
-/* Likewise, and lets the owner sleep: for a sender who knows that it looks into the mailbox soon anyway. Any thread. */
+/*
+ * Likewise, and lets the owner sleep, also through what is put behind it before it looks: for a sender who knows that it does so
+ * soon anyway. Any thread.
+ */
 void mailbox_put_quietly(struct mailbox *mailbox, struct message *message);
 
 /* Wakes the owner without a message. Any thread. */

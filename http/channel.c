@@ -216,13 +216,14 @@ static void finish_round(struct schedule *schedule, struct stream_context *conte
 static void take_turn(struct schedule *schedule, struct stream_context *context, struct channel *channel)
 {
     int64_t end_ns = clock_monotonic_ns() + TURN_NS;
+    unsigned served = 0; /* the turn goes back where a stream closes */
 
     unschedule(schedule, channel);
     if (channel->turn == 0)
         channel->round_end = ring_end(channel->ring);
     while (channel->turn < channel->count) {
         serve(context, channel->streams[channel->turn++]);
-        if (channel->turn % TURN_CHECK_EVERY == 0 && clock_monotonic_ns() > end_ns)
+        if (++served % TURN_CHECK_EVERY == 0 && clock_monotonic_ns() > end_ns)
             break;
     }
     stream_end_batch(context);

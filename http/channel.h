@@ -57,7 +57,10 @@ void channel_remove(struct channel *channel, struct stream *stream);
 void channel_push(struct schedule *schedule, const struct stream_context *context, struct channel *channel,
                   struct frame *frame);
 
-/* Lets go the frames that are older than oldest_ms, but for those that a stream is still owed. */
+/*
+ * Lets go the frames that are older than oldest_ms, but for those that a round still has to write. Blocked streams may be owed some of
+ * them: they are told that they missed them.
+ */
 void channel_trim_old(const struct stream_context *context, struct channel *channel, int64_t oldest_ms);
 
 /* Lets the older half of the frames go, but for those that a stream is still owed. */

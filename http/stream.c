@@ -49,7 +49,6 @@ struct stream *stream_new(struct stream_context *context, struct channel *channe
     strcpy(stream->requested, request->requested);
     stream_io_prepare(context, stream->fd);
     stream_timer_begin(context, stream);
-    context->stream_count++;
     metrics_add(context->metrics, METRIC_CONNECTIONS_OPENED, 1);
     stream_audit_opened(context, stream);
     return stream;
@@ -86,7 +85,6 @@ void stream_close(struct stream_context *context, struct stream *stream, enum st
     stream->gap = NULL;
     stream->claimed = NULL;
     stream->backlog = NULL;
-    context->stream_count--;
     stream->timer.next = context->closed ? &context->closed->timer : NULL;
     context->closed = stream;
 }
@@ -146,6 +144,14 @@ static bool put(struct stream_context *context, struct stream *stream, struct fr
     return true;
 }
 
+static bool put_heartbeat(struct stream_context *context, struct stream *stream)
+{
+    if (!stream->heartbeat_due)
+        return false;
+    stream->heartbeat_due = false;
+    return put(context, stream, frame_ref(context->heartbeat));
+}
+
 /* What is due besides events, once the stream is ready and has nothing else to write. */
 static bool put_notice(struct stream_context *context, struct stream *stream)
 {
@@ -157,11 +163,7 @@ static bool put_notice(struct stream_context *context, struct stream *stream)
         stream->expiring_due = false;
         return put(context, stream, stream_block_expiring(stream->expires_ms));
     }
-    if (stream->heartbeat_due) {
-        stream->heartbeat_due = false;
-        return put(context, stream, frame_ref(context->heartbeat));
-    }
-    return false;
+    return put_heartbeat(context, stream);
 }
 
 static bool put_ready(struct stream_context *context, struct stream *stream)
@@ -192,10 +194,13 @@ static bool put_closing(struct stream_context *context, struct stream *stream)
     return true;
 }
 
-/* The gap, and with it the frame behind it: the socket may have room for the gap alone. */
+/*
+ * The gap, and with it the frame behind it: the socket may have room for the gap alone. Where nothing is left behind it, it is told
+ * all the same: the company may be quiet for hours.
+ */
 static bool put_missed(struct stream_context *context, struct stream *stream)
 {
-    struct frame *next = stream_take_waiting(stream);
+    struct frame *next = stream_has_waiting(stream) ? stream_take_waiting(stream) : NULL;
     int64_t missed = stream->missed_unknown ? GAP_MISSED_UNKNOWN : stream->missed;
 
     stream->missed = 0;
@@ -228,9 +233,9 @@ static bool step_in_ring(struct stream_context *context, struct stream *stream)
         stream_drop_oldest(context, stream);
     }
     stream_filter_skip(stream);
+    if (stream_has_missed(stream))
+        return put_missed(context, stream);
     if (stream_has_waiting(stream)) {
-        if (stream_has_missed(stream))
-            return put_missed(context, stream);
         stream_send_live(context, stream);
         return true;
     }
@@ -252,14 +257,14 @@ static bool step(struct stream_context *context, struct stream *stream)
         return put_claimed(context, stream);
     switch (stream->phase) {
     case STREAM_WAITING:
-        return stream->closing && put_closing(context, stream);
+        return stream->closing ? put_closing(context, stream) : put_heartbeat(context, stream);
     case STREAM_HISTORY:
         /* A long replay would hold the end up; the client goes on with it elsewhere. */
         if (stream->closing)
             return put_closing(context, stream);
         if (stream_step_in_history(context, stream))
             return true;
-        return stream->ready && put_notice(context, stream);
+        return stream->ready ? put_notice(context, stream) : put_heartbeat(context, stream);
     case STREAM_RING:
         return step_in_ring(context, stream);
     }

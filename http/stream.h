@@ -87,7 +87,6 @@ struct stream_context {
     struct batch scratch;
     struct pump_list pumps; /* who is to be pumped, or started */
     struct stream *closed;  /* to be freed once no event of the present round can name them */
-    size_t stream_count;
 };
 
 enum stream_phase { STREAM_WAITING, STREAM_HISTORY, STREAM_RING };

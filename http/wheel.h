@@ -5,7 +5,7 @@
 
 /*
  * Timers for many streams: a circle of slots, one passed every WHEEL_TICK_MS. A timer that is set further ahead than the
- * circle reaches is called early, with the same effect as being on time: its owner looks at the clock and sets it again.
+ * circle reaches is called early, and any one may be by a part of a tick: its owner looks at the clock and sets it again.
  * One owner thread.
  */
 enum { WHEEL_SLOTS = 512, WHEEL_TICK_MS = 100 };

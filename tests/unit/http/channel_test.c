@@ -107,6 +107,21 @@ static void a_full_socket_loses_the_oldest_and_its_neighbours_nothing(void **sta
     assert_story(1, "ready @0 1 gap(slow_consumer,4) 6 7 8 9");
 }
 
+/* The company may be quiet from here on: what the client missed must not wait for the next event. */
+static void a_gap_is_told_though_nothing_is_left_behind_it(void **state)
+{
+    (void)state;
+    begin(&(struct stream_rig_options){.buffer_bytes = 30});
+    open_clients(1);
+    fake_socket_set_capacity(clients[0], 1);
+    stream_rig_publish_singly(&rig, 1, 4);
+    fake_socket_set_capacity(clients[0], LOTS_OF_ROOM);
+    stream_rig_settle(&rig);
+    assert_story(0, "ready @0 1 gap(slow_consumer,3)");
+    stream_rig_publish_singly(&rig, 5, 6);
+    assert_story(0, "ready @0 1 gap(slow_consumer,3) 5 6");
+}
+
 static void as_many_as_the_buffer_takes_are_kept(void **state)
 {
     (void)state;
@@ -206,6 +221,28 @@ static void many_streams_that_close_in_a_round_disturb_no_other(void **state)
     }
 }
 
+/* Of a dead proxy's streams each write takes its time, and others wait meanwhile. */
+static void a_turn_ends_in_time_though_its_streams_close(void **state)
+{
+    int closed = 0;
+
+    (void)state;
+    begin(&(struct stream_rig_options){0});
+    open_clients(STREAMS);
+    for (int i = 1; i < STREAMS; i++) {
+        clients[i]->gone = true;
+        clients[i]->write_ms = 1;
+    }
+    stream_rig_publish(&rig, "acme", 1, 1);
+    worker_rig_turn(rig.worker, NULL, 0);
+    for (int i = 1; i < STREAMS; i++)
+        closed += clients[i]->closed;
+    assert_in_range(closed, 1, STREAMS / 2);
+    stream_rig_settle(&rig);
+    assert_story(0, "ready @0 1");
+    assert_int_equal(registry_connections(rig.registry), 1);
+}
+
 /* channel_remove() alone: those that had their turn stay in front of those that had not. */
 static void removal_keeps_the_order_of_turns(void **state)
 {
@@ -264,12 +301,14 @@ int main(void)
         TEST(events_that_came_together_leave_in_one_write),
         TEST(a_burst_far_beyond_the_buffer_costs_a_healthy_stream_nothing),
         TEST(a_full_socket_loses_the_oldest_and_its_neighbours_nothing),
+        TEST(a_gap_is_told_though_nothing_is_left_behind_it),
         TEST(as_many_as_the_buffer_takes_are_kept),
         TEST(a_full_socket_is_held_to_the_bytes_too),
         TEST(a_socket_that_has_room_again_is_tried_before_anything_is_dropped),
         TEST(a_stream_that_is_told_a_gap_goes_on_without_loss),
         cmocka_unit_test(a_stream_that_closes_in_a_round_disturbs_no_other),
         cmocka_unit_test(many_streams_that_close_in_a_round_disturb_no_other),
+        TEST(a_turn_ends_in_time_though_its_streams_close),
         cmocka_unit_test(removal_keeps_the_order_of_turns),
         TEST(companies_take_turns_and_share_nothing),
     };

@@ -119,16 +119,21 @@ static ssize_t result(struct fake_socket *socket, size_t taken, size_t size)
     return -1;
 }
 
+static ssize_t fail(const struct fake_socket *socket)
+{
+    fake_clock_advance_ms(socket->write_ms);
+    errno = EPIPE;
+    return -1;
+}
+
 ssize_t __wrap_send(int fd, const void *bytes, size_t size, int flags)
 {
     struct fake_socket *socket = fd >= 0 && fd < SOCKETS_MAX ? sockets[fd] : NULL;
 
     if (!socket)
         return __real_send(fd, bytes, size, flags);
-    if (socket->gone) {
-        errno = EPIPE;
-        return -1;
-    }
+    if (socket->gone)
+        return fail(socket);
     return result(socket, take(socket, bytes, size), size);
 }
 
@@ -140,10 +145,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 
     if (!socket)
         return __real_sendmsg(fd, message, flags);
-    if (socket->gone) {
-        errno = EPIPE;
-        return -1;
-    }
+    if (socket->gone)
+        return fail(socket);
     for (size_t i = 0; i < message->msg_iovlen; i++) {
         size_t size = message->msg_iov[i].iov_len;
 

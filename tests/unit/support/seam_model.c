@@ -407,8 +407,6 @@ void seam_view_block(const struct sse_block *block, void *context)
     if (view->model->is_shown)
         print_message("  client %d: %s %s %s\n", view->number, block->event, block->id, block->data);
 
-    if (block->is_comment && !view->ready)
-        seam_violate(view->model, "heartbeats come behind stream.ready", "%s", "");
     if (block->has_event && strcmp(block->event, "stream.gap") == 0) {
         see_gap(view, block->data);
     } else if (block->has_event && strcmp(block->event, "stream.ready") == 0) {
