@@ -9,7 +9,6 @@
 #include "bridge/company.h"
 #include "bridge/hub.h"
 #include "core/log.h"
-#include "core/metrics.h"
 #include "replay/store.h"
 
 /*
@@ -29,7 +28,6 @@ struct heads_options {
     const struct stream_place *place; /* NULL: events come by core NATS */
     int64_t events_per_second;        /* of one company; 0: no limit */
     int64_t bytes_per_second;
-    struct metrics *metrics;
     /* What was parked goes on, in order; the item is the receiver's, but for its memory. */
     void (*unpark)(void *context, struct company *company, struct parked *parked);
     /*

@@ -135,7 +135,6 @@ static void send_snapshot(struct hub *hub, const struct company *company, const 
 
     snapshot->token = subscription->token;
     snapshot->before = ring_before(company->recent, begin);
-    snapshot->replay_ok = hub_replay_ok(hub);
     company_head_id(company, store_noted_hole(hub->options.store), snapshot->head_id);
     for (uint64_t slot = begin; slot < end; slot++)
         snapshot->frames[snapshot->count++] = frame_ref(ring_frame(company->recent, slot));

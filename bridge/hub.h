@@ -40,7 +40,6 @@ struct hub_snapshot {
     void *token;                  /* the worker's mark for the company */
     struct event_position before; /* the place in front of the first frame */
     char head_id[EVENT_ID_SIZE];
-    bool replay_ok;
     size_t count;
     struct frame *frames[]; /* each with a reference for the receiver */
 };

@@ -342,7 +342,6 @@ static int make_parts(struct replica *replica)
         .place = options->place,
         .events_per_second = config->publish_events_per_second,
         .bytes_per_second = config->publish_bytes_per_second,
-        .metrics = options->metrics,
         .unpark = unpark,
         .loaded = loaded,
         .is_patient = is_patient,

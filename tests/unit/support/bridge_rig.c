@@ -80,7 +80,6 @@ static void make_parts(struct bridge_rig *rig)
         .max_parked = 1000,
         .events_per_second = options->events_per_second,
         .bytes_per_second = options->bytes_per_second,
-        .metrics = rig->metrics,
         .unpark = unpark,
         .loaded = loaded,
         .context = rig,
