@@ -23,6 +23,7 @@
 enum {
     TAKE_MAX = 512, /* messages from NATS before workers and store get their turn */
     TICK_MS = 500,
+    TICK_PATIENCE_MS = 200, /* it may be so much later, with something else that wakes us up */
     MAILBOX_MAX = 1000000,
     DAY_S = 86400,
 };
@@ -285,7 +286,7 @@ static struct timespec timeout(const struct bridge *bridge)
 {
     const int64_t deadlines_ns[] = {store_deadline_ns(bridge->store), hub_deadline_ns(bridge->hub),
                                     appender_deadline_ns(bridge->appender), replica_deadline_ns(bridge->replica)};
-    int64_t deadline_ns = bridge->next_tick_ns;
+    int64_t deadline_ns = bridge->next_tick_ns + TICK_PATIENCE_MS * NS_PER_MS;
 
     for (size_t i = 0; i < sizeof deadlines_ns / sizeof deadlines_ns[0]; i++)
         if (deadlines_ns[i] < deadline_ns)

@@ -20,11 +20,12 @@ static void push(struct wheel_timer **list, struct wheel_timer *timer)
     *list = timer;
 }
 
-void wheel_set(struct wheel *wheel, struct wheel_timer *timer, int64_t now_ns, int64_t delay_ms)
+void wheel_set(struct wheel *wheel, struct wheel_timer *timer, int64_t due_ns)
 {
-    int64_t now = (now_ns - wheel->start_ns) / TICK_NS;
-    int64_t ticks = now - wheel->tick + delay_ms / WHEEL_TICK_MS + 1;
+    int64_t ticks = (due_ns - wheel->start_ns + TICK_NS - 1) / TICK_NS - wheel->tick;
 
+    if (ticks < 1)
+        ticks = 1;
     if (ticks >= WHEEL_SLOTS)
         ticks = WHEEL_SLOTS - 1;
     push(&wheel->slots[(wheel->tick + ticks) % WHEEL_SLOTS], timer);

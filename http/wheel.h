@@ -5,7 +5,7 @@
 
 /*
  * Timers for many streams: a circle of slots, one passed every WHEEL_TICK_MS. A timer that is set further ahead than the
- * circle reaches is called early, and any one may be by a part of a tick: its owner looks at the clock and sets it again.
+ * circle reaches is called early, with the same effect as being on time: its owner looks at the clock and sets it again.
  * One owner thread.
  */
 enum { WHEEL_SLOTS = 512, WHEEL_TICK_MS = 100 };
@@ -23,8 +23,8 @@ struct wheel {
 
 void wheel_init(struct wheel *wheel, int64_t now_ns);
 
-/* Sets a timer that is not set, delay_ms ahead of now_ns, which is no earlier than at the last wheel_run(). */
-void wheel_set(struct wheel *wheel, struct wheel_timer *timer, int64_t now_ns, int64_t delay_ms);
+/* Sets a timer that is not set. It is called at most a tick behind due_ns, or behind the next wheel_run() where that has passed. */
+void wheel_set(struct wheel *wheel, struct wheel_timer *timer, int64_t due_ns);
 
 /* Unsets a timer, if it is set. */
 void wheel_unset(struct wheel_timer *timer);

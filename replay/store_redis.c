@@ -16,6 +16,7 @@
 enum {
     COMPANIES_COUNTED_MAX = 10000,
     ID_INTERVAL_MS = 1000, /* a Redis that is flushed keeps its connections: its id is looked at now and then */
+    ID_PATIENCE_MS = 300,  /* or so much later, with something else that wakes us up */
 };
 
 struct store_redis {
@@ -142,10 +143,11 @@ static int64_t redis_deadline_ns(const struct store *store)
     const struct store_redis *redis = (const struct store_redis *)(const void *)store;
 
     int64_t deadline_ns = redis_link_deadline_ns(redis->link);
+    int64_t id_ns = redis->next_id_ns + ID_PATIENCE_MS * NS_PER_MS;
 
     if (redis->refused)
         return 0;
-    return is_ready(redis) && redis->next_id_ns < deadline_ns ? redis->next_id_ns : deadline_ns;
+    return is_ready(redis) && id_ns < deadline_ns ? id_ns : deadline_ns;
 }
 
 static void set_id(struct store_redis *redis, uint64_t id)

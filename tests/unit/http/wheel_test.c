@@ -35,14 +35,18 @@ static struct entry *entry_of(struct wheel_timer *timer)
     return (struct entry *)(void *)((char *)timer - offsetof(struct entry, timer));
 }
 
-/* Not earlier than the delay, save for the fraction of a tick; not later than a tick behind it. */
+/*
+ * Not earlier than it is due, and not later than a tick behind that. The circle ends where it is still to be turned: by the model's longest
+ * pass, two ticks, sooner.
+ */
 static void set(struct model *model, struct entry *entry, int64_t delay_ms)
 {
-    int64_t reached_ms = delay_ms < LONGEST_MS - WHEEL_TICK_MS ? delay_ms : LONGEST_MS - WHEEL_TICK_MS;
+    int64_t end_ms = LONGEST_MS - 3 * WHEEL_TICK_MS;
+    int64_t reached_ms = delay_ms < end_ms ? delay_ms : end_ms;
 
-    wheel_set(&model->wheel, &entry->timer, model->now_ns, delay_ms);
+    wheel_set(&model->wheel, &entry->timer, model->now_ns + delay_ms * INT64_C(1000000));
     entry->is_set = true;
-    entry->earliest_ns = model->now_ns + reached_ms / WHEEL_TICK_MS * TICK_NS - TICK_NS;
+    entry->earliest_ns = model->now_ns + reached_ms * INT64_C(1000000);
     entry->latest_ns = model->now_ns + (delay_ms + WHEEL_TICK_MS) * INT64_C(1000000);
 }
 
@@ -157,7 +161,7 @@ static void test_an_unset_timer_is_never_called(void **state)
     (void)state;
     wheel_init(&wheel, 0);
     wheel_unset(&timer);
-    wheel_set(&wheel, &timer, 0, 0);
+    wheel_set(&wheel, &timer, 0);
     wheel_unset(&timer);
     wheel_unset(&timer);
     wheel_run(&wheel, WHEEL_SLOTS * TICK_NS, count_call, &calls);
@@ -172,11 +176,16 @@ static void test_no_timer_is_called_before_its_tick(void **state)
 
     (void)state;
     wheel_init(&wheel, 0);
-    wheel_set(&wheel, &timer, 0, 1000);
-    wheel_run(&wheel, 1000 * INT64_C(1000000), count_call, &calls);
+    wheel_set(&wheel, &timer, 10 * TICK_NS + 1);
+    wheel_run(&wheel, 11 * TICK_NS - 1, count_call, &calls);
     assert_int_equal(calls, 0);
-    wheel_run(&wheel, 1100 * INT64_C(1000000), count_call, &calls);
+    wheel_run(&wheel, 11 * TICK_NS, count_call, &calls);
     assert_int_equal(calls, 1);
+    wheel_set(&wheel, &timer, 20 * TICK_NS);
+    wheel_run(&wheel, 20 * TICK_NS - 1, count_call, &calls);
+    assert_int_equal(calls, 1);
+    wheel_run(&wheel, 20 * TICK_NS, count_call, &calls);
+    assert_int_equal(calls, 2);
 }
 
 /* The owner is called early, looks at the clock and sets it again. */
@@ -188,7 +197,7 @@ static void test_a_timer_beyond_the_circle_is_called_when_the_circle_ends(void *
 
     (void)state;
     wheel_init(&wheel, 0);
-    wheel_set(&wheel, &timer, 0, 10 * LONGEST_MS);
+    wheel_set(&wheel, &timer, 10 * LONGEST_MS * INT64_C(1000000));
     wheel_run(&wheel, (WHEEL_SLOTS - 2) * TICK_NS, count_call, &calls);
     assert_int_equal(calls, 0);
     wheel_run(&wheel, (WHEEL_SLOTS - 1) * TICK_NS, count_call, &calls);
@@ -205,16 +214,16 @@ static void test_the_deadline_is_that_of_the_next_timer(void **state)
     (void)state;
     wheel_init(&wheel, 0);
     assert_true(wheel_deadline_ns(&wheel) >= LONGEST_MS * INT64_C(1000000));
-    wheel_set(&wheel, &far, 0, 20000);
-    assert_true(wheel_deadline_ns(&wheel) == 20000 * INT64_C(1000000) + TICK_NS);
-    wheel_set(&wheel, &near, 0, 5000);
-    assert_true(wheel_deadline_ns(&wheel) == 5000 * INT64_C(1000000) + TICK_NS);
+    wheel_set(&wheel, &far, 200 * TICK_NS);
+    assert_true(wheel_deadline_ns(&wheel) == 200 * TICK_NS);
+    wheel_set(&wheel, &near, 50 * TICK_NS);
+    assert_true(wheel_deadline_ns(&wheel) == 50 * TICK_NS);
     wheel_unset(&near);
-    assert_true(wheel_deadline_ns(&wheel) == 20000 * INT64_C(1000000) + TICK_NS);
+    assert_true(wheel_deadline_ns(&wheel) == 200 * TICK_NS);
 }
 
-/* Between two calls of wheel_run() there may be a sleep: what is set behind it counts from its end. */
-static void test_a_delay_counts_from_now(void **state)
+/* Between two calls of wheel_run() there may be a sleep, behind which timers are set, and what was due passes at once. */
+static void test_what_is_due_already_is_called_next(void **state)
 {
     struct wheel wheel;
     struct wheel_timer timer = {0};
@@ -222,10 +231,9 @@ static void test_a_delay_counts_from_now(void **state)
 
     (void)state;
     wheel_init(&wheel, 0);
-    wheel_set(&wheel, &timer, 30 * TICK_NS, 2 * WHEEL_TICK_MS);
-    wheel_run(&wheel, 32 * TICK_NS, count_call, &calls);
-    assert_int_equal(calls, 0);
-    wheel_run(&wheel, 33 * TICK_NS, count_call, &calls);
+    wheel_run(&wheel, 30 * TICK_NS, count_call, &calls);
+    wheel_set(&wheel, &timer, 7 * TICK_NS);
+    wheel_run(&wheel, 31 * TICK_NS, count_call, &calls);
     assert_int_equal(calls, 1);
 }
 
@@ -245,7 +253,7 @@ static void test_a_callback_may_free_its_timer(void **state)
     (void)state;
     wheel_init(&wheel, 0);
     for (int i = 0; i < 10; i++)
-        wheel_set(&wheel, calloc(1, sizeof(struct wheel_timer)), 0, 50);
+        wheel_set(&wheel, calloc(1, sizeof(struct wheel_timer)), TICK_NS);
     wheel_run(&wheel, 10 * TICK_NS, free_timer, &calls);
     assert_int_equal(calls, 10);
 }
@@ -259,7 +267,7 @@ int main(void)
         cmocka_unit_test(test_no_timer_is_called_before_its_tick),
         cmocka_unit_test(test_a_timer_beyond_the_circle_is_called_when_the_circle_ends),
         cmocka_unit_test(test_the_deadline_is_that_of_the_next_timer),
-        cmocka_unit_test(test_a_delay_counts_from_now),
+        cmocka_unit_test(test_what_is_due_already_is_called_next),
         cmocka_unit_test(test_a_callback_may_free_its_timer),
     };
 
