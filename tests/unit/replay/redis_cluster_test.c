@@ -1,10 +1,8 @@
 #include "replay/redis_cluster.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +19,7 @@
 #include "core/clock.h"
 #include "replay/redis_command.h"
 #include "replay/redis_slot.h"
+#include "tests/unit/support/loopback.h"
 
 /*
  * A cluster of two nodes, which are sockets of the test: it sees what arrives at which of them, and says what they answer, and
@@ -223,14 +222,11 @@ static void turn(struct world *world)
 
 static void listen_at(struct node *node)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
+    int port;
 
-    node->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(node->listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(node->listener, 16), 0);
-    assert_int_equal(getsockname(node->listener, (struct sockaddr *)&address, &size), 0);
-    snprintf(node->port, sizeof node->port, "%u", ntohs(address.sin_port));
+    node->listener = loopback_listen(&port);
+    assert_int_equal(fcntl(node->listener, F_SETFL, O_NONBLOCK), 0);
+    snprintf(node->port, sizeof node->port, "%u", (uint16_t)port);
 }
 
 static struct redis_endpoint seed;

@@ -1,9 +1,8 @@
 #include "replay/redis_line.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <hiredis/hiredis.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +18,7 @@
 #include "core/clock.h"
 #include "replay/redis_command.h"
 #include "replay/redis_connection.h"
+#include "tests/unit/support/loopback.h"
 
 /* A line to a socket of the test, which says what Redis answers, and when. All runs in this thread, turn by turn. */
 
@@ -76,18 +76,15 @@ static void turn(struct world *world)
 static int start(void **state)
 {
     static struct world world;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
     struct redis_line_options options = {.database = REDIS_NO_DATABASE, .timeout_ms = TIMEOUT_MS};
     char port[6];
+    int number;
 
     can_send = true;
     world = (struct world){.server = -1};
-    world.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(world.listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(world.listener, 1), 0);
-    assert_int_equal(getsockname(world.listener, (struct sockaddr *)&address, &size), 0);
-    snprintf(port, sizeof port, "%u", ntohs(address.sin_port));
+    world.listener = loopback_listen(&number);
+    assert_int_equal(fcntl(world.listener, F_SETFL, O_NONBLOCK), 0);
+    snprintf(port, sizeof port, "%u", (uint16_t)number);
     assert_int_equal(redis_endpoint_make("127.0.0.1", 9, port, strlen(port), &options.server), 0);
     world.line = redis_line_new(&options);
     assert_non_null(world.line);
