@@ -70,12 +70,12 @@ void stream_timer_begin(struct stream_context *context, struct stream *stream)
     set_timer(context, stream);
 }
 
-/* Whether the client has acknowledged nothing for too long; waiting: the bytes that it has not acknowledged. */
-static bool is_idle(const struct stream_context *context, struct stream *stream, int waiting)
+/* Whether the client has acknowledged nothing for too long. */
+static bool is_idle(const struct stream_context *context, struct stream *stream, int unacknowledged)
 {
-    uint64_t acked_bytes = stream->sent_bytes - (uint64_t)waiting;
+    uint64_t acked_bytes = stream->sent_bytes - (uint64_t)unacknowledged;
 
-    if ((waiting == 0 && !stream->blocked) || acked_bytes != stream->acked_bytes) {
+    if ((unacknowledged == 0 && !stream->blocked) || acked_bytes != stream->acked_bytes) {
         stream->acked_bytes = acked_bytes;
         stream->acked_ns = context->now_ns;
         return false;
