@@ -242,11 +242,6 @@ struct channel *worker_rig_channel(struct worker_rig *rig, const char *company)
     return table_get(rig->worker->channels, company);
 }
 
-struct stream_context *worker_rig_context(struct worker_rig *rig)
-{
-    return &rig->worker->context;
-}
-
 static void turn_socket(struct worker_rig *rig, struct fake_socket *socket)
 {
     struct stream *stream = worker_rig_stream(rig, socket);

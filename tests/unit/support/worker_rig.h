@@ -65,7 +65,6 @@ bool worker_rig_is_busy(const struct worker_rig *rig);
 /* The worker's stream on that socket; NULL: none (yet, or any more). */
 struct stream *worker_rig_stream(struct worker_rig *rig, const struct fake_socket *socket);
 struct channel *worker_rig_channel(struct worker_rig *rig, const char *company);
-struct stream_context *worker_rig_context(struct worker_rig *rig);
 
 /* What workers asked the bridge, in order: how many wait, and the next one carried out. */
 size_t worker_rig_asked(void);
