@@ -44,14 +44,17 @@ static void set_age(struct stream_context *context, struct stream *stream)
     stream->too_old_at_ns = context->max_age_ms > 0 ? context->now_ns + age_ms * NS_PER_MS : INT64_MAX;
 }
 
-/* The timer is due for the next heartbeat, or sooner where the checks want it. */
+/*
+ * The timer is due for the next heartbeat, or sooner where the checks want it: a closed window must be seen before the kernel's
+ * time-out ends the connection (stream_io_update_patience()).
+ */
 static void set_timer(struct stream_context *context, struct stream *stream)
 {
     int64_t check_ms = context->idle_timeout_ms / 3;
     int64_t due_ns = stream->heartbeat_at_ns;
 
-    if (check_ms > context->dead_peer_ms / 3)
-        check_ms = context->dead_peer_ms / 3;
+    if (check_ms > context->dead_peer_ms * 2 / 3)
+        check_ms = context->dead_peer_ms * 2 / 3;
     if (check_ms > until_expiry(context, stream))
         check_ms = until_expiry(context, stream);
     if (due_ns > context->now_ns + check_ms * NS_PER_MS)

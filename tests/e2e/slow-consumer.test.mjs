@@ -59,6 +59,21 @@ for (const version of ['1.1', '1.0']) {
   });
 }
 
+e2e('a client that does not read for longer than DEAD_PEER_SECONDS is not taken for a dead one', async (world) => {
+  const bridge = await world.bridge({ env: { DEAD_PEER_SECONDS: '2', HEARTBEAT_SECONDS: '2' } });
+  const witness = await world.liveStream(bridge.sluice, { company: 'other' });
+  const neighbour = await world.liveStream(bridge.sluice, { company: 'acme' });
+  const slow = await world.liveStream(bridge.sluice, { company: 'acme' });
+  const beats = () => witness.blocks.filter((block) => block.comments.length).length;
+  slow.stopReading();
+  await bridge.publisher.publishPaced('acme', 1, 2000, [neighbour], wide);
+  const before = beats();
+  await witness.waitFor(() => beats() >= before + 5, 'five heartbeats, the time-out four times over');
+  slow.readOn();
+  await slow.waitFor(() => slow.events.at(-1)?.position.seq === 2000, 'event 2000');
+  account(slow, 2000);
+});
+
 e2e('what waits for a client is bounded in bytes too', async (world) => {
   const limit = 65_536;
   const bridge = await world.bridge({ env: { BUFFER_BYTES: String(limit), BUFFER_EVENTS: '1000' } });

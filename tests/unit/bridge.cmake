@@ -61,7 +61,7 @@ sluice_unit_test(http/worker_reset_test ${sluice_http_parts})
 target_link_options(http_worker_reset_test PRIVATE ${sluice_fake_sockets})
 sluice_unit_test(http/delivery_cost_test ${sluice_http_parts})
 target_link_options(http_delivery_cost_test PRIVATE ${sluice_fake_sockets}
-                    LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc)
+                    LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=ioctl)
 sluice_unit_test(http/stream_batch_test ${sluice_http_parts})
 target_link_options(http_stream_batch_test PRIVATE ${sluice_fake_sockets})
 sluice_unit_test(http/stream_gzip_test ${sluice_http_parts})
