@@ -78,6 +78,15 @@ const ownLoads = [
     bounds: { deliveredPercent: 100, gaps: 0 },
   },
   {
+    name: 'live-20000x100-buffered',
+    title: '20,000 events/s to 100 streams, BUFFER_EVENTS=1000',
+    ...live(20_000, 100),
+    floor: 'floor-1000x100',
+    settings: { BUFFER_EVENTS: '1000' }, // 50 ms of them, as the usual hundred are at 2000 events a second
+    showsLoaderLimit: true,
+    bounds: { deliveredPercent: 100, gaps: 0 },
+  },
+  {
     name: 'plain-1000x1',
     title: '1000 events/s to 1 stream',
     ...compressible(false, 1000, 1),
