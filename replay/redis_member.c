@@ -8,8 +8,11 @@
 
 void redis_member_write(const struct frame *frame, struct buffer *member)
 {
-    buffer_printf(member, "%0*" PRIu64 "|%s|%s|", REDIS_MEMBER_SEQ_DIGITS, frame_position(frame).seq,
+    buffer_printf(member, "%0*" PRIu64 "|%s|%s", REDIS_MEMBER_SEQ_DIGITS, frame_position(frame).seq,
                   frame_subject(frame), frame_event_name(frame));
+    if (frame_kind(frame) == FRAME_HOLE)
+        buffer_printf(member, " %" PRIu64, frame_position(frame).ms);
+    buffer_append_text(member, "|");
     frame_append_payload(frame, member);
 }
 
@@ -40,6 +43,17 @@ static bool parse_seq(const char *digits, uint64_t *ret_seq)
     return seq <= EVENT_NUMBER_MAX;
 }
 
+/* Whether it is a hole's; cuts off its ms. */
+static bool take_hole(char *event)
+{
+    size_t size = strlen(FRAME_GAP_EVENT);
+
+    if (strncmp(event, FRAME_GAP_EVENT, size) != 0 || (event[size] != ' ' && event[size] != '\0'))
+        return false;
+    event[size] = '\0';
+    return true;
+}
+
 /* Redis holds what any of its clients put there: bytes that would break the framing of a block never get through. */
 static bool is_clean_name(const char *text)
 {
@@ -66,7 +80,7 @@ struct frame *redis_member_read(const char *member, size_t size, uint64_t ms)
         !is_clean_name(event))
         return NULL;
     event_id_subject(subject, strlen(subject), clean_subject);
-    parts.kind = strcmp(event, FRAME_GAP_EVENT) == 0 ? FRAME_HOLE : FRAME_EVENT;
+    parts.kind = take_hole(event) ? FRAME_HOLE : FRAME_EVENT;
     parts.subject = clean_subject;
     parts.event = event;
     parts.payload = at;

@@ -9,7 +9,8 @@
 
 /*
  * A frame as a member of a company's sorted set: `<16-digit seq>|<subject>|<event>|<payload>`; the score is its ms. Equal
- * scores sort by member, so the padded seq keeps the order inside one millisecond.
+ * scores sort by member, so the padded seq keeps the order inside one millisecond. A hole has its ms behind the event's name and
+ * a space: several may follow the same event, and a set has a member once.
  */
 enum { REDIS_MEMBER_SEQ_DIGITS = 16 };
 

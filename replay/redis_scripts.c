@@ -66,7 +66,7 @@ static const char append_text[] =
     "  if (m > ms or (m == ms and s > seq)) and (place == 0 or place > source) then\n"
     "    local member = ARGV[i + 2]\n"
     "    add[#add + 1], add[#add + 2] = ARGV[i + 1], member\n"
-    "    if string.sub(member, 18, 33) == 'hole|stream.gap|' then\n"
+    "    if string.sub(member, 18, 33) == 'hole|stream.gap ' then\n"
     "      gaps[#gaps + 1], gaps[#gaps + 2] = ARGV[i + 1], ARGV[i] .. '-' .. ARGV[i + 1]\n"
     "    end\n"
     "    bytes = bytes + #member\n"
@@ -151,8 +151,11 @@ static const char head_text[] =
 
 /*
  * Reads the next page behind (ms, seq). The place is found by rank, not by walking a score: a clock that was set back can
- * crowd any number of events into one millisecond. Members of one score sort as text, so text is what is compared: what is
- * no member of ours does no harm ('}' comes right behind the '|' that ends a seq).
+ * crowd any number of events into one millisecond. Members of one score sort by their bytes, so bytes are what is compared:
+ * what is no member of ours does no harm ('}' comes right behind the '|' that ends a seq). Lua's own < goes by the locale that
+ * Redis was started with.
+ *
+ * The first part that is read is small, the next ones are what most likely still fits: events may be large.
  *
  * What is too old to be shown counts as trimmed: the floor is that of it, too.
  *
@@ -164,29 +167,42 @@ static const char read_text[] =
     "local function member_at(rank)\n"
     "  return redis.call('ZRANGE', log, rank, rank)[1]\n"
     "end\n"
+    "local function is_before(member, bound)\n"
+    "  for i = 1, #bound do\n"
+    "    local byte, limit = string.byte(member, i), string.byte(bound, i)\n"
+    "    if byte ~= limit then return not byte or byte < limit end\n"
+    "  end\n"
+    "  return false\n"
+    "end\n"
     "local place = string.format('%016.0f', tonumber(ARGV[2]))\n"
     "local most, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])\n"
     "local base = redis.call('ZCOUNT', log, '-inf', '(' .. ARGV[1])\n"
     "local low, high = base, base + redis.call('ZCOUNT', log, ARGV[1], ARGV[1])\n"
     "while low < high do\n"
     "  local middle = math.floor((low + high) / 2)\n"
-    "  if member_at(middle) < place .. '}' then low = middle + 1 else high = middle end\n"
+    "  if is_before(member_at(middle), place .. '}') then low = middle + 1 else high = middle end\n"
     "end\n"
     "local first = redis.call('ZCOUNT', log, '-inf', '(' .. ARGV[3])\n"
     "local exact = 0\n"
     "if low > base and low > first and string.sub(member_at(low - 1), 1, 17) == place .. '|' then exact = 1 end\n"
     "if low < first then low = first end\n"
     "local oldest = redis.call('ZRANGE', log, first, first, 'WITHSCORES')\n"
-    "local page, bytes, last = {}, 0, 0\n"
+    "local page, bytes, last, take = {}, 0, 0, 4\n"
     "while last == 0 and #page < 2 * most and bytes < most_bytes do\n"
-    "  local take = math.min(32, most - #page / 2)\n"
+    "  take = math.min(take, most - #page / 2)\n"
     "  local part = redis.call('ZRANGE', log, low, low + take - 1, 'WITHSCORES')\n"
     "  if #part < 2 * take then last = 1 end\n"
     "  low = low + #part / 2\n"
-    "  for i = 1, #part do\n"
-    "    page[#page + 1] = part[i]\n"
-    "    bytes = bytes + #part[i]\n"
+    "  for i = 1, #part, 2 do\n"
+    "    if bytes >= most_bytes then\n"
+    "      last = 0\n"
+    "      break\n"
+    "    end\n"
+    "    page[#page + 1], page[#page + 2] = part[i], part[i + 1]\n"
+    "    bytes = bytes + #part[i] + #part[i + 1]\n"
     "  end\n"
+    "  local each = 2 * bytes / math.max(1, #page)\n"
+    "  take = math.min(256, math.ceil((most_bytes - bytes) / math.max(1, each)))\n"
     "end\n"
     "local h = redis.call('HMGET', KEYS[2], 'seq', 'ms', 'subject', 'floor_seq', 'floor_ms', 'since', 'source')\n"
     "if first > 0 then\n"

@@ -13,7 +13,7 @@
 
 enum {
     SWEEP_INTERVAL_MS = 1000,
-    TICKETS_MAX = 100000, /* above it new ones are refused: they live for seconds */
+    TICKETS_MAX = 100000, /* above it new ones are refused */
 };
 
 struct ticket {

@@ -51,6 +51,19 @@ static void test_a_member_is_written_as_the_design_says(void **state)
     frame_unref(frame);
 }
 
+static void test_a_hole_is_written_with_its_time(void **state)
+{
+    struct frame *hole = frame_of(FRAME_HOLE, FRAME_GAP_EVENT, "{}");
+    struct buffer member = buffer_make(1000);
+
+    (void)state;
+    redis_member_write(hole, &member);
+    assert_int_equal(member.size, strlen("0000000000000042|metrics.a-b_c|stream.gap 1699999999999|{}"));
+    assert_memory_equal(member.data, "0000000000000042|metrics.a-b_c|stream.gap 1699999999999|{}", member.size);
+    buffer_release(&member);
+    frame_unref(hole);
+}
+
 static void test_what_is_written_is_read_back(void **state)
 {
     static const char *const payloads[] = {"",   "{}",    "|",         "a|b|c|d", "two\nlines",
@@ -184,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_member_is_written_as_the_design_says),
+        cmocka_unit_test(test_a_hole_is_written_with_its_time),
         cmocka_unit_test(test_what_is_written_is_read_back),
         cmocka_unit_test(test_foreign_and_broken_members_are_refused),
         cmocka_unit_test(test_an_event_name_with_a_line_end_is_refused),

@@ -102,7 +102,7 @@ static void assert_same_bytes(const struct frame *a, const struct frame *b)
 static void test_what_was_appended_is_read_back_byte_for_byte(void **state)
 {
     static const char *const payloads[] = {"{}",  "",          "|",       "a|b|c",   "line\nline", "\n\n",
-                                           " x ", "h\xc3\xa9", "\r\nend", "0|1|2|3", "%s%n{}*?",   "hole|stream.gap|"};
+                                           " x ", "h\xc3\xa9", "\r\nend", "0|1|2|3", "%s%n{}*?",   "hole|stream.gap"};
     enum { COUNT = sizeof payloads / sizeof payloads[0] };
     struct store *store = open_store(state, &roomy);
     struct frame *frames[COUNT];
@@ -222,11 +222,11 @@ static void test_a_page_holds_about_as_many_bytes_as_asked_for(void **state)
     events.payload_size = 10000;
     events_append(store, &events, 200);
     page_read(store, "acme", beginning, STORE_PAGE_MAX, 500000, &page);
-    assert_in_range(page.page.count, 30, 100);
+    assert_in_range(page.page.count, 45, 50);
     assert_false(page.page.last);
     page_release(&page);
     page_read(store, "acme", beginning, STORE_PAGE_MAX, 1, &page);
-    assert_in_range(page.page.count, 1, 32);
+    assert_int_equal(page.page.count, 1);
     page_release(&page);
     store_free(store);
 }
