@@ -21,6 +21,7 @@ struct appender {
     size_t gathered;      /* bytes of the frames added since the last flush */
     size_t recent_bytes;  /* of all frames in memory */
     size_t backlog_bytes; /* of those not yet stored */
+    size_t give_up_bytes; /* beyond which some of them are given up */
     size_t unsynced;      /* companies whose head in the store is not known */
     bool appended_since_ready;
     bool active;
@@ -96,32 +97,38 @@ static void set_due(struct appender *appender, struct company *company)
         appender->flush_ns = appender->last_flush_ns + GATHER_NS;
 }
 
-static void find_largest_backlog(struct company *company, void *context)
-{
-    struct company **largest = context;
+/* What could be given up: what is on its way to the store is left alone, since it is answered soon, or fails. */
+struct excess {
+    struct appender *appender;
+    size_t bytes;
+    size_t companies;
+    size_t least_bytes; /* of the backlog of a company that pays */
+};
 
-    if (!*largest || company_backlog_bytes(company) > company_backlog_bytes(*largest))
-        *largest = company;
+static void add_backlog(struct company *company, void *context)
+{
+    struct excess *excess = context;
+    size_t bytes = company->appending ? 0 : company_backlog_bytes(company);
+
+    excess->bytes += bytes;
+    excess->companies += bytes > 0;
 }
 
 /*
- * Gives up the oldest eighth of the largest backlog. It ends with an event, so that the break in the numbers tells every
- * later replay what is missing. What is on its way to the store is left alone: it is answered soon, or fails.
+ * Gives up the oldest eighth of the backlog of a company that has so much. It ends with an event, so that the break in the
+ * numbers tells every later replay what is missing.
  */
-static void give_up_backlog(struct appender *appender)
+static void give_up_eighth(struct company *company, void *context)
 {
-    struct company *company = NULL;
-    uint64_t from;
-    uint64_t to;
-    uint64_t end;
+    const struct excess *excess = context;
+    struct appender *appender = excess->appender;
+    uint64_t from = company->stored;
+    uint64_t end = ring_end(company->recent);
+    uint64_t to = from + (end - from + 7) / 8;
     int64_t suppressed;
 
-    companies_each(appender->options.companies, find_largest_backlog, &company);
-    if (!company || company->appending)
+    if (company->appending || from == end || company_backlog_bytes(company) < excess->least_bytes)
         return;
-    from = company->stored;
-    end = ring_end(company->recent);
-    to = from + (end - from + 7) / 8;
     while (to < end && frame_kind(ring_frame(company->recent, to - 1)) != FRAME_EVENT)
         to++;
     set_stored(appender, company, to);
@@ -134,6 +141,30 @@ static void give_up_backlog(struct appender *appender)
                   "Events were lost to the replay: the backlog for the replay store is full",
                   LOG_FIELDS(log_text("companyId", company->name), log_number("events", (int64_t)(to - from)),
                              log_number("suppressed", suppressed)));
+}
+
+/*
+ * Those with the largest backlogs pay: with four times the average, or where that makes little room, with half of it: they
+ * have half of all that there is. So each look at all companies makes room for many events; where it cannot, since most is on
+ * its way, the next one waits until some more have come.
+ */
+static void give_up_backlog(struct appender *appender)
+{
+    struct companies *companies = appender->options.companies;
+    struct excess excess = {.appender = appender};
+    size_t step = appender->options.backlog_bytes / 64;
+    size_t before = appender->backlog_bytes;
+
+    companies_each(companies, add_backlog, &excess);
+    if (excess.companies > 0) {
+        excess.least_bytes = 4 * excess.bytes / excess.companies;
+        companies_each(companies, give_up_eighth, &excess);
+    }
+    if (excess.companies > 0 && before - appender->backlog_bytes < step) {
+        excess.least_bytes = excess.bytes / excess.companies / 2;
+        companies_each(companies, give_up_eighth, &excess);
+    }
+    appender->give_up_bytes = appender->backlog_bytes + step;
 }
 
 static bool is_caught_up(const struct appender *appender)
@@ -168,7 +199,7 @@ static void on_append(void *context, int status)
     company->lacks_hole = false;
     set_stored(appender, company, company->sent);
     trim_to_limits(appender, company);
-    if (company->sent < ring_end(company->recent))
+    if (appender->active && company->sent < ring_end(company->recent))
         set_due(appender, company);
     /* Another full append has gathered: it has no more to wait for, or the store would fall behind a busy company. */
     if (ring_end(company->recent) - company->sent >= STORE_APPEND_MAX)
@@ -450,7 +481,9 @@ int appender_add(struct appender *appender, struct company *company, struct fram
     appender->gathered += (size_t)size;
     if (appender->gathered >= GATHER_BYTES)
         appender->flush_ns = 0;
-    if (appender->backlog_bytes > appender->options.backlog_bytes)
+    if (appender->backlog_bytes <= appender->options.backlog_bytes)
+        appender->give_up_bytes = appender->options.backlog_bytes;
+    else if (appender->backlog_bytes > appender->give_up_bytes)
         give_up_backlog(appender);
     if (appender->recent_bytes > limit + limit / 8 + appender->backlog_bytes)
         companies_each(appender->options.companies, halve, appender);

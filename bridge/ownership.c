@@ -464,7 +464,9 @@ int64_t ownership_deadline_ns(const struct ownership *ownership)
 
     if (ownership->alone)
         return INT64_MAX;
-    if (ownership->state == SALVAGING && ownership->salvage_end_ns < deadline_ns)
+    /* Behind that the echo of a beat is waited for. */
+    if (ownership->state == SALVAGING && ownership->now_ns < ownership->salvage_end_ns &&
+        ownership->salvage_end_ns < deadline_ns)
         deadline_ns = ownership->salvage_end_ns;
     if (ownership->state == FOLLOWING && (ownership->has_owner || !ownership->connected_ns || ownership->retired))
         return deadline_ns;

@@ -16,6 +16,19 @@
 #define NOW INT64_C(1700000000000)
 
 static struct bridge_rig rig;
+static int walks; /* over all companies */
+
+void __real_companies_each(struct companies *companies, void (*visit)(struct company *company, void *context),
+                           void *context);
+void __wrap_companies_each(struct companies *companies, void (*visit)(struct company *company, void *context),
+                           void *context);
+
+void __wrap_companies_each(struct companies *companies, void (*visit)(struct company *company, void *context),
+                           void *context)
+{
+    walks++;
+    __real_companies_each(companies, visit, context);
+}
 
 static void begin(const struct bridge_rig_options *options)
 {
@@ -275,6 +288,29 @@ static void the_largest_backlog_pays(void **state)
     assert_int_equal(fake_store_at(rig.store, "noisy", fake_store_count(rig.store, "noisy") - 1).seq, 500);
 }
 
+static void a_full_backlog_of_many_companies_is_not_looked_through_for_each_event(void **state)
+{
+    enum { COMPANIES = 100, EVENTS = 12 };
+    char name[16];
+
+    (void)state;
+    begin(&(struct bridge_rig_options){.state = STORE_READY, .backlog_bytes = 150000});
+    for (int i = 0; i < COMPANIES; i++) {
+        snprintf(name, sizeof name, "c%d", i);
+        bridge_rig_have(&rig, name, 1);
+    }
+    fake_store_lose(rig.store, 0);
+    walks = 0;
+    for (int event = 0; event < EVENTS; event++)
+        for (int i = 0; i < COMPANIES; i++) {
+            snprintf(name, sizeof name, "c%d", i);
+            bridge_rig_publish(&rig, name, event);
+        }
+    assert_true(metrics_get(rig.metrics, METRIC_REPLAY_BACKLOG_DROPPED) > COMPANIES);
+    assert_true(walks < EVENTS * COMPANIES / 20);
+    assert_in_range(metrics_get(rig.metrics, METRIC_REPLAY_BACKLOG_BYTES), 75000, 153000);
+}
+
 static void a_lost_store_is_told_once(void **state)
 {
     (void)state;
@@ -395,6 +431,24 @@ static void what_is_forgotten_is_no_backlog(void **state)
     assert_told("LR");
 }
 
+static void who_does_not_own_any_more_appends_nothing_more(void **state)
+{
+    struct company *company;
+
+    (void)state;
+    begin(&(struct bridge_rig_options){.state = STORE_READY});
+    bridge_rig_have(&rig, "acme", 1);
+    company = bridge_rig_company(&rig, "acme");
+    bridge_rig_publish(&rig, "acme", 2);
+    bridge_rig_flush_late(&rig);
+    assert_true(company->appending);
+    bridge_rig_publish(&rig, "acme", 3);
+    appender_set_active(rig.appender, false);
+    fake_store_answer(rig.store);
+    assert_false(company->appending);
+    assert_false(company->due);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void)
@@ -413,6 +467,7 @@ int main(void)
         TEST(a_later_replay_tells_exactly_what_was_given_up),
         TEST(what_is_given_up_ends_with_an_event),
         TEST(the_largest_backlog_pays),
+        TEST(a_full_backlog_of_many_companies_is_not_looked_through_for_each_event),
         TEST(a_lost_store_is_told_once),
         TEST(a_store_is_restored_once_and_only_when_heads_and_backlog_are_in),
         TEST(a_store_that_refuses_appends_is_not_restored),
@@ -420,6 +475,7 @@ int main(void)
         TEST(an_append_that_a_later_owner_fenced_is_kept),
         TEST(without_the_lease_nothing_is_appended),
         TEST(what_is_forgotten_is_no_backlog),
+        TEST(who_does_not_own_any_more_appends_nothing_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

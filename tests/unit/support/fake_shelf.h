@@ -4,7 +4,7 @@
 #include "replay/store.h"
 
 /* What the fake store holds: of each company a head and frames. */
-enum { FAKE_SHELVES_MAX = 16, FAKE_SHELF_FRAMES_MAX = 8192 };
+enum { FAKE_SHELVES_MAX = 128, FAKE_SHELF_FRAMES_MAX = 8192 };
 
 struct fake_shelf {
     char company[129];
