@@ -223,12 +223,12 @@ static void start(struct census *census, int64_t now_ns)
     census->waiting = NULL;
     for (size_t i = 0; i < count; i++)
         expect(census, peers[i]);
+    census->next_ns = now_ns + PAUSE_MS * MS;
     if (count == 0 || !source_is_connected(census->options.source)) {
         finish(census);
         return;
     }
     census->end_ns = now_ns + WAIT_MS * MS;
-    census->next_ns = now_ns + PAUSE_MS * MS;
     voice_say(census->options.voice, &header);
 }
 

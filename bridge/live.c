@@ -15,8 +15,7 @@
  * frame    kind 1, position (ms 8, seq 8), mark 8, subject and event name (each size 1, text), payload (size 4, bytes)
  */
 enum {
-    BATCH_OFFSET = 1 + 1 + LIVE_ID_SIZE + LIVE_ID_SIZE + 8,
-    HEADER_SIZE = BATCH_OFFSET + 6 * 8 + 4 + 1 + 8,
+    HEADER_SIZE = 1 + 1 + LIVE_ID_SIZE + LIVE_ID_SIZE + 7 * 8 + 4 + 1 + 8,
     FRAME_FIXED_SIZE = 1 + 8 + 8 + 8 + 1 + 1 + 4,
     EVENT_BYTES_MAX = 16 * 1024 * 1024, /* what MAX_EVENT_BYTES can be */
 };
@@ -73,14 +72,6 @@ void live_begin(struct buffer *message, const struct live_header *header)
     put_number(message, header->lag_ms, 4);
     put_number(message, (header->store_lost ? FLAG_STORE_LOST : 0U) | (header->has_hole ? FLAG_HAS_HOLE : 0U), 1);
     put_number(message, header->store, 8);
-}
-
-void live_set_batch(struct buffer *message, uint64_t batch)
-{
-    if (message->size < HEADER_SIZE)
-        return;
-    for (size_t i = 8; i-- > 0; batch >>= 8)
-        message->data[BATCH_OFFSET + i] = (char)(unsigned char)batch;
 }
 
 void live_put_company(struct buffer *message, const char *company)

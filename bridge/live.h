@@ -70,9 +70,6 @@ struct live_header {
 /* Begins a message in the buffer, which is emptied. */
 void live_begin(struct buffer *message, const struct live_header *header);
 
-/* Changes the batch number of a message that was begun (the sender numbers a batch when it leaves). */
-void live_set_batch(struct buffer *message, uint64_t batch);
-
 /* Body of LIVE_LOAD. */
 void live_put_company(struct buffer *message, const char *company);
 

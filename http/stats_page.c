@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,12 +17,17 @@ struct counted {
     int64_t events;
 };
 
+/* What the store has, for all requests of a round. */
+struct events {
+    atomic_uint references;
+    size_t count;
+    struct counted counted[];
+};
+
 struct stats_request {
     struct stats_request *next;
     struct MHD_Connection *connection;
-    bool available; /* the store answered */
-    size_t count;
-    struct counted *counted;
+    struct events *events;         /* NULL: the store did not answer, or no memory */
     struct census_result *streams; /* NULL: no memory */
 };
 
@@ -55,18 +61,32 @@ void stats_page_free(struct stats_page *page)
     free(page);
 }
 
-/* Without memory for it the request says that the store is not available. */
-static void copy_counts(struct stats_request *request, const struct store_count *counts, size_t count)
+/* With one reference; NULL: no memory. */
+static struct events *events_new(const struct store_count *counts, size_t count)
 {
-    request->counted = calloc(count + 1, sizeof *request->counted);
-    if (!request->counted)
-        return;
+    struct events *events = calloc(1, sizeof *events + count * sizeof events->counted[0]);
+
+    if (!events)
+        return NULL;
+    atomic_init(&events->references, 1);
     for (size_t i = 0; i < count; i++) {
-        strncpy(request->counted[i].company, counts[i].company, sizeof request->counted[i].company - 1);
-        request->counted[i].events = counts[i].events;
+        strncpy(events->counted[i].company, counts[i].company, sizeof events->counted[i].company - 1);
+        events->counted[i].events = counts[i].events;
     }
-    request->count = count;
-    request->available = true;
+    events->count = count;
+    return events;
+}
+
+static struct events *events_ref(struct events *events)
+{
+    atomic_fetch_add(&events->references, 1);
+    return events;
+}
+
+static void events_unref(struct events *events)
+{
+    if (events && atomic_fetch_sub(&events->references, 1) == 1)
+        free(events);
 }
 
 static void start_round(struct stats_page *page);
@@ -101,11 +121,13 @@ static void end_step(struct stats_page *page)
 static void on_counts(void *context, int status, const struct store_count *counts, size_t count)
 {
     struct stats_page *page = context;
+    struct events *events = status == 0 ? events_new(counts, count) : NULL;
 
     pthread_mutex_lock(&page->lock);
-    for (struct stats_request *request = page->running; request && status == 0; request = request->next)
-        copy_counts(request, counts, count);
+    for (struct stats_request *request = page->running; request && events; request = request->next)
+        request->events = events_ref(events);
     end_step(page);
+    events_unref(events);
 }
 
 static void on_streams(void *context, struct census_result *streams)
@@ -158,7 +180,7 @@ void stats_request_free(struct stats_request *request)
 {
     if (!request)
         return;
-    free(request->counted);
+    events_unref(request->events);
     census_result_unref(request->streams);
     free(request);
 }
@@ -287,16 +309,18 @@ static bool is_shown(const struct counted *counted, const char *company)
     return counted->events > 0 && (!company || strcmp(counted->company, company) == 0);
 }
 
-static void put_replay_cache(const struct stats_request *request, struct json *json, const char *company)
+/* events: NULL: nothing is known of any. */
+static void put_replay_cache(const struct events *events, struct json *json, const char *company)
 {
+    size_t count = events ? events->count : 0;
     int64_t companies = 0;
     int64_t total = 0;
 
-    for (size_t i = 0; i < request->count; i++) {
-        if (!is_shown(&request->counted[i], company))
+    for (size_t i = 0; i < count; i++) {
+        if (!is_shown(&events->counted[i], company))
             continue;
         companies++;
-        total += request->counted[i].events;
+        total += events->counted[i].events;
     }
     json_key(json, "replayCache");
     json_begin_object(json);
@@ -304,9 +328,9 @@ static void put_replay_cache(const struct stats_request *request, struct json *j
     json_put_number(json, "totalEvents", total);
     json_key(json, "eventsByCompany");
     json_begin_object(json);
-    for (size_t i = 0; i < request->count; i++)
-        if (is_shown(&request->counted[i], company))
-            json_put_number(json, request->counted[i].company, request->counted[i].events);
+    for (size_t i = 0; i < count; i++)
+        if (is_shown(&events->counted[i], company))
+            json_put_number(json, events->counted[i].company, events->counted[i].events);
     json_end_object(json);
     json_end_object(json);
 }
@@ -317,7 +341,7 @@ static void put_replay(const struct http_context *context, const struct stats_re
     json_key(json, "replay");
     json_begin_object(json);
     json_put_string(json, "store", bridge_replay_kind(context->bridge) == BRIDGE_REPLAY_MEMORY ? "memory" : "redis");
-    json_put_bool(json, "available", request->available);
+    json_put_bool(json, "available", request->events != NULL);
     json_end_object(json);
 }
 
@@ -337,7 +361,7 @@ static struct json *write_page(const struct http_context *context, const struct 
     put_connections(json, &sums);
     put_replicas(json, request->streams, company);
     json_put_bool(json, "complete", request->streams->is_complete && !sums.is_partial);
-    put_replay_cache(request, json, company);
+    put_replay_cache(request->events, json, company);
     put_replay(context, request, json);
     json_put_string(json, "timestamp", now);
     json_end_object(json);

@@ -167,6 +167,28 @@ static void test_a_changed_file_is_taken_over(void **state)
     tear_down(&fixture);
 }
 
+static void test_a_file_that_is_written_in_place_is_never_taken_for_an_empty_one(void **state)
+{
+    struct timespec soon[2] = {{.tv_sec = clock_unix_ms() / 1000 + 60}, {.tv_sec = clock_unix_ms() / 1000 + 60}};
+    struct timespec past[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, LINE_A);
+    overwrite(&fixture, "");
+    assert_int_equal(utimensat(AT_FDCWD, fixture.path, soon, 0), 0);
+    usleep(1500000); /* it looks every second */
+    overwrite(&fixture, LINE_A LINE_B);
+    await_changes(&fixture, 1);
+    assert_int_equal(atomic_load(&fixture.count), 2);
+    /* One that stays empty has no keys. */
+    overwrite(&fixture, "");
+    assert_int_equal(utimensat(AT_FDCWD, fixture.path, past, 0), 0);
+    await_changes(&fixture, 2);
+    assert_int_equal(atomic_load(&fixture.count), 0);
+    tear_down(&fixture);
+}
+
 static void test_a_bad_or_missing_file_changes_nothing(void **state)
 {
     struct fixture fixture;
@@ -197,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_start_without_good_keys_fails),
         cmocka_unit_test(test_a_changed_file_is_taken_over),
+        cmocka_unit_test(test_a_file_that_is_written_in_place_is_never_taken_for_an_empty_one),
         cmocka_unit_test(test_a_bad_or_missing_file_changes_nothing),
     };
 

@@ -346,6 +346,29 @@ static void test_a_token_gives_its_names_and_its_end(void **state)
     free(late_token);
 }
 
+static void test_a_token_of_the_far_future_has_an_end_then(void **state)
+{
+    static const char *const far[] = {"9223372036854775807", "9999999999999999", "1e300", "1e16"};
+    struct fixture fixture;
+
+    (void)state;
+    SET_UP(&fixture, "AUTH_MODE=jwt", secret_setting, "JWT_LEEWAY_SECONDS=600");
+    for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
+        char *payload = text_of("{\"companyId\":\"acme\",\"exp\":%s}", far[i]);
+        char *token = sign_with_secret(SECRET, strlen(SECRET), "HS256", "{\"alg\":\"HS256\"}", payload);
+        struct auth_request request = ask_for(NULL, token, NULL);
+        struct identity *identity;
+        struct refusal refusal;
+
+        assert_int_equal(auth_identify(fixture.auth, &request, &identity, &refusal), 0);
+        assert_true(identity->expires_ms > INT64_C(253000000000000));
+        identity_unref(identity);
+        free(token);
+        free(payload);
+    }
+    tear_down(&fixture);
+}
+
 static void test_a_key_is_of_one_company(void **state)
 {
     struct fixture fixture;
@@ -492,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_a_mode_takes_its_credentials_alone),
         cmocka_unit_test(test_the_company_is_one_of_the_tokens),
         cmocka_unit_test(test_a_token_gives_its_names_and_its_end),
+        cmocka_unit_test(test_a_token_of_the_far_future_has_an_end_then),
         cmocka_unit_test(test_a_key_is_of_one_company),
         cmocka_unit_test(test_a_key_keeps_its_streams_while_it_may_as_much),
         cmocka_unit_test(test_an_open_bridge_shows_all_numbers_unless_there_is_an_admin_key),

@@ -205,26 +205,6 @@ static void test_a_header_is_read_as_it_was_written(void **state)
     check(message, false);
 }
 
-static void test_the_batch_can_be_numbered_when_it_leaves(void **state)
-{
-    struct buffer message = whole_message();
-    struct buffer none = buffer_make(10);
-    struct live_header header;
-    struct live_reader reader;
-
-    (void)state;
-    live_set_batch(&message, 0x0102030405060708);
-    assert_int_equal(live_read_header(&reader, message.data, message.size, &header), 0);
-    assert_true(header.batch == 0x0102030405060708);
-    assert_true(header.epoch == header_of(LIVE_FRAMES).epoch && header.former_epoch == 41);
-    live_set_batch(&none, 1);
-    begin(&none, LIVE_FRAMES);
-    assert_true(none.failed);
-    live_set_batch(&none, 1);
-    buffer_release(&none);
-    buffer_release(&message);
-}
-
 static void test_a_company_to_look_at_is_read_back(void **state)
 {
     char longest[COMPANY_ID_SIZE] = "";
@@ -576,7 +556,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_header_is_read_as_it_was_written),
-        cmocka_unit_test(test_the_batch_can_be_numbered_when_it_leaves),
         cmocka_unit_test(test_a_company_to_look_at_is_read_back),
         cmocka_unit_test(test_frames_are_read_as_they_were_written),
         cmocka_unit_test(test_frames_that_are_not_wanted_are_passed_over),
