@@ -298,6 +298,8 @@ static void drain(struct program *program, int signal_number)
               LOG_FIELDS(log_text("signal", signal_number == SIGINT ? "SIGINT" : "SIGTERM"),
                          log_number("connections", registry_connections(program->registry))));
     front_door_drain(program->front_door);
+    if (program->admin_door)
+        front_door_drain(program->admin_door);
     unstored = bridge_drain(program->bridge, begin_ns + limit_ns * 3 / 4);
     for (unsigned i = 0; i < program->worker_count; i++)
         worker_drain(program->workers[i]);

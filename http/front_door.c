@@ -298,6 +298,12 @@ static enum MHD_Result answer(struct http_context *context, struct MHD_Connectio
     return answer_page(context, connection, path);
 }
 
+/* Whether others have been asked for the answer, by now or before. */
+static bool has_asked(const struct request *request)
+{
+    return request->stats || request->opening || request->ticket;
+}
+
 static enum MHD_Result on_request(void *handler_context, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version, const char *upload_data,
                                   size_t *upload_data_size, void **request_context)
@@ -305,7 +311,8 @@ static enum MHD_Result on_request(void *handler_context, struct MHD_Connection *
     struct front_door *front_door = handler_context;
     struct client *client = client_of(connection);
     struct request *request = *request_context;
-    enum MHD_Result result;
+    enum MHD_Result result = MHD_YES;
+    bool is_answered;
 
     (void)upload_data;
     if (!client || !request)
@@ -314,12 +321,18 @@ static enum MHD_Result on_request(void *handler_context, struct MHD_Connection *
         request->begun = true;
         head_deadline_disarm(front_door->head_deadline, client->head_timer);
         /* An answer on the first call ends the connection, which is right for a request that is not to be trusted. */
-        if (refuse_early(&front_door->context, connection, request, &result))
-            return result;
-        return MHD_YES;
+        is_answered = refuse_early(&front_door->context, connection, request, &result);
+    } else {
+        bool had_asked = has_asked(request);
+
+        *upload_data_size = 0;
+        result = answer(&front_door->context, connection, path, method, version, request);
+        is_answered = had_asked || !has_asked(request);
     }
-    *upload_data_size = 0;
-    return answer(&front_door->context, connection, path, method, version, request);
+    /* Whoever does not read the answer takes a place as well. Without MHD_YES the connection ends, or is given away. */
+    if (is_answered && result == MHD_YES)
+        head_deadline_arm(front_door->head_deadline, client->head_timer);
+    return result;
 }
 
 /* Making and ending. */

@@ -11,6 +11,7 @@
 
 #define NS_PER_S INT64_C(1000000000)
 #define CHECK_INTERVAL_NS (NS_PER_S / 4)
+#define GRACE_NS NS_PER_S
 
 struct head_timer {
     TAILQ_ENTRY(head_timer) in_list;
@@ -51,12 +52,19 @@ static void shut_down(struct head_deadline *deadline, struct head_timer *timer)
     metrics_add(deadline->metrics, METRIC_ERROR_HEAD_TIMEOUT, 1);
 }
 
+/* Whoever comes with many others has time for its head, however many those are. */
+static bool is_over(const struct head_deadline *deadline, const struct head_timer *timer)
+{
+    int64_t left_ns = timer->deadline_ns - clock_monotonic_ns();
+
+    return left_ns <= 0 || (deadline->armed > deadline->armed_max && left_ns <= deadline->limit_ns - GRACE_NS);
+}
+
 static void shut_down_late(struct head_deadline *deadline)
 {
-    int64_t now_ns = clock_monotonic_ns();
     struct head_timer *timer;
 
-    while ((timer = TAILQ_FIRST(&deadline->timers)) && timer->deadline_ns <= now_ns)
+    while ((timer = TAILQ_FIRST(&deadline->timers)) && is_over(deadline, timer))
         shut_down(deadline, timer);
 }
 
@@ -134,7 +142,7 @@ void head_deadline_arm(struct head_deadline *deadline, struct head_timer *timer)
     timer->is_armed = true;
     deadline->armed++;
     if (deadline->armed > deadline->armed_max)
-        shut_down(deadline, TAILQ_FIRST(&deadline->timers));
+        shut_down_late(deadline);
     /* Once: many connections come and go in the time that the thread takes to wake. */
     if (deadline->idle)
         pthread_cond_signal(&deadline->changed);

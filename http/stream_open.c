@@ -143,6 +143,14 @@ static bool may_compress(const struct http_context *context)
     return strcmp(context->config->compression, "off") != 0;
 }
 
+/* One that is given over several lines is not looked at, as everybody may (RFC 9110, 12.5.1). */
+static bool excludes_event_stream(struct MHD_Connection *connection)
+{
+    struct request_text accept = request_header(connection, MHD_HTTP_HEADER_ACCEPT);
+
+    return accept.count == 1 && !request_accepts_event_stream(accept.text);
+}
+
 /* Whether the client is to get a compressed stream. */
 static bool is_compressed(const struct http_context *context, struct MHD_Connection *connection)
 {
@@ -322,7 +330,7 @@ static int read_request(struct http_context *context, struct MHD_Connection *con
         status = gate_admit(context->gate, &ret_asker->address, ret_refusal);
     if (status < 0)
         return status;
-    if (!request_accepts_event_stream(reply_request_header(connection, MHD_HTTP_HEADER_ACCEPT)))
+    if (excludes_event_stream(connection))
         return refusal_set(ret_refusal, MHD_HTTP_NOT_ACCEPTABLE, "not_acceptable",
                            "This path answers with text/event-stream, which the Accept header excludes");
     if (read_since(connection, &(struct stream_request){0}) < 0)

@@ -7,7 +7,7 @@
 #include "http/context.h"
 
 /*
- * GET /stream/updates: checks the request and gives its socket to a worker (architecture.md, "Giving the socket away").
+ * GET /stream/updates: checks the request and gives its socket to a worker (architecture.md, "The socket hand-over").
  * libmicrohttpd's thread only; the head deadline must be disarmed.
  */
 

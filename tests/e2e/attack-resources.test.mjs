@@ -91,6 +91,41 @@ e2e('heads that trickle are cut at their deadline, however often a byte comes', 
   await holds();
 });
 
+e2e('as many as there is room for may come at once', async (world) => {
+  const { sluice, holds } = await besieged(world, { wrapper: ['prlimit', '--nofile=1024'] });
+  const { descriptors } = sluice.logs.find((line) => line.message === 'Descriptors planned');
+  const all = await connections(world, sluice, Math.floor(descriptors / 8) - 1);
+  const answers = await Promise.all(all.map((connection) => connection.request({ target: '/stream/health/live' })));
+  assert.deepEqual(new Set(answers.map((answer) => answer.status)), new Set([200]));
+  for (const connection of all) connection.destroy();
+  await holds();
+});
+
+e2e('more answers that nobody reads than there is room for give way to new requests', async (world) => {
+  const env = { REQUEST_HEAD_SECONDS: '600' };
+  const { sluice, holds, publish } = await besieged(world, { env, wrapper: ['prlimit', '--nofile=1024'] });
+  const { descriptors } = sluice.logs.find((line) => line.message === 'Descriptors planned');
+  const room = Math.floor(descriptors / 8);
+  assert.ok(room < 200, `room for ${room}`);
+  const many = Buffer.concat(Array(400).fill(requestBytes({ target: '/metrics' })));
+  const deaf = [];
+  for (let i = 0; i < room + 50; i++) {
+    const [connection] = await connections(world, sluice, 1);
+    connection.socket.pause();
+    connection.send(many);
+    deaf.push(connection);
+  }
+  for (let i = 0; i < 5; i++) {
+    const fresh = await world.liveStream(sluice, { company: 'acme' });
+    fresh.leave();
+  }
+  await publish(20);
+  const gone = async () => (await sluice.metrics()).value('sluice_connection_errors_total', { reason: 'head_timeout' });
+  await eventually(async () => (await gone()) >= 50, 'the oldest to go');
+  for (const connection of deaf) connection.destroy();
+  await holds();
+});
+
 e2e('clients that ask and never read hold nothing but their own connection', async (world) => {
   const { sluice, holds, publish } = await besieged(world, { env: { REQUEST_HEAD_SECONDS: '2' } });
   const deaf = await connections(world, sluice, 50);

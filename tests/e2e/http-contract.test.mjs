@@ -126,8 +126,13 @@ e2e('a client that cannot read event streams is told 406', async (world) => {
     assert.equal(client.status, 200, accept);
     client.leave();
   }
-  const bytes = requestBytes({ target: '/stream/updates?companyId=acme' });
-  assert.equal((await world.stream(sluice, { company: 'acme', bytes })).status, 200, 'no Accept at all');
+  const lines = ['application/json', 'text/event-stream'].map((accept) => ['Accept', accept]);
+  for (const headers of [[], lines, [...lines].reverse()]) {
+    const bytes = requestBytes({ target: '/stream/updates?companyId=acme', headers });
+    const client = await world.stream(sluice, { company: 'acme', bytes });
+    assert.equal(client.status, 200, `${headers.length} lines of Accept`);
+    client.leave();
+  }
 });
 
 e2e('a request target that is too long is 414, a head that is too large 431', async (world) => {

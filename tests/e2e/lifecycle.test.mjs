@@ -2,9 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { ADMIN_ENV, adminPort } from '../support/access.mjs';
 import { forEachCase } from '../support/cases.mjs';
 import { assertExactly, numbersOf, payload, range } from '../support/events.mjs';
-import { requestBytes } from '../support/http.mjs';
+import { request, requestBytes } from '../support/http.mjs';
 import { freePort } from '../support/process.mjs';
 import { runSluice } from '../support/sluice.mjs';
 import { SseClient } from '../support/sse.mjs';
@@ -117,6 +118,24 @@ e2e('a request that is accepted while draining ends cleanly, and readiness is go
     await late.untilClosed();
     assert.ok(late.blocks[0].retry > 0);
   }
+  await sluice.checkExit();
+});
+
+e2e('readiness is gone at both addresses while draining', async (world) => {
+  const env = { ...ADMIN_ENV, DRAIN_SECONDS: '20' };
+  const { sluice, publisher } = await world.bridge({ env });
+  const witness = await world.liveStream(sluice, { company: 'acme' });
+  const stuck = await world.liveStream(sluice, { company: 'acme' });
+  stuck.stopReading();
+  await publisher.publishPaced('acme', 1, 2000, [witness], wide);
+  const port = await adminPort(sluice);
+  assert.equal((await request(port, '/stream/health/ready')).status, 200);
+  sluice.child.signal('SIGTERM');
+  await eventually(async () => {
+    const { status, body } = await request(port, '/stream/health/ready');
+    return status === 503 && JSON.parse(body).reason === 'draining';
+  }, 'readiness to say no');
+  stuck.leave();
   await sluice.checkExit();
 });
 

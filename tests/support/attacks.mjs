@@ -66,13 +66,13 @@ export async function steadyDescriptors(sluice) {
  * every attack: the witnesses get each event exactly once, Sluice says that it is well, no descriptor is left behind,
  * and no sanitizer has spoken.
  */
-export async function besieged(world, { store = 'memory', env, headers = [], replicas = 1, nats, redis } = {}) {
+export async function besieged(world, { store = 'memory', env, wrapper, headers = [], replicas = 1, nats, redis } = {}) {
   nats ??= await world.nats();
   redis ??= store === 'redis' ? await world.redis() : undefined;
   const publisher = await world.publisher(nats);
   const posts = [];
   for (let i = 0; i < replicas; i++) {
-    const sluice = await world.sluice({ nats, redis, env });
+    const sluice = await world.sluice({ nats, redis, env, wrapper });
     posts.push({ sluice, witness: await world.liveStream(sluice, { company: 'witness', headers }) });
   }
   const witnesses = posts.map(({ witness }) => witness);

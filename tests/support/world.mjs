@@ -74,9 +74,9 @@ export class World {
   }
 
   /** A Sluice process; `until` is the health to wait for, null for none. */
-  async sluice({ nats, redis, env = {}, args, until = 'ok' } = {}) {
+  async sluice({ nats, redis, env = {}, args, wrapper, until = 'ok' } = {}) {
     const settings = { NATS_URL: nats?.url ?? 'nats://127.0.0.1:1', REDIS_URL: redis?.url ?? '', ...env };
-    const sluice = this.#own(new Sluice({ env: settings, args }));
+    const sluice = this.#own(new Sluice({ env: settings, args, wrapper }));
     this.sluices.push(sluice);
     await sluice.start();
     if (until) await sluice.untilHealth(until);

@@ -148,6 +148,8 @@ static void test_too_many_heads_cost_the_oldest_its_place(void **state)
     newer = open_connection(deadline);
     assert_true(is_open(&oldest));
     newest = open_connection(deadline);
+    /* It came with the others. */
+    assert_true(is_open(&oldest));
     wait_for_end(&oldest);
     assert_true(is_open(&come));
     assert_true(is_open(&newer));
