@@ -150,6 +150,11 @@ static void check(struct api_keys *keys)
     if (file_stamp_equals(&look, &keys->look) && !is_fresh(&look))
         return;
     read_file(keys->path, &reading);
+    /* Whoever writes a file in place empties it first: no reason to end all streams that came by a key. */
+    if (reading.status == 0 && reading.text.size == 0 && is_fresh(&reading.look)) {
+        release(&reading);
+        return;
+    }
     /* What failed for reasons that may pass is tried again, however the file looks then. */
     if (!is_known(keys, &reading) && take_over(keys, &reading) == -ENOMEM)
         keys->status = -ENOMEM;

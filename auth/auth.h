@@ -78,7 +78,7 @@ bool auth_keeps(struct auth *auth, const struct identity *identity);
 /* The keys of the Redis hash, where API_KEYS_FILE names none; nothing happens otherwise. */
 void auth_take_keys(struct auth *auth, const struct api_key_line *lines, size_t count);
 
-/* The challenge of 401 answers (RFC 9110, 11.6.1); NULL: there is none to give. */
+/* The challenge of 401 answers (RFC 9110, 11.6.1). */
 const char *auth_challenge(const struct auth *auth);
 
 #endif

@@ -9,8 +9,8 @@
 
 #include "core/config_value.h"
 
-/* Far enough, and leaves room to add a leeway. */
-#define LATEST_S (INT64_MAX / 4)
+/* The end of the year 9999: far enough, and leaves room to add a leeway and to count milliseconds. */
+#define LATEST_S INT64_C(253402300799)
 
 struct shared_claims {
     atomic_uint references;

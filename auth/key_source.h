@@ -23,7 +23,7 @@ enum key_source_kind {
     KEY_SOURCE_JWKS_URL,
 };
 
-/* In milliseconds; 0 for what KEY_SOURCE_TIMES says. Tests shorten them. */
+/* In milliseconds; 0 for the usual ones. Tests shorten them. */
 struct key_source_times {
     int64_t file_check_ms;
     int64_t least_refresh_ms; /* however short Cache-Control wants it */

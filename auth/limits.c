@@ -25,7 +25,7 @@ struct limits {
     int64_t max[LIMITS_COUNTED];
     /* Guards what follows, and all counts. */
     pthread_mutex_t lock;
-    struct table *counts[LIMITS_COUNTED]; /* of struct count, by name */
+    struct table *counts[LIMITS_COUNTED]; /* of struct limits_count, by name */
     struct rate_bucket rate;
     struct named_rates *addresses;
     struct named_rates *tickets; /* by who asks for them */

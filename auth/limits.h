@@ -11,7 +11,7 @@
 /*
  * How many streams one user, API key, company or client address may have open, and how fast new ones may come. Any thread; it
  * knows no clock and no requests. What it remembers is bounded: a count lives as long as its streams, and of the rates by
- * address at most LIMITS_ADDRESSES are kept, the one asked for longest ago leaving first.
+ * address, and by who asks for tickets, at most LIMITS_ADDRESSES each are kept, the one asked for longest ago leaving first.
  */
 struct limits;
 
