@@ -103,9 +103,9 @@ function sizing(main, growth) {
   ]);
   return [
     cores,
-    `An open stream takes ${open.kbPerStream.toFixed(1)} KB of Sluice's memory and ${(open.idleCpuPercent * 10).toFixed(2)} % of a core for each ` +
-      `100,000; a client that comes back and missed 100 events takes ${rounded(resume.cpuUsPerClient)} µs, so a core catches up ` +
-      `${rounded(1e6 / resume.cpuUsPerClient)} of them a second.`,
+    `An open stream takes ${open.kbPerStream.toFixed(1)} KB of Sluice's memory; 10,000 that get nothing, and the process itself, take ` +
+      `${open.idleCpuPercent.toFixed(2)} % of a core. A client that comes back and missed 100 events takes ${rounded(resume.cpuUsPerClient)} µs, ` +
+      `so a core catches up ${rounded(1e6 / resume.cpuUsPerClient)} of them a second.`,
     redis,
   ].join('\n\n');
 }

@@ -291,6 +291,11 @@ e2e('where no Sluice answers, a stream is told to come back, and nothing else is
   assert.match(away.headers.get('Cache-Control'), /no-cache/);
   await away.untilWhole();
   assert.deepEqual(away.blocks.map((block) => block.retry), [5000]);
+  assert.equal(away.headers.get('Access-Control-Allow-Origin'), undefined);
+  const page = await openStream(world, nginx, { headers: [...headers, ['Origin', 'https://dashboards.example.com']] });
+  await page.untilWhole();
+  assert.equal(page.headers.get('Access-Control-Allow-Origin'), 'https://dashboards.example.com');
+  assert.equal(page.headers.get('Access-Control-Allow-Credentials'), 'true');
   assert.equal((await nginx.request({ target: '/stream/health/ready' })).status, 502);
   assert.equal((await nginx.request({ method: 'POST', target: '/stream/ticket', headers: [['Content-Length', '0']] })).status, 502);
   await world.sluice({ env: { ...sluice.env, PORT_ANALYTICS: String(sluice.port) } });
