@@ -115,7 +115,7 @@ struct worker_rig *worker_rig_new(const struct worker_rig_options *options)
         abort();
     rig->config = (struct config){
         .heartbeat_seconds = 30,
-        .idle_timeout_seconds = 900,
+        .idle_timeout_seconds = 100000,
         .dead_peer_seconds = 60,
         .token_warning_seconds = 60,
         .retry_ms = 1000,
