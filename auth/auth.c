@@ -211,11 +211,8 @@ static int admit_key(const struct api_key *key, struct identity **ret_identity, 
         return refusal_set(ret_refusal, 401, "expired_api_key", "The API key has expired");
     if (!key->company)
         return refusal_set(ret_refusal, 403, "key_without_company", "The API key belongs to no company");
-    who = (struct identity){.company = key->company,
-                            .key_id = key->id,
-                            .key_hash = key->hash,
-                            .key_max = key->max_connections,
-                            .expires_ms = key->expires_ms};
+    who = (struct identity){
+        .company = key->company, .key_id = key->id, .key_hash = key->hash, .expires_ms = key->expires_ms};
     if (key->event_count > 0) {
         who.filter = event_filter_new((const char *const *)key->events, key->event_count);
         if (!who.filter)
@@ -268,6 +265,21 @@ bool auth_keeps(struct auth *auth, const struct identity *identity)
                      may_as_before(api_key_set_find_id(set, identity->key_id), identity));
     api_key_set_unref(set);
     return keeps;
+}
+
+int64_t auth_key_max(struct auth *auth, const struct identity *identity)
+{
+    struct api_key_set *set;
+    const struct api_key *key;
+    int64_t max;
+
+    if (!identity->key_hash || !auth->takes_keys)
+        return 0;
+    set = api_keys_current(auth->api_keys);
+    key = set ? api_key_set_find_id(set, identity->key_id) : NULL;
+    max = key ? key->max_connections : 0;
+    api_key_set_unref(set);
+    return max;
 }
 
 void auth_take_keys(struct auth *auth, const struct api_key_line *lines, size_t count)

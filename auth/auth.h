@@ -75,6 +75,9 @@ bool auth_is_own_company(const struct identity *identity, const char *company, s
  */
 bool auth_keeps(struct auth *auth, const struct identity *identity);
 
+/* How many streams the identity's API key may have open by now, whenever the identity was made; 0: it has no limit of its own. */
+int64_t auth_key_max(struct auth *auth, const struct identity *identity);
+
 /* The keys of the Redis hash, where API_KEYS_FILE names none; nothing happens otherwise. */
 void auth_take_keys(struct auth *auth, const struct api_key_line *lines, size_t count);
 

@@ -22,7 +22,6 @@ struct identity {
     const char *token_id;
     const char *key_id;            /* the API key's name, never the key */
     const unsigned char *key_hash; /* API_KEY_HASH_BYTES; NULL: it did not come by an API key */
-    int64_t key_max;               /* streams that the API key may have open; 0: it has no limit of its own */
     int64_t expires_ms;            /* Unix time from which it is void; 0: never */
     struct event_filter *filter;   /* the events that it may have; NULL: all. A reference */
 };

@@ -44,18 +44,18 @@ struct pass {
 
 /* The steps to a pass. Each that need not wait returns 0 or -EACCES. */
 
-static struct limits_who who_is(const struct identity *identity, const struct address *address)
+static struct limits_who who_is(const struct gate *gate, const struct identity *identity, const struct address *address)
 {
     return (struct limits_who){.company = identity->company,
                                .user = *identity->user ? identity->user : NULL,
                                .key = *identity->key_id ? identity->key_id : NULL,
-                               .key_max = identity->key_max,
+                               .key_max = auth_key_max(gate->auth, identity),
                                .address = address};
 }
 
 static int enter_here(struct pass *pass, struct refusal *ret_refusal)
 {
-    struct limits_who who = who_is(pass->identity, &pass->address);
+    struct limits_who who = who_is(pass->gate, pass->identity, &pass->address);
     enum limit limit;
     int status = limits_enter(pass->gate->limits, &who, &pass->place, &limit);
 
@@ -252,7 +252,7 @@ static int start_ticket(struct pass *pass)
 
 static int start_slot(struct pass *pass, enum limit limit, shared_done done)
 {
-    struct limits_who who = who_is(pass->identity, &pass->address);
+    struct limits_who who = who_is(pass->gate, pass->identity, &pass->address);
     struct limits_slot slot;
 
     if (!limits_slot(pass->gate->limits, &who, limit, &slot))
@@ -405,7 +405,7 @@ enum verdict pass_verdict(const struct pass *pass)
 
 static void tell_left(const struct pass *pass, enum limit limit)
 {
-    struct limits_who who = who_is(pass->identity, &pass->address);
+    struct limits_who who = who_is(pass->gate, pass->identity, &pass->address);
     struct limits_slot slot;
 
     if (limits_slot(pass->gate->limits, &who, limit, &slot))
@@ -440,7 +440,7 @@ void pass_free(struct pass *pass)
 int pass_admit_ticket(struct gate *gate, const struct identity *identity, const struct address *address,
                       struct refusal *ret_refusal)
 {
-    struct limits_who who = who_is(identity, address);
+    struct limits_who who = who_is(gate, identity, address);
     int64_t wait_seconds;
     int status = limits_take_ticket(gate->limits, &who, clock_monotonic_ns(), &wait_seconds);
 

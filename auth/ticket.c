@@ -71,10 +71,10 @@ void ticket_write(const struct identity *identity, struct buffer *value)
 
     if (identity->key_hash)
         hex_format(identity->key_hash, API_KEY_HASH_BYTES, key_hash);
-    object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "companyId", identity->company, "userId",
-                       identity->user, "sessionId", identity->session, "tokenId", identity->token_id, "keyId",
-                       identity->key_id, "keyHash", key_hash, "keyMax", (json_int_t)identity->key_max, "expiresAt",
-                       (json_int_t)identity->expires_ms, "events", write_events(identity->filter));
+    object =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o}", "companyId", identity->company, "userId", identity->user,
+                  "sessionId", identity->session, "tokenId", identity->token_id, "keyId", identity->key_id, "keyHash",
+                  key_hash, "expiresAt", (json_int_t)identity->expires_ms, "events", write_events(identity->filter));
     text = json_dumps(object, JSON_COMPACT);
     json_decref(object);
     if (text)
@@ -127,12 +127,10 @@ static bool read_events(const json_t *events, struct event_filter **ret_filter)
 /* Its texts are the object's, its hash is in bytes. The filter is a reference of the caller's if it is set. */
 static bool read_identity(const json_t *object, struct identity *identity, unsigned char bytes[API_KEY_HASH_BYTES])
 {
-    identity->key_max = json_integer_value(json_object_get(object, "keyMax"));
     identity->expires_ms = json_integer_value(json_object_get(object, "expiresAt"));
     return read_text(object, "companyId", &identity->company) && read_text(object, "userId", &identity->user) &&
            read_text(object, "sessionId", &identity->session) && read_text(object, "tokenId", &identity->token_id) &&
            read_text(object, "keyId", &identity->key_id) && read_key_hash(object, identity, bytes) &&
-           json_is_integer(json_object_get(object, "keyMax")) && identity->key_max >= 0 &&
            json_is_integer(json_object_get(object, "expiresAt")) && identity->expires_ms >= 0 &&
            config_is_company_id(identity->company, strlen(identity->company)) &&
            read_events(json_object_get(object, "events"), &identity->filter);

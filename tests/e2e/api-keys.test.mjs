@@ -7,6 +7,7 @@ import { untilReplicas } from '../support/access.mjs';
 import { ADMIN_KEY, ask, assertRefused, assertUnseen, OTHER_COMPANY } from '../support/auth.mjs';
 import { forEachCase } from '../support/cases.mjs';
 import { assertExactly, payload } from '../support/events.mjs';
+import { request } from '../support/http.mjs';
 import { removeDirectory, temporaryDirectory } from '../support/process.mjs';
 import { runSluice } from '../support/sluice.mjs';
 import { apiKey, bearer, JWT_ENV, token } from '../support/tokens.mjs';
@@ -216,6 +217,24 @@ e2e('without another setting a key has five streams, also with Redis', async (wo
   const { sluice } = await withKeys(world, [line], { store: 'redis' });
   for (let i = 0; i < 5; i++) await streamOf(world, sluice, key);
   assertRefused(await askWith(sluice, key), 429);
+});
+
+e2e('a limit of a key that was lowered holds for tickets of before, too', async (world) => {
+  const limited = (maxConnections) => JSON.stringify({ ...JSON.parse(line), maxConnections });
+  const { key, line } = apiKey({ companyId: 'acme', maxConnections: 3 });
+  const { sluice, file } = await withKeys(world, [line]);
+  const headers = [['x-api-key', key], ['Content-Length', '0']];
+  const tickets = [];
+  for (let i = 0; i < 2; i++) {
+    tickets.push((await request(sluice.port, { method: 'POST', target: '/stream/ticket', headers })).json().ticket);
+  }
+  replace(file, [limited(1)]);
+  await streamOf(world, sluice, key);
+  await untilStatus(sluice, key, 429, 'the lower limit');
+  const answers = tickets.map((ticket) => request(sluice.port, { target: `/stream/updates?ticket=${ticket}` }));
+  for (const answer of await Promise.all(answers)) assertRefused(answer, 429);
+  replace(file, [limited(2)]);
+  await untilStatus(sluice, key, 200, 'the higher limit');
 });
 
 e2e('the streams of a key are counted over all replicas that share a Redis', async (world) => {

@@ -18,7 +18,6 @@ static void test_texts_are_its_own(void **state)
                                                                 .user = user,
                                                                 .key_id = "k_1",
                                                                 .key_hash = memset(hash, 0x5a, sizeof hash),
-                                                                .key_max = 7,
                                                                 .expires_ms = 8,
                                                                 .filter = filter});
 
@@ -35,7 +34,6 @@ static void test_texts_are_its_own(void **state)
     assert_string_equal(identity->key_id, "k_1");
     for (size_t i = 0; i < API_KEY_HASH_BYTES; i++)
         assert_int_equal(identity->key_hash[i], 0x5a);
-    assert_int_equal(identity->key_max, 7);
     assert_int_equal(identity->expires_ms, 8);
     assert_string_equal(event_filter_pattern(identity->filter, 0), "vis_*");
     identity_unref(identity);

@@ -161,7 +161,6 @@ static void assert_comes_back(const struct identity *identity)
     assert_int_equal(again->key_hash != NULL, identity->key_hash != NULL);
     if (identity->key_hash)
         assert_memory_equal(again->key_hash, identity->key_hash, API_KEY_HASH_BYTES);
-    assert_int_equal(again->key_max, identity->key_max);
     assert_int_equal(again->expires_ms, identity->expires_ms);
     assert_same_filter(again->filter, identity->filter);
     identity_unref(again);
@@ -171,13 +170,8 @@ static void test_an_identity_comes_back(void **state)
 {
     static const char *const patterns[] = {"metric_updated", "vis_*"};
     unsigned char key_hash[API_KEY_HASH_BYTES];
-    struct identity identity = {.company = "acme",
-                                .user = "",
-                                .session = "",
-                                .token_id = "",
-                                .key_id = "",
-                                .key_max = 3,
-                                .expires_ms = 1795347844000};
+    struct identity identity = {
+        .company = "acme", .user = "", .session = "", .token_id = "", .key_id = "", .expires_ms = 1795347844000};
 
     (void)state;
     assert_comes_back(&identity);
@@ -206,7 +200,6 @@ static void test_extreme_values_come_back(void **state)
                                 .token_id = fill(texts[3], "\"\\"),
                                 .key_id = fill(texts[4], "k"),
                                 .key_hash = memset(key_hash, 0xff, sizeof key_hash),
-                                .key_max = INT64_MAX,
                                 .expires_ms = INT64_MAX};
 
     (void)state;
@@ -222,7 +215,6 @@ static void test_extreme_values_come_back(void **state)
     fill(texts[1], "\xc3\xa9");
     fill(texts[2], "\xf0\x9f\x98\x80");
     identity.expires_ms = 0;
-    identity.key_max = 0;
     identity.token_id = "</script>\xe2\x80\xa8";
     assert_comes_back(&identity);
 }
@@ -254,9 +246,9 @@ static void test_a_value_without_room_fails(void **state)
 static const struct {
     const char *name;
     const char *good;
-} members[] = {{"companyId", "\"acme\""}, {"userId", "\"u1\""},        {"sessionId", "\"\""},
-               {"tokenId", "\"t1\""},     {"keyId", "\"k1\""},         {"keyHash", "\"" HEX "\""},
-               {"keyMax", "5"},           {"expiresAt", "1795347844"}, {"events", "[\"a\",\"b*\"]"}};
+} members[] = {{"companyId", "\"acme\""},   {"userId", "\"u1\""},        {"sessionId", "\"\""},
+               {"tokenId", "\"t1\""},       {"keyId", "\"k1\""},         {"keyHash", "\"" HEX "\""},
+               {"expiresAt", "1795347844"}, {"events", "[\"a\",\"b*\"]"}};
 
 enum { MEMBERS = sizeof members / sizeof members[0] };
 
@@ -316,7 +308,7 @@ static void test_each_member_must_be_there_and_of_its_kind(void **state)
         for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
             bool is_number = strcmp(kinds[kind], "1") == 0;
             bool is_text = kinds[kind][0] == '"';
-            bool wants_number = strcmp(members[i].name, "keyMax") == 0 || strcmp(members[i].name, "expiresAt") == 0;
+            bool wants_number = strcmp(members[i].name, "expiresAt") == 0;
             bool is_name = i > member_of("companyId") && i < member_of("keyHash");
             bool fits = (wants_number && is_number) || (is_name && is_text) ||
                         (i == member_of("events") && strcmp(kinds[kind], "null") == 0);
@@ -349,7 +341,6 @@ static void test_values_out_of_range_are_refused(void **state)
     assert_refused("keyId", "\"\""); /* a hash of no key */
     assert_refused("keyHash", "\"" HEX "0\"");
     assert_refused("keyHash", "\"g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"");
-    assert_refused("keyMax", "-1");
     assert_refused("expiresAt", "-1");
     assert_refused("expiresAt", "-9223372036854775808");
     assert_refused("expiresAt", "9223372036854775808");
