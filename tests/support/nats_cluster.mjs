@@ -28,7 +28,12 @@ export class NatsCluster {
       return new NatsServer({ config, jetstream: this.jetstream });
     });
     await Promise.all(this.servers.map((server) => server.start()));
-    await this.untilWhole();
+    try {
+      await this.untilWhole();
+    } catch (error) {
+      const logs = this.servers.map(({ child }, index) => `member-${index}:\n${child.stderr.slice(-4000)}`);
+      throw new Error(`${error.message}\n${logs.join('\n')}`, { cause: error });
+    }
     return this;
   }
 
