@@ -242,8 +242,9 @@ static enum MHD_Result answer_stats(struct http_context *context, struct MHD_Con
     request->stats = stats_page_ask(context->stats_page, connection);
     if (request->stats)
         return MHD_YES;
-    return reply_unavailable(context, connection, "The server is shutting down, or out of memory",
-                             METRIC_ERROR_DRAINING, 1);
+    return reply_unavailable(context, connection,
+                             "Too many ask for statistics, or the server is shutting down; try again later",
+                             METRIC_ERROR_RESOURCES, 1);
 }
 
 static enum MHD_Result answer_metrics(struct http_context *context, struct MHD_Connection *connection)

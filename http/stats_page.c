@@ -10,7 +10,10 @@
 #include "http/reply.h"
 #include "http/suspensions.h"
 
-enum { COMPANIES_SHOWN_MAX = 10000 };
+enum {
+    COMPANIES_SHOWN_MAX = 10000,
+    REQUESTS_MAX = 64, /* that wait: each has one of libmicrohttpd's places */
+};
 
 struct counted {
     char company[129];
@@ -38,6 +41,7 @@ struct stats_page {
     pthread_mutex_t lock;
     struct stats_request *running; /* the round under way is for these */
     struct stats_request *waiting; /* the next one is */
+    size_t requests;               /* in both */
     int outstanding;               /* answers that the round still waits for */
 };
 
@@ -111,6 +115,7 @@ static void end_step(struct stats_page *page)
         struct stats_request *next = request->next;
 
         suspensions_end(page->suspensions, request->connection);
+        page->requests--;
         request = next;
     }
     pthread_mutex_unlock(&page->lock);
@@ -158,11 +163,13 @@ struct stats_request *stats_page_ask(struct stats_page *page, struct MHD_Connect
     if (!request)
         return NULL;
     request->connection = connection;
-    if (!suspensions_begin(page->suspensions, connection)) {
+    pthread_mutex_lock(&page->lock);
+    if (page->requests == REQUESTS_MAX || !suspensions_begin(page->suspensions, connection)) {
+        pthread_mutex_unlock(&page->lock);
         free(request);
         return NULL;
     }
-    pthread_mutex_lock(&page->lock);
+    page->requests++;
     if (page->running) {
         request->next = page->waiting;
         page->waiting = request;

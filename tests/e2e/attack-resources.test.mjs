@@ -91,6 +91,18 @@ e2e('heads that trickle are cut at their deadline, however often a byte comes', 
   await holds();
 });
 
+e2e('whoever asks for statistics again and again takes few places', async (world) => {
+  const { sluice, holds } = await besieged(world);
+  const all = await connections(world, sluice, 400);
+  const answers = await Promise.all(all.map((connection) => connection.request({ target: '/stream/stats' })));
+  const refused = answers.filter((answer) => answer.status !== 200);
+  assert.ok(answers.length - refused.length >= 64, `${refused.length} were refused`);
+  assert.ok(refused.length > 0, 'all were taken');
+  for (const answer of refused) assertRefused(answer, 503);
+  for (const connection of all) connection.destroy();
+  await holds();
+});
+
 e2e('as many as there is room for may come at once', async (world) => {
   const { sluice, holds } = await besieged(world, { wrapper: ['prlimit', '--nofile=1024'] });
   const { descriptors } = sluice.logs.find((line) => line.message === 'Descriptors planned');
