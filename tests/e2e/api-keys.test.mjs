@@ -3,11 +3,10 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { untilReplicas } from '../support/access.mjs';
+import { askForStream, askForTicket, untilReplicas } from '../support/access.mjs';
 import { ADMIN_KEY, ask, assertRefused, assertUnseen, OTHER_COMPANY } from '../support/auth.mjs';
 import { forEachCase } from '../support/cases.mjs';
 import { assertExactly, payload } from '../support/events.mjs';
-import { request } from '../support/http.mjs';
 import { removeDirectory, temporaryDirectory } from '../support/process.mjs';
 import { runSluice } from '../support/sluice.mjs';
 import { apiKey, bearer, JWT_ENV, token } from '../support/tokens.mjs';
@@ -223,15 +222,12 @@ e2e('a limit of a key that was lowered holds for tickets of before, too', async 
   const limited = (maxConnections) => JSON.stringify({ ...JSON.parse(line), maxConnections });
   const { key, line } = apiKey({ companyId: 'acme', maxConnections: 3 });
   const { sluice, file } = await withKeys(world, [line]);
-  const headers = [['x-api-key', key], ['Content-Length', '0']];
   const tickets = [];
-  for (let i = 0; i < 2; i++) {
-    tickets.push((await request(sluice.port, { method: 'POST', target: '/stream/ticket', headers })).json().ticket);
-  }
+  for (let i = 0; i < 2; i++) tickets.push((await askForTicket(sluice, { headers: [keyHeader(key)] })).json().ticket);
   replace(file, [limited(1)]);
   await streamOf(world, sluice, key);
   await untilStatus(sluice, key, 429, 'the lower limit');
-  const answers = tickets.map((ticket) => request(sluice.port, { target: `/stream/updates?ticket=${ticket}` }));
+  const answers = tickets.map((ticket) => askForStream(sluice, { query: `ticket=${ticket}` }));
   for (const answer of await Promise.all(answers)) assertRefused(answer, 429);
   replace(file, [limited(2)]);
   await untilStatus(sluice, key, 200, 'the higher limit');

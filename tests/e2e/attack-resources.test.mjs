@@ -31,6 +31,12 @@ async function connections(world, sluice, count) {
   return made;
 }
 
+/** Far more answers than the buffers between take. */
+function askAndNeverRead(connection) {
+  connection.socket.pause();
+  connection.send(Buffer.concat(Array(400).fill(requestBytes({ target: '/metrics' }))));
+}
+
 e2e('a thousand half-sent requests cost the streams beside them nothing, and are gone after their time', async (world) => {
   const env = { ...JWT_ENV, REQUEST_HEAD_SECONDS: '2' };
   const { sluice, holds, publish } = await besieged(world, { env, headers: WITNESS });
@@ -119,12 +125,10 @@ e2e('more answers that nobody reads than there is room for give way to new reque
   const { descriptors } = sluice.logs.find((line) => line.message === 'Descriptors planned');
   const room = Math.floor(descriptors / 8);
   assert.ok(room < 200, `room for ${room}`);
-  const many = Buffer.concat(Array(400).fill(requestBytes({ target: '/metrics' })));
   const deaf = [];
   for (let i = 0; i < room + 50; i++) {
     const [connection] = await connections(world, sluice, 1);
-    connection.socket.pause();
-    connection.send(many);
+    askAndNeverRead(connection);
     deaf.push(connection);
   }
   for (let i = 0; i < 5; i++) {
@@ -141,11 +145,7 @@ e2e('more answers that nobody reads than there is room for give way to new reque
 e2e('clients that ask and never read hold nothing but their own connection', async (world) => {
   const { sluice, holds, publish } = await besieged(world, { env: { REQUEST_HEAD_SECONDS: '2' } });
   const deaf = await connections(world, sluice, 50);
-  const many = Buffer.concat(Array(400).fill(requestBytes({ target: '/metrics' })));
-  for (const connection of deaf) {
-    connection.socket.pause();
-    connection.send(many);
-  }
+  deaf.forEach(askAndNeverRead);
   await publish(100);
   // They stay; what takes nothing for REQUEST_HEAD_SECONDS goes.
   await holds();

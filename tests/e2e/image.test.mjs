@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { cpSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { removeDirectory, temporaryDirectory } from '../support/process.mjs';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
@@ -30,7 +30,7 @@ function buildStage() {
 const isNoBuild = (source) => !/\/(build(-\w+)?|node_modules|secrets)$/.test(source);
 
 test("the image's build has all the files that it needs", () => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'sluice-image-'));
+  const folder = temporaryDirectory('image');
   const take = (name) => cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true, filter: isNoBuild });
   const run = (command) => execFileSync('sh', ['-c', command], { cwd: folder, encoding: 'utf8', stdio: 'pipe' });
   try {
@@ -44,6 +44,6 @@ test("the image's build has all the files that it needs", () => {
     assert.match(steps, /Linking C executable sluice/);
     assert.match(run('./dev help'), /^Usage: /);
   } finally {
-    rmSync(folder, { recursive: true });
+    removeDirectory(folder);
   }
 });

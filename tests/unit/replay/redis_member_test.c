@@ -38,30 +38,30 @@ static void assert_same_frame(const struct frame *a, const struct frame *b)
     assert_string_equal(frame_event_name(a), frame_event_name(b));
 }
 
-static void test_a_member_is_written_as_the_design_says(void **state)
+/* Takes the reference. */
+static void assert_written(struct frame *frame, const char *expected)
 {
-    struct frame *frame = frame_of(FRAME_EVENT, "metric_updated", "{\"a\":1}");
     struct buffer member = buffer_make(1000);
 
-    (void)state;
     redis_member_write(frame, &member);
-    assert_int_equal(member.size, strlen("0000000000000042|metrics.a-b_c|metric_updated|{\"a\":1}"));
-    assert_memory_equal(member.data, "0000000000000042|metrics.a-b_c|metric_updated|{\"a\":1}", member.size);
+    assert_int_equal(member.size, strlen(expected));
+    assert_memory_equal(member.data, expected, member.size);
     buffer_release(&member);
     frame_unref(frame);
 }
 
+static void test_a_member_is_written_as_the_design_says(void **state)
+{
+    (void)state;
+    assert_written(frame_of(FRAME_EVENT, "metric_updated", "{\"a\":1}"),
+                   "0000000000000042|metrics.a-b_c|metric_updated|{\"a\":1}");
+}
+
 static void test_a_hole_is_written_with_its_time(void **state)
 {
-    struct frame *hole = frame_of(FRAME_HOLE, FRAME_GAP_EVENT, "{}");
-    struct buffer member = buffer_make(1000);
-
     (void)state;
-    redis_member_write(hole, &member);
-    assert_int_equal(member.size, strlen("0000000000000042|metrics.a-b_c|stream.gap 1699999999999|{}"));
-    assert_memory_equal(member.data, "0000000000000042|metrics.a-b_c|stream.gap 1699999999999|{}", member.size);
-    buffer_release(&member);
-    frame_unref(hole);
+    assert_written(frame_of(FRAME_HOLE, FRAME_GAP_EVENT, "{}"),
+                   "0000000000000042|metrics.a-b_c|stream.gap 1699999999999|{}");
 }
 
 static void test_what_is_written_is_read_back(void **state)

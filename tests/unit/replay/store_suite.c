@@ -102,7 +102,7 @@ static void assert_same_bytes(const struct frame *a, const struct frame *b)
 static void test_what_was_appended_is_read_back_byte_for_byte(void **state)
 {
     static const char *const payloads[] = {"{}",  "",          "|",       "a|b|c",   "line\nline", "\n\n",
-                                           " x ", "h\xc3\xa9", "\r\nend", "0|1|2|3", "%s%n{}*?",   "hole|stream.gap"};
+                                           " x ", "h\xc3\xa9", "\r\nend", "0|1|2|3", "%s%n{}*?",   "hole|stream.gap "};
     enum { COUNT = sizeof payloads / sizeof payloads[0] };
     struct store *store = open_store(state, &roomy);
     struct frame *frames[COUNT];
