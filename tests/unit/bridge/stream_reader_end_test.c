@@ -27,6 +27,9 @@ static void begin(void)
     reader->position = (struct stream_position){.base = 1, .has_last = true};
     reader->end = reader->position.base + MESSAGES;
     reader->is_bound = true;
+    /* More was asked for than comes: the thread has nothing to do. */
+    reader->asked = reader->batch;
+    reader->alive_ns = clock_monotonic_ns();
     snprintf(reader->consumer, sizeof reader->consumer, "c");
     pthread_mutex_unlock(&reader->lock);
 }
