@@ -110,6 +110,15 @@ static void on_step(void *context, const redisReply *reply)
     end_step(line);
 }
 
+static void on_selected(void *context, const redisReply *reply)
+{
+    static const char wrong[] = "ERR ";
+
+    if (reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, wrong, strlen(wrong)) == 0)
+        redis_line_give_up(context, "Redis refused the database in REDIS_URL", reply->str);
+    on_step(context, reply);
+}
+
 static void on_role(void *context, const redisReply *reply)
 {
     const redisReply *role = redis_reply_element(reply, 0);
@@ -162,7 +171,7 @@ static int send_select(struct redis_line *line)
 
     redis_command_add(&command, "SELECT");
     redis_command_add(&command, "%d", line->options.database);
-    return send_step(line, &command, on_step);
+    return send_step(line, &command, on_selected);
 }
 
 static int send_role(struct redis_line *line)

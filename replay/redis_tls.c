@@ -12,6 +12,7 @@
 
 struct redis_tls {
     SSL *ssl;
+    bool is_established; /* as of the beginning of the last read or write: OpenSSL forgets it in a failure */
     bool read_wants_write;
     bool write_wants_write;
     bool write_wants_read;
@@ -110,6 +111,19 @@ void redis_tls_free(struct redis_tls *tls)
     free(tls);
 }
 
+/* The peer was there, and is gone without having said so: OpenSSL 3 calls that a fault of the protocol. */
+static bool is_gone(const struct redis_tls *tls)
+{
+    return tls->is_established && ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+}
+
+static int break_off(struct redis_tls *tls, int error)
+{
+    snprintf(tls->error, sizeof tls->error, "the connection broke");
+    ERR_clear_error();
+    return -error;
+}
+
 /* What the failure of a read or write means: 0 for the peer's end, or -errno. */
 static int classify(struct redis_tls *tls, int result)
 {
@@ -123,10 +137,10 @@ static int classify(struct redis_tls *tls, int result)
     case SSL_ERROR_ZERO_RETURN:
         return 0;
     case SSL_ERROR_SYSCALL:
-        snprintf(tls->error, sizeof tls->error, "the connection broke");
-        ERR_clear_error();
-        return error ? -error : -ECONNRESET;
+        return break_off(tls, error ? error : ECONNRESET);
     default:
+        if (is_gone(tls))
+            return break_off(tls, ECONNRESET);
         if (verdict == X509_V_OK)
             explain(tls->error, "TLS failed");
         else
@@ -134,6 +148,13 @@ static int classify(struct redis_tls *tls, int result)
         ERR_clear_error();
         return -EPROTO;
     }
+}
+
+static void prepare(struct redis_tls *tls)
+{
+    ERR_clear_error();
+    errno = 0;
+    tls->is_established = SSL_is_init_finished(tls->ssl);
 }
 
 static int limited(size_t size)
@@ -145,8 +166,7 @@ ssize_t redis_tls_read(struct redis_tls *tls, void *ret_bytes, size_t size)
 {
     int result;
 
-    ERR_clear_error();
-    errno = 0;
+    prepare(tls);
     result = SSL_read(tls->ssl, ret_bytes, limited(size));
     tls->read_wants_write = result <= 0 && SSL_want_write(tls->ssl);
     return result > 0 ? result : classify(tls, result);
@@ -156,8 +176,7 @@ ssize_t redis_tls_write(struct redis_tls *tls, const void *bytes, size_t size)
 {
     int result;
 
-    ERR_clear_error();
-    errno = 0;
+    prepare(tls);
     result = SSL_write(tls->ssl, bytes, limited(size));
     tls->write_wants_write = result <= 0 && SSL_want_write(tls->ssl);
     tls->write_wants_read = result <= 0 && SSL_want_read(tls->ssl);

@@ -73,10 +73,11 @@ static void turn(struct world *world)
     (void)poll(&fd, 1, 1);
 }
 
-static int start(void **state)
+/* Until the connection is made. */
+static struct world *connect_to(int database)
 {
     static struct world world;
-    struct redis_line_options options = {.database = REDIS_NO_DATABASE, .timeout_ms = TIMEOUT_MS};
+    struct redis_line_options options = {.database = database, .timeout_ms = TIMEOUT_MS};
     char port[6];
     int number;
 
@@ -88,8 +89,22 @@ static int start(void **state)
     assert_int_equal(redis_endpoint_make("127.0.0.1", 9, port, strlen(port), &options.server), 0);
     world.line = redis_line_new(&options);
     assert_non_null(world.line);
-    UNTIL(&world, world.server >= 0 && redis_line_connection(world.line));
-    *state = &world;
+    UNTIL(&world, world.server >= 0);
+    return &world;
+}
+
+static int start(void **state)
+{
+    struct world *world = connect_to(REDIS_NO_DATABASE);
+
+    UNTIL(world, redis_line_connection(world->line));
+    *state = world;
+    return 0;
+}
+
+static int start_with_database(void **state)
+{
+    *state = connect_to(99);
     return 0;
 }
 
@@ -174,6 +189,26 @@ static void test_a_line_that_cannot_be_asked_ends(void **state)
     assert_non_null(strstr(world->reason, "no memory"));
 }
 
+static void test_a_database_that_is_not_there_is_named(void **state)
+{
+    struct world *world = *state;
+
+    UNTIL(world, strstr(arrived(world), "SELECT"));
+    answer(world, "-ERR DB index is out of range\r\n");
+    UNTIL(world, world->is_over);
+    assert_string_equal(world->reason, "Redis refused the database in REDIS_URL: ERR DB index is out of range");
+}
+
+static void test_a_missing_password_is_no_matter_of_the_database(void **state)
+{
+    struct world *world = *state;
+
+    UNTIL(world, strstr(arrived(world), "SELECT"));
+    answer(world, "-NOAUTH Authentication required.\r\n");
+    UNTIL(world, world->is_over);
+    assert_non_null(strstr(world->reason, "Redis refused the login: NOAUTH; compare"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +216,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_quiet_line_is_asked_and_goes_on_with_the_answer, start, stop),
         cmocka_unit_test_setup_teardown(test_a_line_that_does_not_answer_ends, start, stop),
         cmocka_unit_test_setup_teardown(test_a_line_that_cannot_be_asked_ends, start, stop),
+        cmocka_unit_test_setup_teardown(test_a_database_that_is_not_there_is_named, start_with_database, stop),
+        cmocka_unit_test_setup_teardown(test_a_missing_password_is_no_matter_of_the_database, start_with_database,
+                                        stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,20 @@ static void test_the_end_of_the_peer_is_told(void **state)
     release_rig(&rig);
 }
 
+/* A server that crashed says nothing: that is no matter of certificates. */
+static void test_an_end_without_a_word_is_a_broken_connection(void **state)
+{
+    struct rig rig = make_rig("redis.example");
+    char byte;
+
+    (void)state;
+    assert_int_equal(shake_hands(&rig), 0);
+    shutdown(rig.fds[1], SHUT_RDWR);
+    assert_int_equal(redis_tls_read(rig.tls, &byte, 1), -ECONNRESET);
+    assert_string_equal(redis_tls_error(rig.tls), "the connection broke");
+    release_rig(&rig);
+}
+
 static void test_a_file_that_is_no_certificate_is_named(void **state)
 {
     struct redis_tls_options options = {.host = "h", .ca_file = "/dev/null"};
@@ -209,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_short_writes_go_on_from_elsewhere),
         cmocka_unit_test(test_a_certificate_for_another_host_is_refused),
         cmocka_unit_test(test_the_end_of_the_peer_is_told),
+        cmocka_unit_test(test_an_end_without_a_word_is_a_broken_connection),
         cmocka_unit_test(test_a_file_that_is_no_certificate_is_named),
     };
 
