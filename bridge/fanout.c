@@ -10,6 +10,7 @@ enum {
     BATCH_FRAMES = 512,
     BATCH_BYTES = 256 * 1024, /* of one message, but at least one frame */
     WAITING_FRAMES = 16384,
+    WAITING_BYTES = 64 * 1024 * 1024,
 };
 
 /* More than what stands in front of a section's frames. */
@@ -34,6 +35,7 @@ struct fanout {
     struct numbered **last;
     struct numbered *first_unsent;
     size_t count;
+    size_t bytes;
 };
 
 /* Alone. */
@@ -57,6 +59,7 @@ static int add_for_all(struct fanout *fanout, struct company *company, struct fr
     if (!fanout->first_unsent)
         fanout->first_unsent = numbered;
     fanout->count++;
+    fanout->bytes += frame_memory_size(frame);
     company->numbered = frame_position(frame);
     if (company_source_of(frame) > company->numbered_source)
         company->numbered_source = company_source_of(frame);
@@ -201,7 +204,7 @@ bool fanout_is_due(const struct fanout *fanout)
 
 bool fanout_is_full(const struct fanout *fanout)
 {
-    return fanout->count > WAITING_FRAMES;
+    return fanout->count > WAITING_FRAMES || fanout->bytes > WAITING_BYTES;
 }
 
 bool fanout_is_waiting(const struct fanout *fanout)
@@ -226,6 +229,7 @@ static struct numbered take_first(struct fanout *fanout)
     free(fanout->first);
     fanout->first = first.next;
     fanout->count--;
+    fanout->bytes -= frame_memory_size(first.frame);
     if (!fanout->first)
         fanout->last = &fanout->first;
     return first;

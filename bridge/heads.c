@@ -19,6 +19,7 @@ enum { FILL_EVENTS = 512, FILL_BYTES = 512 * 1024 };
 struct heads {
     struct heads_options options;
     size_t parked;
+    size_t parked_bytes;
 };
 
 /* Parking. */
@@ -26,6 +27,24 @@ struct heads {
 bool heads_is_busy(const struct company *company)
 {
     return company->loading || company->filling;
+}
+
+static size_t bytes_of(const struct parked *item)
+{
+    size_t size = 0;
+
+    if (item->frame)
+        size = frame_memory_size(item->frame);
+    else if (item->message)
+        (void)source_message_payload(item->message, &size);
+    return size;
+}
+
+/* Before the item is handed on: what it holds is the receiver's then. */
+static void count_out(struct heads *heads, const struct parked *item)
+{
+    heads->parked--;
+    heads->parked_bytes -= bytes_of(item);
 }
 
 bool heads_park(struct heads *heads, struct company *company, const struct parked *item)
@@ -42,6 +61,7 @@ bool heads_park(struct heads *heads, struct company *company, const struct parke
     *company->parked_last = parked;
     company->parked_last = &parked->next;
     heads->parked++;
+    heads->parked_bytes += bytes_of(item);
     return true;
 }
 
@@ -59,9 +79,9 @@ static struct parked *unpark_one(struct heads *heads, struct company *company, s
 {
     struct parked *next = parked->next;
 
+    count_out(heads, parked);
     heads->options.unpark(heads->options.context, company, parked);
     free(parked);
-    heads->parked--;
     return next;
 }
 
@@ -102,9 +122,9 @@ void heads_take_parked(struct heads *heads, struct company *company,
             continue;
         }
         *at = parked->next;
+        count_out(heads, parked);
         take(context, parked);
         free(parked);
-        heads->parked--;
     }
     company->parked_last = at;
 }
@@ -138,7 +158,7 @@ int64_t heads_oldest_ns(const struct heads *heads)
 
 bool heads_may_park(const struct heads *heads)
 {
-    return heads->parked < heads->options.max_parked;
+    return heads->parked < heads->options.max_parked && heads->parked_bytes < heads->options.max_parked_bytes;
 }
 
 /* Frames. */

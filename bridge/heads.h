@@ -24,7 +24,8 @@ struct heads_options {
     struct appender *appender;
     struct hub *hub;
     struct companies *companies;
-    size_t max_parked;
+    size_t max_parked; /* items of all companies, after which no more are to come */
+    size_t max_parked_bytes;
     const struct stream_place *place; /* NULL: events come by core NATS */
     int64_t events_per_second;        /* of one company; 0: no limit */
     int64_t bytes_per_second;

@@ -339,6 +339,7 @@ static int make_parts(struct replica *replica)
         .hub = options->hub,
         .companies = options->companies,
         .max_parked = (size_t)config->source_pending_events,
+        .max_parked_bytes = (size_t)config->source_pending_bytes,
         .place = options->place,
         .events_per_second = config->publish_events_per_second,
         .bytes_per_second = config->publish_bytes_per_second,

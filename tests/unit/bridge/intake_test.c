@@ -176,6 +176,22 @@ static void parked_messages_hold_the_source_up(void **state)
     assert_true(heads_may_park(rig.heads));
 }
 
+static void large_messages_that_are_parked_hold_the_source_up(void **state)
+{
+    enum { SIZE = 10000, MAX_BYTES = 100000 };
+    char payload[SIZE + 1];
+
+    (void)state;
+    snprintf(payload, sizeof payload, "{\"companyId\":\"acme\",\"text\":\"%*s\"}", SIZE - 30, "");
+    for (size_t bytes = 0; bytes < MAX_BYTES; bytes += strlen(payload)) {
+        assert_true(heads_may_park(rig.heads));
+        intake_take(rig.intake, &(struct source_item){.message = fake_message_new("metrics.x", payload)});
+    }
+    assert_false(heads_may_park(rig.heads));
+    fake_store_answer(rig.store);
+    assert_true(heads_may_park(rig.heads));
+}
+
 static void a_hole_keeps_its_place_among_parked_messages(void **state)
 {
     (void)state;
@@ -433,6 +449,7 @@ int main(void)
         TEST(a_numbering_not_yet_begun_adopts_a_head_that_comes_late),
         TEST(messages_wait_in_order_while_the_head_is_loading),
         TEST(parked_messages_hold_the_source_up),
+        TEST(large_messages_that_are_parked_hold_the_source_up),
         TEST(a_hole_keeps_its_place_among_parked_messages),
         TEST(a_hole_has_the_number_before_it_and_a_time_of_its_own),
         TEST(places_increase_whatever_comes),

@@ -78,6 +78,7 @@ static void make_parts(struct bridge_rig *rig)
         .hub = rig->hub,
         .companies = rig->companies,
         .max_parked = 1000,
+        .max_parked_bytes = 100000,
         .events_per_second = options->events_per_second,
         .bytes_per_second = options->bytes_per_second,
         .unpark = unpark,
