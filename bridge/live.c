@@ -8,14 +8,14 @@
 
 /*
  * header   version 1, type 1, from 16, about 16, epoch 8, batch 8, former epoch 8, former batch 8, sent_ns 8,
- *          stored_ms 8, hole_ms 8, lag_ms 4, flags 1, store 8
+ *          stored_ms 8, hole_ms 8, place 8, lag_ms 4, flags 1, store 8
  * company  size 1, text
  * section  company, before (ms 8, seq 8), since_ms 8, count 4, frames
  * counts   connections 4, companies 4, listed 4, offset 4, then of each company: company, connections 4
  * frame    kind 1, position (ms 8, seq 8), mark 8, subject and event name (each size 1, text), payload (size 4, bytes)
  */
 enum {
-    HEADER_SIZE = 1 + 1 + LIVE_ID_SIZE + LIVE_ID_SIZE + 7 * 8 + 4 + 1 + 8,
+    HEADER_SIZE = 1 + 1 + LIVE_ID_SIZE + LIVE_ID_SIZE + 8 * 8 + 4 + 1 + 8,
     FRAME_FIXED_SIZE = 1 + 8 + 8 + 8 + 1 + 1 + 4,
     EVENT_BYTES_MAX = 16 * 1024 * 1024, /* what MAX_EVENT_BYTES can be */
 };
@@ -69,6 +69,7 @@ void live_begin(struct buffer *message, const struct live_header *header)
     put_number(message, header->sent_ns, 8);
     put_number(message, header->stored_ms, 8);
     put_number(message, header->hole_ms, 8);
+    put_number(message, header->place, 8);
     put_number(message, header->lag_ms, 4);
     put_number(message, (header->store_lost ? FLAG_STORE_LOST : 0U) | (header->has_hole ? FLAG_HAS_HOLE : 0U), 1);
     put_number(message, header->store, 8);
@@ -210,8 +211,8 @@ static bool take_header(struct live_reader *reader, struct live_header *ret_head
         !take_number(reader, 8, &ret_header->batch) || !take_number(reader, 8, &ret_header->former_epoch) ||
         !take_number(reader, 8, &ret_header->former_batch) || !take_number(reader, 8, &ret_header->sent_ns) ||
         !take_number(reader, 8, &ret_header->stored_ms) || !take_event_number(reader, &ret_header->hole_ms) ||
-        !take_number(reader, 4, &lag_ms) || !take_number(reader, 1, &flags) || flags > FLAGS ||
-        !take_number(reader, 8, &ret_header->store))
+        !take_event_number(reader, &ret_header->place) || !take_number(reader, 4, &lag_ms) ||
+        !take_number(reader, 1, &flags) || flags > FLAGS || !take_number(reader, 8, &ret_header->store))
         return false;
     ret_header->type = (enum live_type)type;
     ret_header->lag_ms = (uint32_t)lag_ms;

@@ -54,6 +54,7 @@ struct live_header {
     uint64_t sent_ns;   /* the sender's own clock, for itself alone */
     uint64_t stored_ms; /* OWNER: frames with a smaller ms are in the store, or given up */
     uint64_t hole_ms;   /* OWNER, FRAMES: store_noted_hole() */
+    uint64_t place;     /* OWNER: stream_place_done() */
     uint32_t lag_ms;    /* OWNER: age of the oldest message whose event it has not told yet; of a stream: 0 once it has
                            numbered what was in it before */
     bool store_lost;    /* the sender has no store now */

@@ -72,6 +72,7 @@ void replica_send_header(void *context, struct live_header *header)
     if (header->type == LIVE_OWNER) {
         header->stored_ms = stored_ms(replica);
         header->hole_ms = store_noted_hole(replica->options.store);
+        header->place = stream_place_done(replica->options.place);
         header->lag_ms = replica->options.place ? !stream_place_has_caught_up(replica->options.place) : lag_ms(replica);
     }
     if (header->type == LIVE_OWNER || header->type == LIVE_PEER)
@@ -189,6 +190,7 @@ static void hear_owner(struct replica *replica, const struct live_header *header
 
     appender_hear_owner(replica->options.appender, header->stored_ms, !header->store_lost);
     hear_hole(replica, header->hole_ms, received_ns);
+    stream_place_hear_done(replica->options.place, header->place);
     /* It has told the events of all that we got by then, and we have heard what it told. When it said so is not known of late. */
     if (replica->is_complete && received_ns > replica->late_ns)
         doubt_hear_told(replica->doubt, received_ns - lag_ns - REPLICA_MARGIN_NS);

@@ -23,7 +23,8 @@ struct stream_place {
     unsigned begins; /* so that an answer knows whether it is still wanted */
     unsigned loads;  /* of which `begins` the answer under way is */
     uint64_t base;
-    uint64_t taken; /* the last that was taken since reading began; 0: none was */
+    uint64_t taken; /* all up to there was taken, or was not there to be; 0: not known */
+    uint64_t told;  /* how far another one said it had got; 0: none did */
     uint64_t saved;
     int64_t saved_ns;
     uint64_t again; /* read again from here on; 0: from where the store says */
@@ -44,7 +45,7 @@ static void start(struct stream_place *place, uint64_t sequence)
 
     place->is_reading = true;
     place->is_saving = place->options.from_ms == 0 || sequence == 0;
-    place->taken = 0;
+    place->taken = from.place;
     place->saved = 0;
     place->has_caught_up = false;
     log_write(place->options.log, LOG_LEVEL_INFO, "This replica reads the stream",
@@ -73,25 +74,14 @@ static void on_base(void *context, int status, uint64_t base)
     store_load_place(place->options.store, place->options.stream, on_place, place);
 }
 
-static void find_newest(struct company *company, void *context)
-{
-    uint64_t *newest = context;
-
-    if (company->source > *newest)
-        *newest = company->source;
-}
-
 /*
- * Without the store: what was heard was numbered, and all in front of it. Where nothing was heard, nobody waits for what a
- * stream keeps for us.
+ * Without the store, where the owner before said it had got to. What was heard is no measure: it may stand behind a message whose
+ * company's head that owner was still reading. Where it said nothing, nobody waits for what the stream keeps for us.
  */
 static void begin_without_store(struct stream_place *place)
 {
-    uint64_t newest = 0;
-
-    companies_each(place->options.companies, find_newest, &newest);
-    if (newest > 0)
-        start(place, newest);
+    if (place->told > 0)
+        start(place, place->told);
 }
 
 static void start_again(struct stream_place *place)
@@ -208,16 +198,40 @@ static void find_oldest(struct company *company, void *context)
     find_oldest_parked(company, context);
 }
 
-void stream_place_run(struct stream_place *place)
+/* The oldest that was taken and has not entered its company. */
+static uint64_t find_oldest_waiting(const struct stream_place *place)
 {
     uint64_t oldest = UINT64_MAX;
+
+    companies_each(place->options.companies, find_oldest_parked, &oldest);
+    note_waiting(&oldest, fanout_oldest_mark(place->fanout));
+    return oldest;
+}
+
+void stream_place_run(struct stream_place *place)
+{
     uint64_t end;
 
     if (!place || place->has_caught_up || !place->is_reading || !stream_reader_is_at_end(place->options.reader, &end))
         return;
-    companies_each(place->options.companies, find_oldest_parked, &oldest);
-    note_waiting(&oldest, fanout_oldest_mark(place->fanout));
-    place->has_caught_up = oldest > end;
+    place->has_caught_up = find_oldest_waiting(place) > end;
+    stream_place_note(place, end);
+}
+
+uint64_t stream_place_done(const struct stream_place *place)
+{
+    uint64_t oldest;
+
+    if (!place || !place->is_reading || place->taken == 0)
+        return 0;
+    oldest = find_oldest_waiting(place);
+    return oldest <= place->taken ? oldest - 1 : place->taken;
+}
+
+void stream_place_hear_done(struct stream_place *place, uint64_t sequence)
+{
+    if (place && sequence > place->told)
+        place->told = sequence;
 }
 
 bool stream_place_has_caught_up(const struct stream_place *place)

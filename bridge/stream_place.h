@@ -33,6 +33,13 @@ struct stream_place *stream_place_new(const struct stream_place_options *options
 /* The store must be gone: it may call back while it is freed. So must the fanout. */
 void stream_place_free(struct stream_place *place);
 
+/*
+ * Up to where everything is numbered and heard, or refused: of this replica, while it reads; 0: not known. And what another one
+ * that reads says of itself: that is where to begin, should it and the store go together.
+ */
+uint64_t stream_place_done(const struct stream_place *place);
+void stream_place_hear_done(struct stream_place *place, uint64_t sequence);
+
 /* Whether it was told where to begin: then all companies stay in memory, to be counted in the end. */
 bool stream_place_is_refilling(const struct stream_place *place);
 

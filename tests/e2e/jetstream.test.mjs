@@ -369,6 +369,27 @@ e2e('another replica reads on within two seconds of a crash', async (world) => {
   assertExactly(client, range(1, 20));
 });
 
+e2e('the owner is killed while Redis hangs: what waited there for its number is read again', async (world) => {
+  const { owner, followers, publisher, redis } = await streamed(world, { count: 2, env: { REDIS_TIMEOUT_MS: '3000' } });
+  const acme = await world.liveStream(followers[0], { company: 'acme' });
+  const beta = await world.liveStream(followers[0], { company: 'beta' });
+  await publisher.publishRange('acme', 1, 10);
+  await acme.untilEvents(10);
+  await redis.child.halt();
+  // The owner does not know this company, and asks Redis; what comes behind it goes on meanwhile.
+  await publisher.publishRange('beta', 1, 1);
+  await publisher.publishRange('acme', 11, 20);
+  await acme.untilEvents(20);
+  await owner.crash();
+  await beta.untilEvents(1);
+  await publisher.publishRange('acme', 21, 30);
+  await acme.untilEvents(30);
+  assertExactly(beta, [1]);
+  assertExactly(acme, range(1, 30));
+  redis.child.signal('SIGCONT');
+  await Promise.all([redis.untilStored('acme', 30), redis.untilStored('beta', 1)]);
+});
+
 e2e('a stream that is there is changed to what the settings say', async (world) => {
   const { sluice, publisher, nats, redis } = await streamed(world, { env: { NATS_STREAM_MAX_BYTES: '1000000' } });
   const jsm = await manager(publisher);

@@ -124,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (live_read_header(&reader, (const char *)data, size, &header) != 0)
         return 0;
-    MUST(header.hole_ms <= EVENT_NUMBER_MAX);
+    MUST(header.hole_ms <= EVENT_NUMBER_MAX && header.place <= EVENT_NUMBER_MAX);
     live_begin(&again.message, &header);
     if (header.type == LIVE_LOAD)
         status = check_company_body(&reader, &again);

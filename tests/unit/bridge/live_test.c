@@ -10,7 +10,7 @@
 
 #define MS UINT64_C(1699999999999)
 /* KIND_AT: that of the first frame of whole_message(). */
-enum { TYPE_AT = 1, HOLE_MS_AT = 82, FLAGS_AT = 94, HEADER_SIZE = 103, KIND_AT = 136 };
+enum { TYPE_AT = 1, HOLE_MS_AT = 82, PLACE_AT = 90, FLAGS_AT = 102, HEADER_SIZE = 111, KIND_AT = 144 };
 
 static const struct live_id here = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 255}};
 static const struct live_id there = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
@@ -28,6 +28,7 @@ static struct live_header header_of(enum live_type type)
         .sent_ns = 123456789,
         .stored_ms = MS,
         .hole_ms = EVENT_NUMBER_MAX,
+        .place = EVENT_NUMBER_MAX - 1,
         .lag_ms = UINT32_MAX,
         .store_lost = true,
         .has_hole = type == LIVE_PEER,
@@ -197,7 +198,7 @@ static void test_a_header_is_read_as_it_was_written(void **state)
         assert_true(back.epoch == header.epoch && back.batch == header.batch && back.store == header.store);
         assert_true(back.former_epoch == header.former_epoch && back.former_batch == header.former_batch);
         assert_true(back.sent_ns == header.sent_ns && back.stored_ms == header.stored_ms && back.store_lost);
-        assert_true(back.hole_ms == header.hole_ms && back.lag_ms == header.lag_ms);
+        assert_true(back.hole_ms == header.hole_ms && back.place == header.place && back.lag_ms == header.lag_ms);
     }
     message.data[TYPE_AT] = LIVE_GONE + 1;
     assert_refused(&message);
@@ -344,7 +345,7 @@ static void test_a_byte_that_means_nothing_is_refused(void **state)
         size_t at;
         char value;
     } cases[] = {
-        {0, LIVE_VERSION + 1}, {HOLE_MS_AT, 0x20}, {FLAGS_AT, 4}, {KIND_AT, 0}, {KIND_AT, 3},
+        {0, LIVE_VERSION + 1}, {HOLE_MS_AT, 0x20}, {PLACE_AT, 0x20}, {FLAGS_AT, 4}, {KIND_AT, 0}, {KIND_AT, 3},
     };
 
     (void)state;

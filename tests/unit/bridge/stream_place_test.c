@@ -123,19 +123,54 @@ static void who_ended_meanwhile_does_not_begin(void **state)
     assert_int_equal(fake_stream_starts(reader), 1);
 }
 
-static void without_the_store_it_waits_unless_it_has_heard_others(void **state)
+/* What was heard may stand behind a message that the owner before had not numbered. */
+static void without_the_store_it_begins_where_the_owner_before_said_it_was(void **state)
 {
     (void)state;
+    take("acme", 9);
     stream_place_begin(place, rig.fanout);
     fake_store_answer_all(rig.store);
     stream_place_tick(place);
     assert_int_equal(fake_stream_starts(reader), 0);
-    /* As when frames of the owner before were heard. */
-    take("acme", 9);
-    fake_store_answer_all(rig.store);
+    stream_place_hear_done(place, MADE + 7);
+    stream_place_hear_done(place, MADE + 6);
+    stream_place_hear_done(place, 0);
     stream_place_tick(place);
     assert_int_equal(fake_stream_starts(reader), 1);
-    assert_int_equal(fake_stream_start(reader).place, MADE + 9);
+    assert_int_equal(fake_stream_start(reader).place, MADE + 7);
+    assert_int_equal(stream_place_done(place), MADE + 7);
+}
+
+/* Also where there was nothing to take. */
+static void what_it_says_of_a_stream_without_news_is_its_end(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(stream_place_done(place), 0);
+    fake_stream_set_end(reader, MADE + 5);
+    stream_place_run(place);
+    assert_int_equal(stream_place_done(place), MADE + 5);
+    assert_saved(MADE + 5);
+}
+
+static void what_it_says_is_where_all_in_front_of_is_numbered(void **state)
+{
+    (void)state;
+    assert_int_equal(stream_place_done(place), 0);
+    begin();
+    assert_int_equal(stream_place_done(place), 0);
+    take("acme", 1);
+    assert_int_equal(stream_place_done(place), MADE); /* its head is not read yet */
+    bridge_rig_settle(&rig);
+    assert_int_equal(stream_place_done(place), MADE + 1);
+    take("beta", 2);
+    take("acme", 3);
+    stream_place_note(place, MADE + 4);
+    assert_int_equal(stream_place_done(place), MADE + 1);
+    bridge_rig_settle(&rig);
+    assert_int_equal(stream_place_done(place), MADE + 4);
+    stream_place_end(place);
+    assert_int_equal(stream_place_done(place), 0);
 }
 
 static void the_place_is_what_all_in_front_of_is_appended(void **state)
@@ -298,6 +333,8 @@ static void without_a_stream_nothing_is_done(void **state)
     stream_place_save(NULL);
     stream_place_retire(NULL);
     stream_place_end(NULL);
+    stream_place_hear_done(NULL, 1);
+    assert_int_equal(stream_place_done(NULL), 0);
     assert_false(stream_place_has_caught_up(NULL));
     assert_false(stream_place_is_refilling(NULL));
     assert_true(stream_place_deadline_ns(NULL) == INT64_MAX);
@@ -314,7 +351,9 @@ int main(void)
         TEST(it_begins_where_the_owner_before_had_got_to),
         TEST(the_first_time_it_begins_as_far_back_as_events_are_kept),
         TEST(who_ended_meanwhile_does_not_begin),
-        TEST_LOST(without_the_store_it_waits_unless_it_has_heard_others),
+        TEST_LOST(without_the_store_it_begins_where_the_owner_before_said_it_was),
+        TEST(what_it_says_of_a_stream_without_news_is_its_end),
+        TEST(what_it_says_is_where_all_in_front_of_is_numbered),
         TEST(the_place_is_what_all_in_front_of_is_appended),
         TEST(what_had_no_memory_is_read_again_from_its_place),
         TEST(who_ends_does_not_read_again),
