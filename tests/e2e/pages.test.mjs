@@ -156,6 +156,9 @@ e2e('metrics count what happens', async (world) => {
   await world.liveStream(sluice, { company: 'acme', lastEventId: 'garbage' });
   other.leave();
   await sluice.untilConnections(5);
+  // Nobody else tells when the message has come, and the gap is counted right behind its write.
+  await sluice.untilMetric('sluice_events_rejected_total', {}, (value) => value >= 1);
+  await sluice.untilMetric('sluice_gaps_total', {}, (value) => value >= 1);
   const metrics = await sluice.metrics();
   const expected = [
     ['sluice_connections', {}, 5],
